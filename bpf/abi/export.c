@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Names every type that user space shares, so that one object's BTF describes
+ * them all. Compiled for its types alone; never loaded.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "abi/reason.h"
+#include "abi/policy.h"
+#include "abi/workload.h"
+#include "abi/connection.h"
+#include "abi/flow.h"
+
+#define EXPORT(kind, name) kind name *abi_##name
+
+EXPORT(enum, reason);
+EXPORT(enum, direction);
+EXPORT(enum, policy_action);
+EXPORT(enum, verdict);
+EXPORT(enum, workload_kind);
+EXPORT(enum, workload_flag);
+EXPORT(enum, flow_kind);
+EXPORT(enum, flow_path);
+EXPORT(enum, ring);
+EXPORT(struct, policy_key);
+EXPORT(struct, policy_verdict);
+EXPORT(struct, ipcache_key);
+EXPORT(struct, ipcache_entry);
+EXPORT(struct, verdict_count_key);
+EXPORT(struct, workload_key);
+EXPORT(struct, workload);
+EXPORT(struct, name);
+EXPORT(struct, datapath_settings);
+EXPORT(struct, tuple_key);
+EXPORT(struct, steering);
+EXPORT(struct, announcement);
+EXPORT(struct, listener_key);
+EXPORT(struct, flow_record);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_ABI_FLOW_H
+#define PERIGEE_ABI_FLOW_H
+
+enum flow_kind {
+	FLOW_VERDICT = 1, /* a connection or datagram flow was allowed or refused */
+	FLOW_CLOSE = 2, /* a connection ended */
+	FLOW_REQUEST = 3, /* one HTTP request */
+};
+
+enum flow_path {
+	PATH_DIRECT = 1,
+	PATH_INLINE = 2,
+	PATH_PROXIED = 3,
+};
+
+/*
+ * One record of what happened. The kernel writes it to a ring; the proxy writes
+ * the same record, followed by method, path and host (lengths below, no
+ * terminator, in that order).
+ */
+struct flow_record {
+	__u64 time; /* ns, CLOCK_MONOTONIC */
+	__u64 connection; /* socket cookie of the observed socket */
+	__u64 duration; /* ns: life of a connection, latency of a request */
+	__u64 bytes_sent; /* client to server */
+	__u64 bytes_received; /* server to client */
+	__u64 reference; /* id shown to a refused client, 0: none */
+	__u8 source_address[16];
+	__u8 destination_address[16];
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 source_workload; /* 0: not on this node */
+	__u32 destination_workload;
+	__u32 egress_rule;
+	__u32 ingress_rule;
+	__u32 rtt; /* us, smoothed */
+	__u32 retransmits; /* segments */
+	__u16 source_port; /* host byte order */
+	__u16 destination_port;
+	__u16 status; /* HTTP status, 0: none */
+	__u16 reason; /* enum reason */
+	__u8 kind; /* enum flow_kind */
+	__u8 verdict; /* enum verdict */
+	__u8 direction; /* enum direction: the side that observed or refused */
+	__u8 path; /* enum flow_path */
+	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 family; /* 4 or 6 */
+	__u8 method_length;
+	__u8 padding;
+	__u16 path_length;
+	__u16 host_length;
+	__u32 padding2;
+};
+
+enum ring {
+	RING_FLOWS = 0,
+	RING_DENIALS = 1,
+	RING_COUNT = 2,
+};
+
+_Static_assert(sizeof(struct flow_record) == 136, "flow_record");
+
+#endif

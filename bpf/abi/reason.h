@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_ABI_REASON_H
+#define PERIGEE_ABI_REASON_H
+
+/*
+ * Why traffic was refused or closed: the one closed set. Numbers are never
+ * reused; src/core/reasons.ts holds the text for each and fails to compile
+ * when one is missing.
+ */
+enum reason {
+	REASON_NONE = 0,
+
+	/* 1-31: decided in the kernel */
+	REASON_POLICY_DENIED = 1, /* a rule with action Deny */
+	REASON_POLICY_NO_RULE = 2, /* selected by policy, no rule allows */
+	REASON_POLICY_STATE_MISSING = 3, /* selected, but the maps have no answer */
+	REASON_PROXY_UNAVAILABLE = 4, /* needs the proxy, which does not listen */
+	REASON_STEER_FAILED = 5, /* the original destination could not be kept */
+	REASON_MPTCP_REFUSED = 6, /* MPTCP socket in a governed workload */
+	REASON_DEVICE_BOUND = 7, /* SO_BINDTODEVICE socket that needs the proxy */
+	REASON_PACKET_MALFORMED = 8, /* headers that cannot be read */
+	REASON_POLICY_CHANGED = 9, /* open connection, forbidden by a later policy */
+	REASON_WORKLOAD_UNKNOWN = 10, /* enrolled, but its state is missing */
+
+	/* 32-95: decided by the proxy */
+	REASON_HTTP_DENIED = 32, /* 403: a rule with action Deny */
+	REASON_HTTP_NO_RULE = 33, /* 403: no rule allows the request */
+	REASON_HTTP_MALFORMED = 34, /* 400: not a strict HTTP/1 head */
+	REASON_HTTP_FRAMING = 35, /* 400: ambiguous or bad message framing */
+	REASON_HTTP_HEAD_TOO_LARGE = 36, /* 431 */
+	REASON_HTTP_TOO_MANY_HEADERS = 37, /* 431 */
+	REASON_HTTP_HEAD_TIMEOUT = 38, /* 408 */
+	REASON_HTTP_UPGRADE_REFUSED = 39, /* 403: Upgrade or CONNECT not named by policy */
+	REASON_HTTP_RESPONSE_MALFORMED = 40, /* 502 */
+	REASON_HTTP_TARGET_AMBIGUOUS = 41, /* 400: a target two parsers may read differently */
+	REASON_NOT_STEERED = 48, /* reached the listener without the kernel's word */
+	REASON_UPSTREAM_UNREACHABLE = 49, /* 502: connect failed */
+	REASON_UPSTREAM_CLOSED = 50, /* 502: closed before a response */
+	REASON_UPSTREAM_TIMEOUT = 51, /* 504 */
+	REASON_IDLE_TIMEOUT = 52,
+	REASON_CONNECTION_LIMIT = 53, /* the workload's share of connections */
+	REASON_MEMORY_LIMIT = 54, /* the workload's share of buffers */
+	REASON_PROXY_DRAINING = 55,
+	REASON_PROXY_INTERNAL = 56, /* 500: a fault of the proxy itself */
+
+	REASON_COUNT = 64,
+};
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_ABI_WORKLOAD_H
+#define PERIGEE_ABI_WORKLOAD_H
+
+enum workload_kind {
+	WORKLOAD_NETNS = 1, /* key: SO_NETNS_COOKIE */
+	WORKLOAD_CGROUP = 2, /* key: cgroup2 id */
+};
+
+enum workload_flag {
+	WORKLOAD_EGRESS_SELECTED = 1, /* some policy governs its egress */
+	WORKLOAD_INGRESS_SELECTED = 2, /* some policy governs its ingress */
+};
+
+struct workload_key {
+	__u64 id;
+	__u32 kind; /* enum workload_kind */
+	__u32 padding;
+};
+
+struct workload {
+	__u32 id; /* numeric name, node-local */
+	__u32 identity;
+	__u32 flags; /* enum workload_flag */
+	__u32 padding;
+	__u8 address4[16]; /* shown by getsockname of a steered socket; zero: none */
+	__u8 address6[16];
+};
+
+/*
+ * What a numeric name stands for, kept across restarts of the agent so that no
+ * number changes its meaning: 128 bits of SHA-256 of the canonical key. Key 0
+ * holds the next number to be given out, little endian.
+ */
+struct name {
+	__u8 digest[16];
+};
+
+/* The one entry of the map `settings`. */
+struct datapath_settings {
+	__u32 cgroup_workloads; /* how many are enrolled: 0 spares the walk */
+	__u32 padding;
+};
+
+_Static_assert(sizeof(struct name) == 16, "name");
+_Static_assert(sizeof(struct workload_key) == 16, "workload_key");
+_Static_assert(sizeof(struct workload) == 48, "workload");
+
+#endif

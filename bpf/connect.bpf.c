@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * cgroup/connect4, connect6: a governed workload opens a connection, or fixes
+ * the peer of a datagram socket.
+ *
+ * Stance: not enrolled = allow. Enrolled: whatever can't be decided or
+ * remembered is refused and counted. A refused connect() fails at once with
+ * EPERM.
+ */
+#include "lib/connection.h"
+#include "lib/steer.h"
+#include "lib/udp.h"
+
+static __always_inline int refuse(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie)
+{
+	attempt_count(attempt);
+	attempt_refused(attempt, sk, cookie);
+	return HOOK_DENY;
+}
+
+static __always_inline int refuse_for(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
+				      __u16 reason)
+{
+	attempt->action = ACTION_DENY;
+	attempt->reason = reason;
+	return refuse(attempt, sk, cookie);
+}
+
+/* Keeps the original destination. Returns the proxy's port, 0 when refused. */
+static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
+				   __u64 netns)
+{
+	__u32 *port = bpf_map_lookup_elem(&outbound_ports, &netns);
+	struct steering *steering;
+
+	if (sk->bound_dev_if) {
+		refuse_for(attempt, sk, cookie, REASON_DEVICE_BOUND);
+		return 0;
+	}
+	if (!port || !*port) {
+		refuse_for(attempt, sk, cookie, REASON_PROXY_UNAVAILABLE);
+		return 0;
+	}
+	steering = bpf_sk_storage_get(&client_steering, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!steering) {
+		refuse_for(attempt, sk, cookie, REASON_STEER_FAILED);
+		return 0;
+	}
+	steering->client_cookie = cookie;
+	steering->netns = netns;
+	address_copy(steering->address, &attempt->destination);
+	steering->port = attempt->port;
+	steering->family = attempt->family;
+	steering->source_workload = attempt->workload;
+	steering->source_identity = attempt->identity;
+	steering->destination_workload = attempt->peer.workload;
+	steering->destination_identity = attempt->peer.identity;
+	steering->egress_rule = attempt->egress.rule;
+	steering->ingress_rule = attempt->ingress.rule;
+	connection_begin(sk, attempt, PATH_PROXIED);
+	return *port;
+}
+
+/* The peer of a datagram socket is fixed: its answers are let in, the flow is recorded once. */
+static __always_inline int connect_datagram(struct attempt *attempt, struct bpf_sock *sk,
+					    __u64 cookie)
+{
+	struct flow_record record = {};
+
+	/* Layer 7 rules speak of TCP alone: the table has no ACTION_PROXY for UDP. */
+	if (attempt->action != ACTION_ALLOW)
+		return refuse_for(attempt, sk, cookie, REASON_POLICY_STATE_MISSING);
+	if (!udp_peer_remember(sk, &attempt->destination, attempt->port))
+		return HOOK_ALLOW;
+	attempt_count(attempt);
+	attempt_flow(attempt, &record);
+	attempt_source(sk, &record);
+	record.connection = cookie;
+	record.verdict = attempt_verdict(attempt);
+	flow_emit_allowed(&record);
+	return HOOK_ALLOW;
+}
+
+/* Returns 0 refused, 1 direct, else the port of the proxy to steer to. */
+static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+				   struct attempt *attempt)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx), cookie;
+	struct workload *workload = workload_of_netns(netns);
+	__u16 port;
+
+	if (workload && address_is_loopback(&attempt->destination))
+		workload = NULL; /* the pod's own loopback is the pod's own affair */
+	else if (!workload)
+		workload = workload_of_task();
+	/* A socket may be connected again (AF_UNSPEC in between): forget what it was. */
+	bpf_sk_storage_delete(&client_steering, sk);
+	bpf_sk_storage_delete(&connections, sk);
+	if (!workload || socket_is_own(sk))
+		return HOOK_ALLOW;
+	cookie = bpf_get_socket_cookie(ctx);
+	attempt->protocol = ctx->protocol;
+	attempt_from(attempt, workload);
+	attempt_decide(attempt);
+	if (attempt->action == ACTION_DENY)
+		return refuse(attempt, sk, cookie);
+	if (attempt->protocol == IPPROTO_UDP)
+		return connect_datagram(attempt, sk, cookie);
+	if (attempt->action != ACTION_PROXY) {
+		connection_begin(sk, attempt, PATH_DIRECT);
+		attempt_count(attempt);
+		return HOOK_ALLOW;
+	}
+	port = steer(attempt, sk, cookie, netns);
+	if (port)
+		attempt_count(attempt);
+	return port;
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct attempt attempt = { .family = 4 };
+	int port;
+
+	if (!sk || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
+		return HOOK_ALLOW;
+	attempt.destination = address_from4(ctx->user_ip4);
+	attempt.port = bpf_ntohs(ctx->user_port);
+	port = connect(ctx, sk, &attempt);
+	if (port <= 1)
+		return port;
+	ctx->user_ip4 = bpf_htonl(0x7f000001);
+	ctx->user_port = bpf_htons(port);
+	return HOOK_ALLOW;
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct attempt attempt = {};
+	bool mapped;
+	int port;
+
+	if (!sk || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
+		return HOOK_ALLOW;
+	attempt.destination = address_from6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+					    ctx->user_ip6[3]);
+	attempt.port = bpf_ntohs(ctx->user_port);
+	mapped = address_is4(&attempt.destination);
+	attempt.family = mapped ? 4 : 6;
+	port = connect(ctx, sk, &attempt);
+	if (port <= 1)
+		return port;
+	ctx->user_ip6[0] = 0;
+	ctx->user_ip6[1] = 0;
+	ctx->user_ip6[2] = mapped ? bpf_htonl(0xffff) : 0;
+	ctx->user_ip6[3] = mapped ? bpf_htonl(0x7f000001) : bpf_htonl(1);
+	ctx->user_port = bpf_htons(port);
+	return HOOK_ALLOW;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

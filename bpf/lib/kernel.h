@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_KERNEL_H
+#define PERIGEE_LIB_KERNEL_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
+
+#include "abi/reason.h"
+#include "abi/policy.h"
+#include "abi/workload.h"
+#include "abi/connection.h"
+#include "abi/flow.h"
+
+/* Names that BTF doesn't carry, because the kernel has them as macros. */
+#define AF_INET	 2
+#define AF_INET6 10
+
+/* Return values of the cgroup hooks. */
+#define HOOK_ALLOW 1
+#define HOOK_DENY  0
+
+/*
+ * Maps are pinned by name, so that every object of the datapath shares them
+ * and they outlive the process that loaded it.
+ */
+#define MAP_PINNED __uint(pinning, LIBBPF_PIN_BY_NAME)
+
+/*
+ * Reads a 32-bit field of a hook's context, or of a socket, in one instruction
+ * with a constant offset. Without it clang merges the loads of two branches
+ * through a computed address, which the verifier refuses.
+ */
+#define READ32(object, field)                                                          \
+	({                                                                             \
+		__u32 value_;                                                          \
+		asm volatile("%0 = *(u32 *)(%1 + %2)"                                  \
+			     : "=r"(value_)                                            \
+			     : "r"(object),                                            \
+			       "i"(__builtin_offsetof(__typeof__(*(object)), field))); \
+		value_;                                                                \
+	})
+
+#define NS_PER_SECOND 1000000000ULL
+
+#endif

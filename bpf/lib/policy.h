@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_POLICY_H
+#define PERIGEE_LIB_POLICY_H
+
+#include "lib/address.h"
+
+/* Address to identity; the longest prefix wins. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ipcache_key);
+	__type(value, struct ipcache_entry);
+	MAP_PINNED;
+} ipcache SEC(".maps");
+
+/* What policy says of (workload, direction, peer, protocol, port). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1048576);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct policy_key);
+	__type(value, struct policy_verdict);
+	MAP_PINNED;
+} policy SEC(".maps");
+
+#define POLICY_KEY_BITS 96
+#define ADDRESS_BITS	128
+
+/* Identity 0 (unknown) when no prefix holds it: governed workloads refuse it. */
+static __always_inline struct ipcache_entry ipcache_find(const struct address *address)
+{
+	struct ipcache_key key = { .prefix_length = ADDRESS_BITS };
+	struct ipcache_entry none = {}, *entry;
+
+	address_copy(key.address, address);
+	entry = bpf_map_lookup_elem(&ipcache, &key);
+	return entry ? *entry : none;
+}
+
+/* One side's part of a question. */
+struct policy_side {
+	__u32 workload;
+	__u32 flags; /* enum workload_flag of that workload */
+	__u32 peer; /* identity */
+	__u8 direction;
+	__u8 protocol;
+	__u16 port; /* host byte order */
+};
+
+/* Stance: not selected = allow; selected and no answer = deny. */
+static __always_inline struct policy_verdict policy_decide(const struct policy_side *side)
+{
+	struct policy_verdict allow = { .action = ACTION_ALLOW };
+	struct policy_verdict missing = { .action = ACTION_DENY,
+					  .reason = REASON_POLICY_STATE_MISSING };
+	__u32 selected = side->direction == DIRECTION_EGRESS ? WORKLOAD_EGRESS_SELECTED
+							     : WORKLOAD_INGRESS_SELECTED;
+	struct policy_key key = {
+		.prefix_length = POLICY_KEY_BITS,
+		.workload = side->workload,
+		.identity = side->peer,
+		.direction = side->direction,
+		.protocol = side->protocol,
+		.port = bpf_htons(side->port),
+	};
+	struct policy_verdict *found;
+
+	if (!(side->flags & selected))
+		return allow;
+	found = bpf_map_lookup_elem(&policy, &key);
+	return found ? *found : missing;
+}
+
+#endif

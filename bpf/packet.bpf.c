@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * cgroup_skb: what no socket call decides. Ingress: datagrams to a governed
+ * workload. Egress: TCP and UDP that a raw socket builds by hand.
+ *
+ * Stance: not enrolled or not selected = pass; selected and unreadable = drop.
+ * A dropped datagram is silent, as on any network.
+ */
+#include "lib/attempt.h"
+#include "lib/udp.h"
+
+#define SOCK_RAW_TYPE  3
+#define IP6_EXTENSIONS 6
+
+struct packet {
+	struct address source, destination;
+	__u16 source_port, destination_port; /* host byte order */
+	__u8 protocol;
+	__u8 family;
+};
+
+/* Skips IPv6 extension headers (RFC 8200, 4); a fragment that isn't the first has no ports. */
+static __always_inline int skip_extensions(struct __sk_buff *skb, __u32 *offset, __u8 *next)
+{
+	for (int i = 0; i < IP6_EXTENSIONS; i++) {
+		__u8 header[4];
+
+		if (*next != 0 && *next != 43 && *next != 44 && *next != 60)
+			return 0;
+		if (bpf_skb_load_bytes(skb, *offset, header, sizeof(header)))
+			return -1;
+		if (*next == 44 && ((header[2] << 8 | header[3]) & 0xfff8))
+			return -1;
+		*offset += *next == 44 ? 8 : (header[1] + 1) * 8;
+		*next = header[0];
+	}
+	return -1;
+}
+
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+{
+	struct iphdr ip4;
+	struct ipv6hdr ip6;
+	__be16 ports[2];
+	__u32 offset;
+
+	if (skb->protocol == bpf_htons(0x0800)) {
+		if (bpf_skb_load_bytes(skb, 0, &ip4, sizeof(ip4)))
+			return -1;
+		if (bpf_ntohs(ip4.frag_off) & 0x1fff)
+			return -1;
+		packet->source = address_from4(ip4.saddr);
+		packet->destination = address_from4(ip4.daddr);
+		packet->protocol = ip4.protocol;
+		packet->family = 4;
+		offset = ip4.ihl * 4;
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)))
+			return -1;
+		__builtin_memcpy(packet->source.byte, &ip6.saddr, 16);
+		__builtin_memcpy(packet->destination.byte, &ip6.daddr, 16);
+		packet->protocol = ip6.nexthdr;
+		packet->family = 6;
+		offset = sizeof(ip6);
+		if (skip_extensions(skb, &offset, &packet->protocol))
+			return -1;
+	}
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return 0;
+	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
+		return -1;
+	packet->source_port = bpf_ntohs(ports[0]);
+	packet->destination_port = bpf_ntohs(ports[1]);
+	return 0;
+}
+
+static __always_inline void packet_flow(const struct packet *packet, struct flow_record *record)
+{
+	record->time = bpf_ktime_get_ns();
+	address_copy(record->source_address, &packet->source);
+	address_copy(record->destination_address, &packet->destination);
+	record->source_port = packet->source_port;
+	record->destination_port = packet->destination_port;
+	record->kind = FLOW_VERDICT;
+	record->path = PATH_DIRECT;
+	record->protocol = packet->protocol;
+	record->family = packet->family;
+}
+
+/* A datagram that is no answer: ingress policy decides; the first of a peer is recorded. */
+static __always_inline int datagram_in(struct __sk_buff *skb, const struct workload *workload,
+				       const struct packet *packet)
+{
+	struct ipcache_entry peer = ipcache_find(&packet->source);
+	struct policy_side side = {
+		.workload = workload->id,
+		.flags = workload->flags,
+		.peer = peer.identity,
+		.direction = DIRECTION_INGRESS,
+		.protocol = IPPROTO_UDP,
+		.port = packet->destination_port,
+	};
+	struct policy_verdict ingress;
+	struct flow_record record = {};
+
+	if (peer.workload == workload->id)
+		return HOOK_ALLOW;
+	ingress = policy_decide(&side);
+	packet_flow(packet, &record);
+	record.connection = bpf_get_socket_cookie(skb);
+	record.source_identity = peer.identity;
+	record.source_workload = peer.workload;
+	record.destination_identity = workload->identity;
+	record.destination_workload = workload->id;
+	record.ingress_rule = ingress.rule;
+	record.direction = DIRECTION_INGRESS;
+	if (ingress.action != ACTION_ALLOW) {
+		record.verdict = VERDICT_DENIED;
+		record.reason = ingress.action == ACTION_DENY ? ingress.reason
+							      : REASON_POLICY_STATE_MISSING;
+		verdict_count(ingress.rule, DIRECTION_INGRESS, VERDICT_DENIED);
+		flow_emit_denied(&record);
+		return HOOK_DENY;
+	}
+	return HOOK_ALLOW;
+}
+
+SEC("cgroup_skb/ingress")
+int packet_ingress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
+	struct workload *workload;
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_UDP)
+		return HOOK_ALLOW;
+	workload = workload_of_netns(bpf_get_netns_cookie(skb));
+	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
+		return HOOK_ALLOW;
+	if (parse(skb, &packet)) {
+		drop_count(REASON_PACKET_MALFORMED);
+		return HOOK_DENY;
+	}
+	if (packet.protocol != IPPROTO_UDP)
+		return HOOK_ALLOW; /* ICMP errors for the socket */
+	if (address_is_loopback(&packet.source) ||
+	    address_equal(&packet.source, &packet.destination))
+		return HOOK_ALLOW;
+	if (udp_peer_known(sk, &packet.source, packet.source_port))
+		return HOOK_ALLOW;
+	return datagram_in(skb, workload, &packet);
+}
+
+SEC("cgroup_skb/egress")
+int packet_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct attempt attempt = {};
+	struct packet packet = {};
+	struct workload *workload;
+	struct flow_record record = {};
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->type != SOCK_RAW_TYPE)
+		return HOOK_ALLOW;
+	workload = workload_of_netns(bpf_get_netns_cookie(skb));
+	if (!workload || !(workload->flags & WORKLOAD_EGRESS_SELECTED))
+		return HOOK_ALLOW;
+	if (parse(skb, &packet)) {
+		drop_count(REASON_PACKET_MALFORMED);
+		return HOOK_DENY;
+	}
+	if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP)
+		return HOOK_ALLOW;
+	if (address_is_loopback(&packet.destination))
+		return HOOK_ALLOW;
+	attempt.destination = packet.destination;
+	attempt.port = packet.destination_port;
+	attempt.protocol = packet.protocol;
+	attempt.family = packet.family;
+	attempt_from(&attempt, workload);
+	attempt_decide(&attempt);
+	if (attempt.action == ACTION_ALLOW)
+		return HOOK_ALLOW;
+	if (attempt.action == ACTION_PROXY)
+		attempt.reason = REASON_POLICY_STATE_MISSING;
+	attempt_flow(&attempt, &record);
+	packet_flow(&packet, &record);
+	record.verdict = VERDICT_DENIED;
+	record.reason = attempt.reason;
+	flow_emit_denied(&record);
+	return HOOK_DENY;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * cgroup/sendmsg4, sendmsg6: a datagram with an address of its own, on an
+ * unconnected or a connected socket.
+ *
+ * Stance as in connect.bpf.c. A refused sendmsg() fails with EPERM. recvmsg
+ * hooks can't refuse: what arrives is judged in packet.bpf.c.
+ */
+#include "lib/attempt.h"
+#include "lib/udp.h"
+
+static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+				   struct attempt *attempt)
+{
+	struct workload *workload = workload_of_netns(bpf_get_netns_cookie(ctx));
+	struct flow_record record = {};
+	__u64 cookie;
+
+	if (workload && address_is_loopback(&attempt->destination))
+		return HOOK_ALLOW;
+	if (!workload)
+		workload = workload_of_task();
+	if (!workload || socket_is_own(sk))
+		return HOOK_ALLOW;
+	cookie = bpf_get_socket_cookie(ctx);
+	attempt->protocol = IPPROTO_UDP;
+	attempt_from(attempt, workload);
+	attempt_decide(attempt);
+	if (attempt->action == ACTION_PROXY) {
+		attempt->action = ACTION_DENY;
+		attempt->reason = REASON_POLICY_STATE_MISSING;
+	}
+	if (attempt->action == ACTION_DENY) {
+		attempt_count(attempt);
+		attempt_refused(attempt, sk, cookie);
+		return HOOK_DENY;
+	}
+	if (!udp_peer_remember(sk, &attempt->destination, attempt->port))
+		return HOOK_ALLOW;
+	attempt_count(attempt);
+	attempt_flow(attempt, &record);
+	attempt_source(sk, &record);
+	record.connection = cookie;
+	record.verdict = attempt_verdict(attempt);
+	flow_emit_allowed(&record);
+	return HOOK_ALLOW;
+}
+
+SEC("cgroup/sendmsg4")
+int sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct attempt attempt = { .family = 4 };
+
+	if (!sk || ctx->protocol != IPPROTO_UDP)
+		return HOOK_ALLOW;
+	attempt.destination = address_from4(ctx->user_ip4);
+	attempt.port = bpf_ntohs(ctx->user_port);
+	return sendmsg(ctx, sk, &attempt);
+}
+
+SEC("cgroup/sendmsg6")
+int sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct attempt attempt = {};
+
+	if (!sk || ctx->protocol != IPPROTO_UDP)
+		return HOOK_ALLOW;
+	attempt.destination = address_from6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+					    ctx->user_ip6[3]);
+	attempt.port = bpf_ntohs(ctx->user_port);
+	attempt.family = address_is4(&attempt.destination) ? 4 : 6;
+	return sendmsg(ctx, sk, &attempt);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * sockops: the life of TCP connections. Hands the original destination over to
+ * the proxy's accepted socket, the client's address to the server's, and
+ * records what opened and closed.
+ *
+ * Stance: nothing is refused here. A hand-over that fails leaves the accepted
+ * socket without its word, and the proxy refuses such sockets.
+ */
+#include "lib/announce.h"
+#include "lib/connection.h"
+#include "lib/steer.h"
+
+static __always_inline struct address local_address(struct bpf_sock_ops *ctx)
+{
+	if (ctx->family == AF_INET)
+		return address_from4(READ32(ctx, local_ip4));
+	return address_from6(READ32(ctx, local_ip6[0]), READ32(ctx, local_ip6[1]),
+			     READ32(ctx, local_ip6[2]), READ32(ctx, local_ip6[3]));
+}
+
+static __always_inline struct address remote_address(struct bpf_sock_ops *ctx)
+{
+	if (ctx->family == AF_INET)
+		return address_from4(READ32(ctx, remote_ip4));
+	return address_from6(READ32(ctx, remote_ip6[0]), READ32(ctx, remote_ip6[1]),
+			     READ32(ctx, remote_ip6[2]), READ32(ctx, remote_ip6[3]));
+}
+
+/* The 4-tuple as the connecting side orders it. */
+static __always_inline void tuple_of(struct bpf_sock_ops *ctx, bool connecting,
+				     struct tuple_key *key)
+{
+	struct address local = local_address(ctx), remote = remote_address(ctx);
+	__u16 local_port = ctx->local_port, remote_port = bpf_ntohl(ctx->remote_port);
+
+	key->netns = bpf_get_netns_cookie(ctx);
+	address_copy(key->source_address, connecting ? &local : &remote);
+	address_copy(key->destination_address, connecting ? &remote : &local);
+	key->source_port = connecting ? local_port : remote_port;
+	key->destination_port = connecting ? remote_port : local_port;
+}
+
+static __always_inline void record_of(struct bpf_sock_ops *ctx, const struct connection *connection,
+				      struct flow_record *record)
+{
+	bool connecting = connection->direction == DIRECTION_EGRESS;
+	struct address local = local_address(ctx), remote = remote_address(ctx);
+	__u16 local_port = ctx->local_port, remote_port = bpf_ntohl(ctx->remote_port);
+
+	record->time = bpf_ktime_get_ns();
+	record->connection = bpf_get_socket_cookie(ctx);
+	address_copy(record->source_address, connecting ? &local : &remote);
+	address_copy(record->destination_address, connecting ? &remote : &local);
+	record->source_port = connecting ? local_port : remote_port;
+	record->destination_port = connecting ? remote_port : local_port;
+	record->source_identity = connection->source_identity;
+	record->destination_identity = connection->destination_identity;
+	record->source_workload = connection->source_workload;
+	record->destination_workload = connection->destination_workload;
+	record->egress_rule = connection->egress_rule;
+	record->ingress_rule = connection->ingress_rule;
+	record->verdict = connection->verdict;
+	record->direction = connection->direction;
+	record->path = connection->path;
+	record->protocol = IPPROTO_TCP;
+	record->family = address_is4(&remote) ? 4 : 6;
+}
+
+static __always_inline void opened(struct bpf_sock_ops *ctx, struct connection *connection)
+{
+	struct flow_record record = {};
+
+	connection->established = 1;
+	if (connection->path != PATH_DIRECT)
+		return; /* the proxy records what it carries */
+	record_of(ctx, connection, &record);
+	record.kind = FLOW_VERDICT;
+	flow_emit_allowed(&record);
+}
+
+static __always_inline void active_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
+	struct tuple_key key = {};
+
+	if (connection)
+		opened(ctx, connection);
+	if (!steering)
+		return;
+	tuple_of(ctx, true, &key);
+	if (bpf_map_update_elem(&handoff, &key, steering, BPF_ANY))
+		drop_count(REASON_STEER_FAILED);
+}
+
+/* The proxy's accepted socket gets the word of the connect hook. */
+static __always_inline bool take_handoff(struct bpf_sock *sk, const struct tuple_key *key)
+{
+	struct steering *steering = bpf_map_lookup_elem(&handoff, key);
+
+	if (!steering)
+		return false;
+	bpf_sk_storage_get(&steered, sk, steering, BPF_SK_STORAGE_GET_F_CREATE);
+	bpf_map_delete_elem(&handoff, key);
+	return true;
+}
+
+/* The server's accepted socket learns its real client. */
+static __always_inline bool take_announcement(struct bpf_sock *sk, const struct tuple_key *key)
+{
+	struct announcement *announcement = bpf_map_lookup_elem(&announcements, key);
+
+	if (!announcement)
+		return false;
+	bpf_sk_storage_get(&announced, sk, announcement, BPF_SK_STORAGE_GET_F_CREATE);
+	bpf_map_delete_elem(&announcements, key);
+	return true;
+}
+
+/* A governed workload accepted a connection that no client of this node was recorded for. */
+static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					   const struct workload *workload)
+{
+	struct address local = local_address(ctx), remote = remote_address(ctx);
+	struct connection *connection;
+	struct ipcache_entry peer;
+	struct policy_side side = {
+		.workload = workload->id,
+		.flags = workload->flags,
+		.direction = DIRECTION_INGRESS,
+		.protocol = IPPROTO_TCP,
+		.port = ctx->local_port,
+	};
+	struct policy_verdict ingress;
+
+	if (address_is_loopback(&remote) || address_equal(&local, &remote))
+		return;
+	peer = ipcache_find(&remote);
+	side.peer = peer.identity;
+	ingress = policy_decide(&side);
+	if (ingress.action == ACTION_PROXY)
+		return; /* the proxy's own accept on its inbound listener */
+	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!connection)
+		return;
+	connection->start = bpf_ktime_get_ns();
+	connection->source_identity = peer.identity;
+	connection->source_workload = peer.workload;
+	connection->destination_identity = workload->identity;
+	connection->destination_workload = workload->id;
+	connection->ingress_rule = ingress.rule;
+	connection->direction = DIRECTION_INGRESS;
+	connection->path = PATH_DIRECT;
+	connection->verdict = ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	if (!peer.workload) {
+		if (workload->flags & WORKLOAD_INGRESS_SELECTED)
+			verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);
+	}
+	opened(ctx, connection);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct workload *workload = workload_of_netns(netns);
+	struct tuple_key key = {};
+
+	if (!workload && !bpf_map_lookup_elem(&outbound_ports, &netns))
+		return;
+	tuple_of(ctx, false, &key);
+	if (take_handoff(sk, &key) || take_announcement(sk, &key) || !workload)
+		return;
+	passive_direct(ctx, sk, workload);
+}
+
+static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct flow_record record = {};
+	__u64 sent = 0, received = 0;
+	struct tcp_sock *tcp;
+
+	if (!connection || (connection->path != PATH_DIRECT && connection->established))
+		return;
+	record_of(ctx, connection, &record);
+	record.kind = FLOW_CLOSE;
+	record.duration = record.time - connection->start;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp) {
+		/* bytes_acked would count SYN and FIN, too. */
+		sent = tcp->bytes_sent - tcp->bytes_retrans;
+		received = tcp->bytes_received;
+	}
+	record.bytes_sent = connection->direction == DIRECTION_EGRESS ? sent : received;
+	record.bytes_received = connection->direction == DIRECTION_EGRESS ? received : sent;
+	record.rtt = ctx->srtt_us >> 3;
+	record.retransmits = ctx->total_retrans;
+	if (connection->established) {
+		flow_emit_allowed(&record);
+		return;
+	}
+	if (connection->path == PATH_PROXIED) {
+		/* Steered, and nobody listened: the proxy is away. Refused all the same. */
+		struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
+
+		if (steering) {
+			__builtin_memcpy(record.destination_address, steering->address, 16);
+			record.destination_port = steering->port;
+		}
+		record.kind = FLOW_VERDICT;
+		record.verdict = VERDICT_DENIED;
+		record.reason = REASON_PROXY_UNAVAILABLE;
+		flow_emit_denied(&record);
+		return;
+	}
+	record.verdict = VERDICT_ERROR;
+	flow_emit_allowed(&record);
+}
+
+SEC("sockops")
+int tcp_lifecycle(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk)
+		return 1;
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		if (bpf_sk_storage_get(&connections, sk, 0, 0))
+			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
+							       BPF_SOCK_OPS_STATE_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		active_established(ctx, sk);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		passive_established(ctx, sk);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			closed(ctx, sk);
+		break;
+	}
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

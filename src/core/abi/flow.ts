@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from bpf/abi/flow.h by tools/generate-abi.ts. Do not edit.
+
+/** enum flow_kind. */
+export const flowKind = { verdict: 1, close: 2, request: 3 } as const;
+export type FlowKindName = keyof typeof flowKind;
+export type FlowKind = (typeof flowKind)[FlowKindName];
+export const flowKindNames: Readonly<Record<number, FlowKindName>> = {
+  1: 'verdict',
+  2: 'close',
+  3: 'request',
+};
+
+/** enum flow_path. */
+export const flowPath = { direct: 1, inline: 2, proxied: 3 } as const;
+export type FlowPathName = keyof typeof flowPath;
+export type FlowPath = (typeof flowPath)[FlowPathName];
+export const flowPathNames: Readonly<Record<number, FlowPathName>> = {
+  1: 'direct',
+  2: 'inline',
+  3: 'proxied',
+};
+
+export interface FlowRecord {
+  readonly time: bigint;
+  readonly connection: bigint;
+  readonly duration: bigint;
+  readonly bytesSent: bigint;
+  readonly bytesReceived: bigint;
+  readonly reference: bigint;
+  readonly sourceAddress: Uint8Array;
+  readonly destinationAddress: Uint8Array;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly sourceWorkload: number;
+  readonly destinationWorkload: number;
+  readonly egressRule: number;
+  readonly ingressRule: number;
+  readonly rtt: number;
+  readonly retransmits: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly status: number;
+  readonly reason: number;
+  readonly kind: number;
+  readonly verdict: number;
+  readonly direction: number;
+  readonly path: number;
+  readonly protocol: number;
+  readonly family: number;
+  readonly methodLength: number;
+  readonly pathLength: number;
+  readonly hostLength: number;
+}
+
+/** struct flow_record: 136 bytes. */
+export const flowRecord = {
+  size: 136,
+  offset: {
+    time: 0,
+    connection: 8,
+    duration: 16,
+    bytesSent: 24,
+    bytesReceived: 32,
+    reference: 40,
+    sourceAddress: 48,
+    destinationAddress: 64,
+    sourceIdentity: 80,
+    destinationIdentity: 84,
+    sourceWorkload: 88,
+    destinationWorkload: 92,
+    egressRule: 96,
+    ingressRule: 100,
+    rtt: 104,
+    retransmits: 108,
+    sourcePort: 112,
+    destinationPort: 114,
+    status: 116,
+    reason: 118,
+    kind: 120,
+    verdict: 121,
+    direction: 122,
+    path: 123,
+    protocol: 124,
+    family: 125,
+    methodLength: 126,
+    pathLength: 128,
+    hostLength: 130,
+  },
+  encode(value: FlowRecord, bytes: Uint8Array = new Uint8Array(136), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setBigUint64(at + 0, value.time, true);
+    view.setBigUint64(at + 8, value.connection, true);
+    view.setBigUint64(at + 16, value.duration, true);
+    view.setBigUint64(at + 24, value.bytesSent, true);
+    view.setBigUint64(at + 32, value.bytesReceived, true);
+    view.setBigUint64(at + 40, value.reference, true);
+    bytes.set(value.sourceAddress.subarray(0, 16), at + 48);
+    bytes.set(value.destinationAddress.subarray(0, 16), at + 64);
+    view.setUint32(at + 80, value.sourceIdentity, true);
+    view.setUint32(at + 84, value.destinationIdentity, true);
+    view.setUint32(at + 88, value.sourceWorkload, true);
+    view.setUint32(at + 92, value.destinationWorkload, true);
+    view.setUint32(at + 96, value.egressRule, true);
+    view.setUint32(at + 100, value.ingressRule, true);
+    view.setUint32(at + 104, value.rtt, true);
+    view.setUint32(at + 108, value.retransmits, true);
+    view.setUint16(at + 112, value.sourcePort, true);
+    view.setUint16(at + 114, value.destinationPort, true);
+    view.setUint16(at + 116, value.status, true);
+    view.setUint16(at + 118, value.reason, true);
+    view.setUint8(at + 120, value.kind);
+    view.setUint8(at + 121, value.verdict);
+    view.setUint8(at + 122, value.direction);
+    view.setUint8(at + 123, value.path);
+    view.setUint8(at + 124, value.protocol);
+    view.setUint8(at + 125, value.family);
+    view.setUint8(at + 126, value.methodLength);
+    view.setUint16(at + 128, value.pathLength, true);
+    view.setUint16(at + 130, value.hostLength, true);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): FlowRecord {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      time: view.getBigUint64(at + 0, true),
+      connection: view.getBigUint64(at + 8, true),
+      duration: view.getBigUint64(at + 16, true),
+      bytesSent: view.getBigUint64(at + 24, true),
+      bytesReceived: view.getBigUint64(at + 32, true),
+      reference: view.getBigUint64(at + 40, true),
+      sourceAddress: bytes.slice(at + 48, at + 64),
+      destinationAddress: bytes.slice(at + 64, at + 80),
+      sourceIdentity: view.getUint32(at + 80, true),
+      destinationIdentity: view.getUint32(at + 84, true),
+      sourceWorkload: view.getUint32(at + 88, true),
+      destinationWorkload: view.getUint32(at + 92, true),
+      egressRule: view.getUint32(at + 96, true),
+      ingressRule: view.getUint32(at + 100, true),
+      rtt: view.getUint32(at + 104, true),
+      retransmits: view.getUint32(at + 108, true),
+      sourcePort: view.getUint16(at + 112, true),
+      destinationPort: view.getUint16(at + 114, true),
+      status: view.getUint16(at + 116, true),
+      reason: view.getUint16(at + 118, true),
+      kind: view.getUint8(at + 120),
+      verdict: view.getUint8(at + 121),
+      direction: view.getUint8(at + 122),
+      path: view.getUint8(at + 123),
+      protocol: view.getUint8(at + 124),
+      family: view.getUint8(at + 125),
+      methodLength: view.getUint8(at + 126),
+      pathLength: view.getUint16(at + 128, true),
+      hostLength: view.getUint16(at + 130, true),
+    };
+  },
+} as const;
+
+/** enum ring. */
+export const ring = { flows: 0, denials: 1 } as const;
+export type RingName = keyof typeof ring;
+export type Ring = (typeof ring)[RingName];
+export const ringNames: Readonly<Record<number, RingName>> = { 0: 'flows', 1: 'denials' };

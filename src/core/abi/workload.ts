@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from bpf/abi/workload.h by tools/generate-abi.ts. Do not edit.
+
+/** enum workload_kind. */
+export const workloadKind = { netns: 1, cgroup: 2 } as const;
+export type WorkloadKindName = keyof typeof workloadKind;
+export type WorkloadKind = (typeof workloadKind)[WorkloadKindName];
+export const workloadKindNames: Readonly<Record<number, WorkloadKindName>> = { 1: 'netns', 2: 'cgroup' };
+
+/** enum workload_flag. */
+export const workloadFlag = { 'egress-selected': 1, 'ingress-selected': 2 } as const;
+export type WorkloadFlagName = keyof typeof workloadFlag;
+export type WorkloadFlag = (typeof workloadFlag)[WorkloadFlagName];
+export const workloadFlagNames: Readonly<Record<number, WorkloadFlagName>> = {
+  1: 'egress-selected',
+  2: 'ingress-selected',
+};
+
+export interface WorkloadKey {
+  readonly id: bigint;
+  readonly kind: number;
+}
+
+/** struct workload_key: 16 bytes. */
+export const workloadKey = {
+  size: 16,
+  offset: { id: 0, kind: 8 },
+  encode(value: WorkloadKey, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setBigUint64(at + 0, value.id, true);
+    view.setUint32(at + 8, value.kind, true);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): WorkloadKey {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return { id: view.getBigUint64(at + 0, true), kind: view.getUint32(at + 8, true) };
+  },
+} as const;
+
+export interface Workload {
+  readonly id: number;
+  readonly identity: number;
+  readonly flags: number;
+  readonly address4: Uint8Array;
+  readonly address6: Uint8Array;
+}
+
+/** struct workload: 48 bytes. */
+export const workload = {
+  size: 48,
+  offset: { id: 0, identity: 4, flags: 8, address4: 16, address6: 32 },
+  encode(value: Workload, bytes: Uint8Array = new Uint8Array(48), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setUint32(at + 0, value.id, true);
+    view.setUint32(at + 4, value.identity, true);
+    view.setUint32(at + 8, value.flags, true);
+    bytes.set(value.address4.subarray(0, 16), at + 16);
+    bytes.set(value.address6.subarray(0, 16), at + 32);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): Workload {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      id: view.getUint32(at + 0, true),
+      identity: view.getUint32(at + 4, true),
+      flags: view.getUint32(at + 8, true),
+      address4: bytes.slice(at + 16, at + 32),
+      address6: bytes.slice(at + 32, at + 48),
+    };
+  },
+} as const;
+
+export interface Name {
+  readonly digest: Uint8Array;
+}
+
+/** struct name: 16 bytes. */
+export const name = {
+  size: 16,
+  offset: { digest: 0 },
+  encode(value: Name, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
+    bytes.set(value.digest.subarray(0, 16), at + 0);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): Name {
+    return { digest: bytes.slice(at + 0, at + 16) };
+  },
+} as const;
+
+export interface DatapathSettings {
+  readonly cgroupWorkloads: number;
+}
+
+/** struct datapath_settings: 8 bytes. */
+export const datapathSettings = {
+  size: 8,
+  offset: { cgroupWorkloads: 0 },
+  encode(value: DatapathSettings, bytes: Uint8Array = new Uint8Array(8), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setUint32(at + 0, value.cgroupWorkloads, true);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): DatapathSettings {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return { cgroupWorkloads: view.getUint32(at + 0, true) };
+  },
+} as const;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ReasonName } from './reasons.ts';
+
+/** One end of a flow, in names. */
+export interface FlowEndpoint {
+  /** IPv4 or IPv6, text. */
+  readonly address: string;
+  readonly port: number;
+  readonly identity: number;
+  /** Workload of this node or known by name; absent for addresses outside the mesh. */
+  readonly namespace?: string;
+  readonly workload?: string;
+  readonly serviceAccount?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** World, Node, Cluster, …, or the prefix that gave the identity. */
+  readonly entity?: string;
+}
+
+/** The rule that decided, traceable to its line of YAML. */
+export interface FlowRule {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly policy: string;
+  readonly direction: 'egress' | 'ingress';
+  /** Its `name`, or its index. */
+  readonly rule: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
+export type FlowPath = 'direct' | 'inline' | 'proxied';
+
+/** What happened, decoded from a flow record (bpf/abi/flow.h) and joined with names. */
+export interface Flow {
+  /** Wall clock, ns since 1970. */
+  readonly time: bigint;
+  readonly kind: 'verdict' | 'close' | 'request';
+  readonly verdict: FlowVerdict;
+  readonly reason: ReasonName;
+  readonly direction: 'egress' | 'ingress';
+  readonly path: FlowPath;
+  readonly protocol: 'TCP' | 'UDP';
+  readonly source: FlowEndpoint;
+  readonly destination: FlowEndpoint;
+  /** Deciding rules of the two sides, where a policy selected them. */
+  readonly egressRule?: FlowRule;
+  readonly ingressRule?: FlowRule;
+  /** Socket cookie, decimal: joins the records of one connection. */
+  readonly connection: string;
+  /** ns. */
+  readonly duration: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** µs, smoothed; 0: not measured. */
+  readonly rtt: number;
+  readonly retransmits: number;
+  /** Shown to a refused client, 16 hex digits. */
+  readonly reference?: string;
+  readonly http?: {
+    readonly method: string;
+    readonly path: string;
+    readonly host: string;
+    readonly status: number;
+  };
+}

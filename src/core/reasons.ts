@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ReasonName } from './abi/reason.ts';
+
+export type { ReasonName };
+
+export interface ReasonText {
+  /** What happened, one sentence without a full stop. */
+  readonly summary: string;
+  /** What a person can do about it. */
+  readonly action: string;
+}
+
+/* The reasons of the evaluator stand in policy/decision-reason.ts. */
+
+/** The text of each reason of bpf/abi/reason.h. The type makes a missing one a compile error. */
+export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
+  none: { summary: 'Nothing was refused', action: 'Nothing to do' },
+  'policy-denied': {
+    summary: 'A rule with action Deny matches the connection',
+    action: 'Read the rule with `perigee explain`; remove or narrow it if the traffic is wanted',
+  },
+  'policy-no-rule': {
+    summary: 'The workload is selected by policy in this direction and no rule allows the connection',
+    action: 'Add an Allow rule for this peer and port, or remove the direction from the policy',
+  },
+  'policy-state-missing': {
+    summary: 'The workload is governed, but the kernel maps have no answer for this peer; refused to be safe',
+    action: 'Check that the agent is ready (`perigee status`); its log names the map that it could not fill',
+  },
+  'proxy-unavailable': {
+    summary: 'Policy needs the layer 7 proxy, which is not listening in this namespace',
+    action: 'Start the proxy (`perigee status` shows it); direct connections are not affected',
+  },
+  'steer-failed': {
+    summary: 'The original destination could not be remembered, so the connection could not be steered',
+    action: 'Look for a full `handoff` map in `perigee status`; raise mapEntries in the settings',
+  },
+  'mptcp-refused': {
+    summary: 'A governed workload asked for a Multipath TCP socket, whose subflows pass no hook',
+    action: 'Nothing: runtimes fall back to TCP by themselves; otherwise switch MPTCP off in the program',
+  },
+  'device-bound': {
+    summary: 'A socket bound to a network device needs the proxy, which it cannot reach over loopback',
+    action: 'Do not use SO_BINDTODEVICE in this program, or use rules without `http` for this destination',
+  },
+  'packet-malformed': {
+    summary: 'A packet has headers that cannot be read',
+    action: 'Capture the traffic: nothing well-formed is dropped for this reason',
+  },
+  'policy-changed': {
+    summary: 'A connection that was open is forbidden by a policy that came later, and was closed',
+    action: 'Nothing, if the change was meant; `perigee explain` names the rule',
+  },
+  'workload-unknown': {
+    summary: 'The namespace is enrolled, but its state is missing; refused to be safe',
+    action: 'Check that the agent is ready (`perigee status`)',
+  },
+  'http-denied': {
+    summary: 'A rule with action Deny matches the request',
+    action: 'Read the rule with `perigee observe --why`; remove or narrow it if the request is wanted',
+  },
+  'http-no-rule': {
+    summary: 'No rule allows this request',
+    action: 'Add the method and path to an Allow rule of the policies that select the destination',
+  },
+  'http-malformed': {
+    summary: 'The bytes are not a strict HTTP/1 request head, on a port that HTTP rules govern',
+    action: 'Fix the client, or use rules without `http` if the port speaks another protocol',
+  },
+  'http-framing': {
+    summary: 'The length of the message is ambiguous or malformed (request smuggling)',
+    action: 'Fix the client: send exactly one valid Content-Length or `Transfer-Encoding: chunked`',
+  },
+  'http-head-too-large': {
+    summary: 'The head is longer than limits.headBytes',
+    action: 'Send smaller headers, or raise the limit',
+  },
+  'http-too-many-headers': {
+    summary: 'The head has more header lines than limits.headers',
+    action: 'Send fewer headers, or raise the limit',
+  },
+  'http-head-timeout': {
+    summary: 'The head was not complete within limits.headTimeoutMs',
+    action: 'Look for a slow or stuck client',
+  },
+  'http-upgrade-refused': {
+    summary: 'Upgrade or CONNECT that no rule names, or an upgrade to HTTP/2',
+    action: 'Name the method CONNECT in a rule, allow upgrades in the settings, or connect without upgrading',
+  },
+  'http-response-malformed': {
+    summary: 'The server answered with something that is not a strict HTTP/1 response',
+    action: 'Fix the server, or use rules without `http` if the port speaks another protocol',
+  },
+  'http-target-ambiguous': {
+    summary: 'The request target can be read in two ways (encoded slash, dot segments, empty segments)',
+    action: 'Send the normalised form of the path',
+  },
+  'not-steered': {
+    summary: 'A connection reached the proxy that the kernel did not steer there',
+    action: 'Do not connect to the ports of the proxy directly',
+  },
+  'upstream-unreachable': {
+    summary: 'The proxy could not connect to the server',
+    action: 'Check that the server is up and listens on the port',
+  },
+  'upstream-closed': {
+    summary: 'The server closed the connection before it answered',
+    action: 'Look at the log of the server',
+  },
+  'upstream-timeout': {
+    summary: 'The server did not accept the connection in time',
+    action: 'Check the server and the network between the nodes',
+  },
+  'idle-timeout': {
+    summary: 'The connection carried no byte for limits.idleTimeoutMs',
+    action: 'Use keep-alive messages of the protocol, or raise the limit',
+  },
+  'connection-limit': {
+    summary: 'The workload has limits.connectionsPerWorkload connections in the proxy',
+    action: 'Look for a leak of connections in the client, or raise the limit',
+  },
+  'memory-limit': {
+    summary: 'The workload has limits.bytesPerWorkload bytes buffered in the proxy',
+    action: 'Look for a slow reader, or raise the limit',
+  },
+  'proxy-draining': {
+    summary: 'The proxy is being replaced and did not take the connection',
+    action: 'Nothing: connect again',
+  },
+  'proxy-internal': {
+    summary: 'A fault of the proxy itself',
+    action: 'Report it with the log of the proxy',
+  },
+};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ring } from '../core/abi/flow.ts';
+import { directionNames, verdictCountKey, verdictNames } from '../core/abi/policy.ts';
+import { type ReasonName, reason } from '../core/abi/reason.ts';
+import type { Maps } from './maps.ts';
+import { sumCpus } from './typed-map.ts';
+
+/** Connection verdicts of the kernel since the maps were made. */
+export interface VerdictCount {
+  /** Numeric name, 0: no rule. */
+  readonly rule: number;
+  readonly direction: 'egress' | 'ingress';
+  readonly verdict: 'allowed' | 'denied' | 'audited' | 'error';
+  readonly count: number;
+}
+
+function counter(map: Maps['drops'], index: number): number {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(index);
+  const value = map.lookup(key);
+  return value === undefined ? 0 : Number(sumCpus(value));
+}
+
+/** Refusals and closures by reason; those of the proxy are its own. */
+export function readDrops(maps: Maps): ReadonlyMap<ReasonName, number> {
+  const names = Object.entries(reason) as [ReasonName, number][];
+  return new Map(names.map(([name, number]) => [name, counter(maps.drops, number)]));
+}
+
+export function readFlowsLost(maps: Maps): { readonly flows: number; readonly denials: number } {
+  return {
+    flows: counter(maps.flows_lost, ring.flows),
+    denials: counter(maps.flows_lost, ring.denials),
+  };
+}
+
+export function readVerdicts(maps: Maps): VerdictCount[] {
+  const { keys, values, count } = maps.verdicts.dump();
+  const width = maps.verdicts.entrySize;
+  return Array.from({ length: count }, (_, index) => {
+    const key = verdictCountKey.decode(keys, index * verdictCountKey.size);
+    return {
+      rule: key.rule,
+      direction: directionNames[key.direction] ?? 'egress',
+      verdict: verdictNames[key.verdict] ?? 'error',
+      count: Number(sumCpus(values.subarray(index * width, (index + 1) * width))),
+    };
+  });
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import { closeSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PerigeeError } from '../lib/errors.ts';
+import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import { encodeState } from './encode.ts';
+import type { PinLayout } from './layout.ts';
+import { type LoadReport, type LoaderOptions, attachLookup, detachLookup, loadHooks } from './loader.ts';
+import { type Maps, closeMaps, openMaps } from './maps.ts';
+import { type ReconcileReport, reconcile } from './reconcile.ts';
+
+/** A workload whose namespace or cgroup is there. */
+export interface Enrolled {
+  readonly workload: DesiredWorkload;
+  readonly kernelId: bigint;
+  /** -1 for a cgroup. */
+  readonly netnsFd: number;
+}
+
+/** A workload that can't be captured, and why. */
+export interface NotCaptured {
+  readonly workload: DesiredWorkload;
+  readonly error: PerigeeError;
+}
+
+/** The kernel's side of one node. */
+export class Datapath {
+  readonly #options: LoaderOptions;
+  readonly loaded: LoadReport;
+  readonly maps: Maps;
+  #enrolled = new Map<number, Enrolled>();
+  /** Namespaces whose hook this process has attached or replaced. */
+  readonly #lookups = new Set<bigint>();
+
+  private constructor(options: LoaderOptions, loaded: LoadReport) {
+    this.#options = options;
+    this.loaded = loaded;
+    this.maps = openMaps(options.native.BpfMap, options.layout);
+  }
+
+  /** Loads the hooks, or replaces those of an earlier agent. */
+  static load(options: LoaderOptions): Datapath {
+    return new Datapath(options, loadHooks(options));
+  }
+
+  get layout(): PinLayout {
+    return this.#options.layout;
+  }
+
+  /** Workloads that are captured now. */
+  get enrolled(): readonly Enrolled[] {
+    return [...this.#enrolled.values()];
+  }
+
+  /** Cookie of a workload's namespace; undefined while it isn't there. */
+  netnsCookie(workload: number): bigint | undefined {
+    const entry = this.#enrolled.get(workload);
+    return entry === undefined || entry.netnsFd === -1 ? undefined : entry.kernelId;
+  }
+
+  /** Finds the namespaces and cgroups of the workloads: a first step that changes nothing in the kernel. */
+  capture(workloads: readonly DesiredWorkload[]): readonly NotCaptured[] {
+    const next = new Map<number, Enrolled>();
+    const notCaptured: NotCaptured[] = [];
+    for (const workload of workloads) {
+      try {
+        next.set(workload.id, this.#open(workload));
+      } catch (error) {
+        if (!(error instanceof PerigeeError)) throw error;
+        notCaptured.push({ workload, error });
+      }
+    }
+    for (const entry of this.#enrolled.values()) if (entry.netnsFd !== -1) closeSync(entry.netnsFd);
+    this.#enrolled = next;
+    return notCaptured;
+  }
+
+  #open(workload: DesiredWorkload): Enrolled {
+    const { native, cgroup } = this.#options;
+    if (workload.attachment === 'cgroup') {
+      return { workload, kernelId: native.cgroup.id(join(cgroup, workload.path)), netnsFd: -1 };
+    }
+    const netnsFd = native.netns.open(workload.path);
+    return { workload, kernelId: native.netns.cookie(netnsFd), netnsFd };
+  }
+
+  /** Brings maps and per-namespace hooks to the desired state. Call after `capture` of the same workloads. */
+  apply(state: DesiredState): ReconcileReport {
+    const kernelIds = new Map([...this.#enrolled].map(([id, entry]) => [id, entry.kernelId]));
+    const namespaces = [...this.#enrolled.values()].filter((entry) => entry.netnsFd !== -1);
+    const wanted = new Set(namespaces.map((entry) => entry.kernelId));
+    return reconcile(this.maps, encodeState(state, kernelIds), {
+      enrol: () => {
+        for (const { kernelId, netnsFd } of namespaces) {
+          if (this.#lookups.has(kernelId)) continue;
+          attachLookup(this.#options, netnsFd, kernelId);
+          this.#lookups.add(kernelId);
+        }
+      },
+      withdraw: () => {
+        // Also those that an earlier agent left.
+        for (const cookie of this.#pinnedLookups()) {
+          if (wanted.has(cookie)) continue;
+          detachLookup(this.#options, cookie);
+          this.#lookups.delete(cookie);
+        }
+      },
+    });
+  }
+
+  #pinnedLookups(): bigint[] {
+    const names = readdirSync(this.#options.layout.links);
+    const cookies = names.map((name) => /^lookup-(\d+)$/.exec(name)?.[1]);
+    return cookies.filter((cookie) => cookie !== undefined).map(BigInt);
+  }
+
+  /** Lets go of the descriptors; what is pinned goes on enforcing. */
+  close(): void {
+    for (const entry of this.#enrolled.values()) if (entry.netnsFd !== -1) closeSync(entry.netnsFd);
+    this.#enrolled.clear();
+    closeMaps(this.maps);
+  }
+}

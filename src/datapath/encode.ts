@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  type IpcacheEntry,
+  direction,
+  ipcacheEntry,
+  ipcacheKey,
+  policyAction,
+  policyKey,
+  policyVerdict,
+} from '../core/abi/policy.ts';
+import { reason } from '../core/abi/reason.ts';
+import { datapathSettings, workload, workloadFlag, workloadKey, workloadKind } from '../core/abi/workload.ts';
+import { addressBytes, prefixBits } from '../core/identity/wire-address.ts';
+import type { DesiredAddress, DesiredPolicy, DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import { type PortPrefix, portPrefixes } from './port-prefixes.ts';
+import { type Entries, keyText } from './typed-map.ts';
+
+/** The maps that reconciliation owns, as bytes. */
+export interface EncodedState {
+  readonly policy: Entries;
+  readonly ipcache: Entries;
+  readonly workloads: Entries;
+  readonly settings: Entries;
+}
+
+/** Bits of a policy key before its port. */
+const POLICY_FIXED_BITS = 80;
+const protocolNumber = { TCP: 6, UDP: 17 } as const;
+const noAddress = new Uint8Array(16);
+
+function flagsOf(selected: { readonly egressSelected: boolean; readonly ingressSelected: boolean }): number {
+  const egress = selected.egressSelected ? workloadFlag['egress-selected'] : 0;
+  return egress | (selected.ingressSelected ? workloadFlag['ingress-selected'] : 0);
+}
+
+/** @param kernelId the namespace's cookie or the cgroup's id */
+function encodeWorkload(desired: DesiredWorkload, kernelId: bigint): [string, Uint8Array] {
+  const primary = (family: 4 | 6): Uint8Array => {
+    const address = desired.addresses.find((candidate) => candidate.family === family);
+    return address === undefined ? noAddress : addressBytes(address);
+  };
+  const key = workloadKey.encode({ id: kernelId, kind: workloadKind[desired.attachment] });
+  const value = workload.encode({
+    id: desired.id,
+    identity: desired.identity,
+    flags: flagsOf(desired),
+    address4: primary(4),
+    address6: primary(6),
+  });
+  return [keyText(key), value];
+}
+
+function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
+  const key = ipcacheKey.encode({
+    prefixLength: prefixBits(desired.prefix),
+    address: addressBytes(desired.prefix),
+  });
+  const entry: IpcacheEntry = {
+    identity: desired.identity,
+    workload: desired.workload,
+    flags: flagsOf(desired),
+  };
+  return [keyText(key), ipcacheEntry.encode(entry)];
+}
+
+function verdictBytes(desired: DesiredPolicy): Uint8Array {
+  return policyVerdict.encode({
+    action: policyAction[desired.action],
+    audit: desired.audit ? 1 : 0,
+    reason: reason[desired.reason],
+    rule: desired.rule,
+  });
+}
+
+function policyKeyText(desired: DesiredPolicy, block: PortPrefix): string {
+  const key = policyKey.encode({
+    prefixLength: POLICY_FIXED_BITS + block.bits,
+    workload: desired.workload,
+    identity: desired.identity,
+    direction: direction[desired.direction],
+    protocol: protocolNumber[desired.protocol],
+    port: block.port,
+  });
+  return keyText(key);
+}
+
+/**
+ * The ranges of one (workload, direction, identity, protocol), which cover all ports: the verdict of most ports
+ * stands once for all of them, the others as exceptions, which the longest match prefers. Exceptions come
+ * first, so that while they are being written no port takes a verdict that is in neither state.
+ */
+function* encodeRanges(ranges: readonly DesiredPolicy[]): Generator<[string, Uint8Array]> {
+  const ports = new Map<string, number>();
+  const texts = ranges.map((range) => keyText(verdictBytes(range)));
+  ranges.forEach(({ from, to }, index) => {
+    const text = texts[index] ?? '';
+    ports.set(text, (ports.get(text) ?? 0) + to - from + 1);
+  });
+  const most = [...ports].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as [string, number])[0];
+  for (const [index, range] of ranges.entries()) {
+    if (texts[index] === most) continue;
+    for (const block of portPrefixes(range.from, range.to)) {
+      yield [policyKeyText(range, block), verdictBytes(range)];
+    }
+  }
+  const usual = ranges[texts.indexOf(most)];
+  if (usual !== undefined) yield [policyKeyText(usual, { port: 0, bits: 0 }), verdictBytes(usual)];
+}
+
+function groupRanges(policy: readonly DesiredPolicy[]): DesiredPolicy[][] {
+  const groups = new Map<string, DesiredPolicy[]>();
+  for (const range of policy) {
+    const key = [range.workload, range.direction, range.identity, range.protocol].join(' ');
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [range]);
+    else group.push(range);
+  }
+  return [...groups.values()];
+}
+
+/** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
+export function encodeState(state: DesiredState, kernelIds: ReadonlyMap<number, bigint>): EncodedState {
+  const workloads: Entries = new Map();
+  let cgroupWorkloads = 0;
+  for (const desired of state.workloads) {
+    const kernelId = kernelIds.get(desired.id);
+    if (kernelId === undefined) continue;
+    if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
+    workloads.set(...encodeWorkload(desired, kernelId));
+  }
+  return {
+    policy: new Map(groupRanges(state.policy).flatMap((ranges) => [...encodeRanges(ranges)])),
+    ipcache: new Map(state.ipcache.map(encodeAddress)),
+    workloads,
+    settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),
+  };
+}

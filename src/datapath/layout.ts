@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from 'node:path';
+
+/**
+ * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
+ * then lives beside the old one until it has taken over.
+ */
+export const LAYOUT_VERSION = 1;
+
+/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v1/{maps,links}`. */
+export interface PinLayout {
+  readonly root: string;
+  readonly version: string;
+  readonly maps: string;
+  readonly links: string;
+}
+
+export function pinLayout(root: string): PinLayout {
+  const version = join(root, `v${String(LAYOUT_VERSION)}`);
+  return { root, version, maps: join(version, 'maps'), links: join(version, 'links') };
+}
+
+export const hookObjects = ['connect', 'sendmsg', 'sockname', 'socket', 'sockops', 'packet'] as const;
+
+/** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
+export interface Hook {
+  readonly object: (typeof hookObjects)[number];
+  readonly program: string;
+}
+
+/** In the order of attaching: what refuses comes last, when everything it leans on is there. */
+export const hooks: readonly Hook[] = [
+  { object: 'sockname', program: 'getpeername4' },
+  { object: 'sockname', program: 'getpeername6' },
+  { object: 'sockname', program: 'getsockname4' },
+  { object: 'sockname', program: 'getsockname6' },
+  { object: 'sockops', program: 'tcp_lifecycle' },
+  { object: 'socket', program: 'sock_create' },
+  { object: 'sendmsg', program: 'sendmsg4' },
+  { object: 'sendmsg', program: 'sendmsg6' },
+  { object: 'packet', program: 'packet_ingress' },
+  { object: 'packet', program: 'packet_egress' },
+  { object: 'connect', program: 'connect4' },
+  { object: 'connect', program: 'connect6' },
+];
+
+/** The hook that is loaded once per namespace. */
+export const lookupHook = { object: 'lookup', program: 'lookup' } as const;
+
+export function lookupLink(layout: PinLayout, netnsCookie: bigint): string {
+  return join(layout.links, `lookup-${String(netnsCookie)}`);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import { closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Hook, type PinLayout, hookObjects, hooks, lookupHook, lookupLink } from './layout.ts';
+import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
+
+export interface LoaderOptions {
+  readonly native: Native;
+  readonly layout: PinLayout;
+  /** Folder of the compiled objects, `*.bpf.o`. */
+  readonly objects: string;
+  /** Folder of the cgroup2 below which sockets are governed; the proxy must live there, too. */
+  readonly cgroup: string;
+}
+
+/** What loading did: a hook is attached anew or its program replaced behind the pinned link. */
+export interface LoadReport {
+  readonly attached: readonly string[];
+  readonly replaced: readonly string[];
+  /** Instructions the verifier walked, by program. */
+  readonly instructions: Readonly<Record<string, number>>;
+}
+
+function openObject(options: LoaderOptions, name: string): BpfObject {
+  const path = join(options.objects, `${name}.bpf.o`);
+  return options.native.BpfObject.open(path, { pinRoot: options.layout.maps });
+}
+
+/** Folders of the pins, on a bpffs that is mounted when it is not. */
+export function ensurePinFolders({ native, layout }: Pick<LoaderOptions, 'native' | 'layout'>): void {
+  const mountPoint = dirname(layout.root);
+  if (!existsSync(mountPoint)) mkdirSync(mountPoint, { recursive: true });
+  native.mountBpffs(mountPoint);
+  for (const folder of [layout.root, layout.version, layout.maps, layout.links]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+}
+
+/** A link that is attached elsewhere, or to nothing, can't be taken over. */
+function takeOver(native: Native, path: string, target: Partial<{ cgroupId: bigint }>): BpfLink | undefined {
+  if (!existsSync(path)) return undefined;
+  const link = native.BpfLink.openPinned(path);
+  const { cgroupId, netnsIno } = link.info();
+  const alive = target.cgroupId === undefined ? netnsIno !== 0 : cgroupId === target.cgroupId;
+  if (alive) return link;
+  link.detach();
+  link.unpin();
+  link.close();
+  return undefined;
+}
+
+function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgroupFd: number): boolean {
+  const { native, layout } = options;
+  const path = join(layout.links, hook.program);
+  const link = takeOver(native, path, { cgroupId: native.cgroup.id(options.cgroup) });
+  if (link !== undefined) {
+    link.update(program);
+    link.close();
+    return false;
+  }
+  const fresh = program.attachCgroup(cgroupFd);
+  fresh.pin(path);
+  fresh.close();
+  return true;
+}
+
+/**
+ * Loads every hook and attaches it, or replaces the program behind a link that an earlier agent left: one
+ * step per hook, no packet in between sees none. Maps that exist keep their content.
+ */
+export function loadHooks(options: LoaderOptions): LoadReport {
+  ensurePinFolders(options);
+  const attached: string[] = [];
+  const replaced: string[] = [];
+  const instructions: Record<string, number> = {};
+  const objects = new Map<string, BpfObject>();
+  const cgroupFd = options.native.cgroup.open(options.cgroup);
+  try {
+    for (const name of hookObjects) {
+      const object = openObject(options, name);
+      objects.set(name, object);
+      object.load();
+    }
+    for (const hook of hooks) {
+      const program = objects.get(hook.object)?.program(hook.program);
+      if (program === undefined) continue;
+      instructions[hook.program] = program.verifiedInstructions;
+      (attachHook(options, hook, program, cgroupFd) ? attached : replaced).push(hook.program);
+      program.close();
+    }
+  } finally {
+    for (const object of objects.values()) object.close();
+    closeSync(cgroupFd);
+  }
+  return { attached, replaced, instructions };
+}
+
+/** Governs what arrives in a namespace. The hook's instance carries the namespace's cookie as a constant. */
+export function attachLookup(options: LoaderOptions, netnsFd: number, cookie: bigint): void {
+  const { native, layout } = options;
+  const path = lookupLink(layout, cookie);
+  const object = openObject(options, lookupHook.object);
+  try {
+    const constants = object.readOnlyData();
+    constants.writeBigUInt64LE(cookie, 0);
+    object.setReadOnlyData(constants);
+    object.load();
+    const program = object.program(lookupHook.program);
+    const link = takeOver(native, path, {});
+    if (link === undefined) program.attachNetns(netnsFd).pin(path);
+    else link.update(program);
+    link?.close();
+    program.close();
+  } finally {
+    object.close();
+  }
+}
+
+/** Lets go of a namespace. It may be gone already. */
+export function detachLookup({ native, layout }: LoaderOptions, cookie: bigint): void {
+  const path = lookupLink(layout, cookie);
+  if (!existsSync(path)) return;
+  const link = native.BpfLink.openPinned(path);
+  link.detach();
+  link.close();
+  rmSync(path);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from 'node:path';
+import type { PinLayout } from './layout.ts';
+import type { BpfMap, BpfMapClass } from './native-types.ts';
+
+/** Every pinned map, by its name in bpf/lib. */
+export const mapNames = [
+  'workloads',
+  'settings',
+  'names',
+  'own_sockets',
+  'ipcache',
+  'policy',
+  'flows',
+  'denials',
+  'flows_lost',
+  'drops',
+  'verdicts',
+  'client_steering',
+  'steered',
+  'handoff',
+  'outbound_ports',
+  'listeners',
+  'announcements',
+  'announced',
+  'udp_peers',
+  'connections',
+] as const;
+
+export type MapName = (typeof mapNames)[number];
+export type Maps = Readonly<Record<MapName, BpfMap>>;
+
+/** Opens all pinned maps of a loaded datapath. */
+export function openMaps(BpfMapNoun: BpfMapClass, layout: PinLayout): Maps {
+  const opened = mapNames.map((name) => [name, BpfMapNoun.openPinned(join(layout.maps, name))] as const);
+  return Object.fromEntries(opened) as Record<MapName, BpfMap>;
+}
+
+export function closeMaps(maps: Maps): void {
+  for (const name of mapNames) maps[name].close();
+}

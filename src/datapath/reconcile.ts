@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { EncodedState } from './encode.ts';
+import type { Maps } from './maps.ts';
+import { type Difference, type Entries, difference, keyBytes, readEntries } from './typed-map.ts';
+import type { BpfMap } from './native-types.ts';
+
+/** What a reconcile changed, entries by map. */
+export interface ReconcileReport {
+  readonly upserted: number;
+  readonly removed: number;
+  readonly policyChanged: boolean;
+}
+
+type Owned = keyof EncodedState;
+
+/** What is asked comes before who asks: a workload is never selected before its answers are there. */
+const upsertOrder: readonly Owned[] = ['policy', 'ipcache', 'settings', 'workloads'];
+/** And the other way round on the way out. */
+const removeOrder: readonly Owned[] = ['workloads', 'ipcache', 'policy'];
+
+export interface ReconcileSteps {
+  /** Between what comes and what goes: attaches hooks of namespaces that are new. */
+  readonly enrol: () => void;
+  /** Before a workload's state goes: detaches its hooks. */
+  readonly withdraw: () => void;
+}
+
+/**
+ * Brings the maps to the desired state with the fewest writes. The actual state is read from the kernel each
+ * time, so a restart is the same as an update, and what somebody else changed is put right.
+ */
+export function reconcile(maps: Maps, desired: EncodedState, steps: ReconcileSteps): ReconcileReport {
+  const differences = new Map<Owned, Difference>(
+    upsertOrder.map((name) => [name, differenceOf(maps[name], desired[name], name)]),
+  );
+  let upserted = 0;
+  let removed = 0;
+  for (const name of upsertOrder) upserted += upsert(maps[name], differences.get(name)?.upsert ?? []);
+  steps.enrol();
+  steps.withdraw();
+  for (const name of removeOrder) removed += remove(maps[name], differences.get(name)?.remove ?? []);
+  const policy = differences.get('policy');
+  const ipcache = differences.get('ipcache');
+  const changes = [policy, ipcache, differences.get('workloads')];
+  return {
+    upserted,
+    removed,
+    policyChanged: changes.some((change) => (change?.upsert.length ?? 0) + (change?.remove.length ?? 0) > 0),
+  };
+}
+
+function differenceOf(map: BpfMap, desired: Entries, name: Owned): Difference {
+  if (name !== 'settings') return difference(desired, readEntries(map));
+  return { upsert: [...desired], remove: [] };
+}
+
+function upsert(map: BpfMap, entries: Difference['upsert']): number {
+  if (entries.length === 0) return 0;
+  const keys = Buffer.concat(entries.map(([key]) => keyBytes(key)));
+  const values = Buffer.concat(entries.map(([, value]) => value));
+  map.updateBatch(keys, values);
+  return entries.length;
+}
+
+function remove(map: BpfMap, keys: readonly string[]): number {
+  if (keys.length === 0) return 0;
+  map.deleteBatch(Buffer.concat(keys.map(keyBytes)));
+  return keys.length;
+}
