@@ -19,7 +19,8 @@ BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_TEST_SOURCES := $(wildcard test/bpf/programs/*.bpf.c)
 BPF_TEST_OBJECTS := $(BPF_TEST_SOURCES:test/bpf/programs/%.bpf.c=build/test-bpf/%.bpf.o)
 # vmlinux.h is a system header to clang so that warnings inside it don't count.
-BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror -Ibpf -isystem build/bpf
+# Source lines in verifier logs are named relative to the tree, wherever it was built.
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -Ibpf -isystem build/bpf
 
 ADDON := $(if $(wildcard native/CMakeLists.txt),build/native/Release/perigee.node)
 ADDON_SOURCES := $(wildcard native/*.txt native/*.cc native/*.h native/*/*.cc native/*/*.h)

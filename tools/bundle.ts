@@ -29,7 +29,7 @@ function keepPlaces(sources: string): Plugin {
       builder.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const text = readFileSync(path, 'utf8');
         if (path.includes('node_modules') || !text.includes('import.meta')) return undefined;
-        const place = JSON.stringify(relative(sources, path).split(sep).join('/'));
+        const place = JSON.stringify(relative(sources, path).split(sep).join('/').replace(/\.ts$/, '.js'));
         const contents = [
           `import { dist as __dist } from '${here}';`,
           "import { fileURLToPath as __toPath } from 'node:url';",

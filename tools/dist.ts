@@ -16,7 +16,10 @@ import { basename, join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { libraryLicence, packageLicences } from './dist-licences.ts';
 
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const { license, version } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
+  'license' | 'version',
+  string
+>;
 const name = `perigee-${version}-linux-x64`;
 const root = join('build/dist', name);
 const dist = join(root, 'dist');
@@ -51,7 +54,8 @@ async function copyPrograms(): Promise<void> {
   writeFileSync(join(root, 'LICENSE.packages'), packageLicences(inputs));
   for (const file of globSync('src/**/*.proto')) copy(file, file.replace(/^src/, 'dist'));
   for (const file of globSync('build/bpf/*.bpf.o')) copy(file, `dist/bpf/${basename(file)}`);
-  writeFileSync(join(dist, 'package.json'), '{ "type": "module" }\n');
+  const manifest = { name: 'perigee', version, license, private: true, type: 'module' };
+  writeFileSync(join(root, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
 function copyRuntime(): void {

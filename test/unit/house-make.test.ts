@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { PlantedTree, repository, type Outcome } from '../support/planted-tree.ts';
@@ -95,6 +95,28 @@ suite('the test runner', () => {
 
   test('fails when there is nothing to run', () => {
     assert.equal(runTests({ 'test/unit/a.txt': '' }).status, 1);
+  });
+});
+
+suite('the launcher', () => {
+  test('runs the Node.js of a release, found through a symbolic link from any folder', () => {
+    using tree = new PlantedTree({ 'release/lib/node': '#!/bin/sh\necho "$@"\n' });
+    cpSync(join(repository, 'bin/perigee'), join(tree.root, 'release/bin/perigee'));
+    chmodSync(join(tree.root, 'release/lib/node'), 0o755);
+    symlinkSync('release/bin/perigee', join(tree.root, 'perigee'));
+    const { stdout } = tree.run('/bin/sh', [
+      '-c',
+      'cd / && exec "$0" observe "two words"',
+      join(tree.root, 'perigee'),
+    ]);
+    assert.equal(stdout, `--enable-source-maps ${tree.root}/release/dist/cli/main.js observe two words\n`);
+  });
+
+  test('in a checkout that is not built it says what to do', () => {
+    using tree = new PlantedTree({}).copy('bin/perigee');
+    const { status, stderr } = tree.run('bin/perigee', ['status']);
+    assert.match(stderr, /^perigee: .*not built.*\n {2}→ .*make build.*\n$/);
+    assert.equal(status, 2);
   });
 });
 

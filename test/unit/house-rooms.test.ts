@@ -48,7 +48,10 @@ const lawful = {
   'src/control/source/files/watch.ts': uses('../../../core/flow.ts', 'node:fs'),
   'src/control/source/kubernetes/watch.ts': uses('../../../core/flow.ts', '@kubernetes/client-node'),
   'src/datapath/native.ts': uses('../lib/errors.ts', 'node:module'),
-  'src/datapath/loader.ts': uses('./native.ts', '../core/flow.ts'),
+  'src/datapath/loader.ts': uses('./native.ts', '../core/flow.ts', './map.ts'),
+  // Types that name each other.
+  'src/datapath/map.ts': "import type { value } from './map-entry.ts';\nexport type Map = typeof value;",
+  'src/datapath/map-entry.ts': `import type { Map } from './map.ts';\n${leaf}\nexport type Entry = Map;`,
   'src/observability/store.ts': uses('../core/flow.ts'),
   'src/api/server.ts': uses('@grpc/grpc-js', '../core/flow.ts'),
   'src/proxy/pool.ts': uses('../core/flow.ts', 'node:net'),
@@ -60,7 +63,16 @@ const lawful = {
     '../observability/store.ts',
     '../api/server.ts',
   ),
-  'src/cli/main.ts': uses('../api/server.ts', '../core/flow.ts', '../lib/errors.ts', 'zod'),
+  'src/cli/main.ts': uses(
+    './commands/agent.ts',
+    './commands/proxy.ts',
+    '../api/server.ts',
+    '../core/flow.ts',
+    '../lib/errors.ts',
+    'zod',
+  ),
+  'src/cli/commands/agent.ts': uses('../../agent/main.ts'),
+  'src/cli/commands/proxy.ts': uses('../../proxy/main.ts'),
   'test/unit/any.test.ts': uses('../../src/agent/main.ts', '../../src/proxy/pool.ts', 'prettier'),
 };
 
@@ -78,6 +90,7 @@ const planted: Readonly<Record<string, readonly [path: string, source: string]>>
   'proxy-root-takes-only-sockets': ['src/proxy/worker.ts', uses('../datapath/loader.ts')],
   'roots-are-imported-by-nobody': ['src/api/start.ts', uses('../agent/main.ts')],
   'cli-uses-api-core-lib': ['src/cli/commands/dump.ts', uses('../../datapath/loader.ts')],
+  'programs-enter-by-roots': ['src/cli/commands/check.ts', uses('../../datapath/loader.ts')],
   'addon-in-one-place': ['src/datapath/second-door.ts', uses('node:module')],
   'kubernetes-client-in-one-place': ['src/control/join.ts', uses('@kubernetes/client-node')],
   'grpc-at-the-contract': ['src/observability/export.ts', uses('@grpc/grpc-js')],
