@@ -3,8 +3,9 @@
  * cgroup_skb: what no socket call decides. Ingress: datagrams to a governed
  * workload. Egress: TCP and UDP that a raw socket builds by hand.
  *
- * Stance: not enrolled or not selected = pass; selected and unreadable = drop.
- * A dropped datagram is silent, as on any network.
+ * Stance: not enrolled or not selected = pass; selected and unreadable = drop; a
+ * raw socket's packet with a source that isn't its workload's = drop. A dropped
+ * datagram is silent, as on any network.
  */
 #include "lib/attempt.h"
 #include "lib/udp.h"
@@ -169,7 +170,7 @@ int packet_egress(struct __sk_buff *skb)
 	if (!sk || sk->type != SOCK_RAW_TYPE)
 		return HOOK_ALLOW;
 	workload = workload_of_netns(bpf_get_netns_cookie(skb));
-	if (!workload || !(workload->flags & WORKLOAD_EGRESS_SELECTED))
+	if (!workload)
 		return HOOK_ALLOW;
 	if (parse(skb, &packet)) {
 		drop_count(REASON_PACKET_MALFORMED);
@@ -179,6 +180,10 @@ int packet_egress(struct __sk_buff *skb)
 		return HOOK_ALLOW;
 	if (address_is_loopback(&packet.destination))
 		return HOOK_ALLOW;
+	if (ipcache_find(&packet.source).workload != workload->id) {
+		drop_count(REASON_SOURCE_FORGED);
+		return HOOK_DENY;
+	}
 	attempt.destination = packet.destination;
 	attempt.port = packet.destination_port;
 	attempt.protocol = packet.protocol;

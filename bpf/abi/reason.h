@@ -16,11 +16,12 @@ enum reason {
 	REASON_POLICY_STATE_MISSING = 3, /* selected, but the maps have no answer */
 	REASON_PROXY_UNAVAILABLE = 4, /* needs the proxy, which does not listen */
 	REASON_STEER_FAILED = 5, /* the original destination could not be kept */
-	REASON_MPTCP_REFUSED = 6, /* MPTCP socket in a governed workload */
+	REASON_PROTOCOL_REFUSED = 6, /* a transport that no hook can judge */
 	REASON_DEVICE_BOUND = 7, /* SO_BINDTODEVICE socket that needs the proxy */
 	REASON_PACKET_MALFORMED = 8, /* headers that cannot be read */
 	REASON_POLICY_CHANGED = 9, /* open connection, forbidden by a later policy */
 	REASON_WORKLOAD_UNKNOWN = 10, /* enrolled, but its state is missing */
+	REASON_SOURCE_FORGED = 11, /* a raw packet with somebody else's source address */
 
 	/* 32-95: decided by the proxy */
 	REASON_HTTP_DENIED = 32, /* 403: a rule with action Deny */

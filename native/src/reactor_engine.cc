@@ -176,7 +176,8 @@ void ReactorEngine::OnSocket(Slot& slot, uint32_t mask) {
   } else if ((mask & (EPOLLERR | EPOLLHUP)) != 0) {
     OnHangUp(slot);
   } else {
-    UpdateInterest(slot);  // pause() leaves this to the first event that it doesn't want
+    UpdateInterest(
+        slot);  // pause() and the peer's FIN leave this to the first event that isn't wanted any more
   }
 }
 
@@ -191,7 +192,6 @@ void ReactorEngine::Read(Slot& slot, uint32_t mask) {
     slot.ended = true;
     if (slot.write_error != 0) return Fail(slot, slot.write_error);
     Emit(ReactorEvent::kEnd, slot.id);
-    UpdateInterest(slot);
   } else if (errno == EAGAIN || errno == EINTR) {
     // Nothing to read and no error in the socket, so in its error queue, which nobody asked for.
     if ((mask & EPOLLERR) != 0) Fail(slot, EIO);

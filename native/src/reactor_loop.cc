@@ -36,9 +36,9 @@ ReactorLoop* ReactorLoop::Start(napi_env env, napi_ref on_batch, const ReactorLi
 void ReactorLoop::Stop() {
   if (stopped_) return;
   stopped_ = true;
-  uv_poll_stop(&poll_);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll_),
+           OnClosed);  // lets go of the descriptor before it is closed
   engine_.Close();
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), OnClosed);
   uv_close(reinterpret_cast<uv_handle_t*>(&idle_), OnClosed);
   uv_close(reinterpret_cast<uv_handle_t*>(&timer_), OnClosed);
 }

@@ -59,7 +59,7 @@ void ReactorEngine::Carry(Slot& slot) {
       slot.ended = true;
       other.fin_wanted = true;
       SendFin(other);
-      if (!EndRelayIfDone(slot)) UpdateInterest(slot);
+      EndRelayIfDone(slot);
       return;
     }
     memory_.relayed[slot.id & kSlotIndexMask] += static_cast<double>(length);

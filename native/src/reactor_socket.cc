@@ -13,43 +13,52 @@
 namespace perigee {
 namespace {
 
-SlotPhase PhaseOf(int fd) {
-  sockaddr_storage peer;
-  socklen_t size = sizeof(peer);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0) return SlotPhase::kOpen;
-  tcp_info info = {};
-  size = sizeof(info);
-  const bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
-  return known && info.tcpi_state == TCP_SYN_SENT ? SlotPhase::kConnecting : SlotPhase::kUnconnected;
+int PhaseOfTcp(uint8_t state, SlotPhase& phase) {
+  if (state == TCP_LISTEN) return -EPROTOTYPE;
+  const bool unconnected = state == TCP_CLOSE;
+  const bool connecting = state == TCP_SYN_SENT || state == TCP_SYN_RECV;
+  phase = unconnected ? SlotPhase::kUnconnected : connecting ? SlotPhase::kConnecting : SlotPhase::kOpen;
+  return 0;
 }
 
-int CheckStream(int fd) {
+// Stream sockets of any family will do; TCP tells all in one call.
+int FindPhase(int fd, SlotPhase& phase) {
+  tcp_info info = {};
+  socklen_t size = sizeof(info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return PhaseOfTcp(info.tcpi_state, phase);
   int type = 0;
-  socklen_t size = sizeof(type);
+  size = sizeof(type);
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return -errno;
-  int listening = 0;
-  size = sizeof(listening);
-  getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
-  if (type != SOCK_STREAM || listening != 0) return -EPROTOTYPE;
-  const int flags = fcntl(fd, F_GETFL);
-  if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+  sockaddr_storage peer;
+  size = sizeof(peer);
+  const bool open = getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+  if (type != SOCK_STREAM || !open) return -EPROTOTYPE;
+  phase = SlotPhase::kOpen;
   return 0;
+}
+
+int SetNonBlocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return -errno;
+  return (flags & O_NONBLOCK) != 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
 }  // namespace
 
 int32_t ReactorEngine::Adopt(int fd) {
   if (closed_) return -EBADF;
-  const int checked = CheckStream(fd);
-  if (checked != 0) return checked;
-  Slot* slot = slots_.Allocate(fd, PhaseOf(fd));
+  SlotPhase phase = SlotPhase::kUnconnected;
+  int error = FindPhase(fd, phase);
+  if (error == 0) error = SetNonBlocking(fd);
+  if (error != 0) return error;
+  Slot* slot = slots_.Allocate(fd, phase);
   if (slot == nullptr) return -ENOSPC;
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // fails on other than TCP: no matter
-  const int registered = Register(*slot);
-  if (registered != 0) {
+  error = Register(*slot);
+  if (error != 0) {
     slots_.Free(*slot);
-    return registered;
+    return error;
   }
   open_sockets_++;
   PublishStats();
@@ -147,11 +156,11 @@ void ReactorEngine::BeginClose(Slot& slot) {
 }
 
 bool ReactorEngine::BeginLinger(Slot& slot) {
-  SendFin(slot);
   if (slot.ended) {
-    Drop(slot);
+    Drop(slot);  // all was read: close() sends the FIN
     return false;
   }
+  SendFin(slot);
   slot.lingering = true;
   lingering_.push_back({slot.id, MonotonicMs() + limits_.linger_ms});
   slot.deadline_ms = lingering_.back().at_ms;

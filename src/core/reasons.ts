@@ -35,9 +35,9 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The original destination could not be remembered, so the connection could not be steered',
     action: 'Look for a full `handoff` map in `perigee status`; raise mapEntries in the settings',
   },
-  'mptcp-refused': {
-    summary: 'A governed workload asked for a Multipath TCP socket, whose subflows pass no hook',
-    action: 'Nothing: runtimes fall back to TCP by themselves; otherwise switch MPTCP off in the program',
+  'protocol-refused': {
+    summary: 'A workload asked for a socket of a transport that no hook can judge (Multipath TCP, SCTP, DCCP, UDP-Lite)',
+    action: 'Nothing for Multipath TCP: runtimes fall back to TCP; programs that need the others cannot be enrolled',
   },
   'device-bound': {
     summary: 'A socket bound to a network device needs the proxy, which it cannot reach over loopback',
@@ -54,6 +54,10 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
   'workload-unknown': {
     summary: 'The namespace is enrolled, but its state is missing; refused to be safe',
     action: 'Check that the agent is ready (`perigee status`)',
+  },
+  'source-forged': {
+    summary: 'A raw socket built a packet with a source address that is not its workload\'s',
+    action: 'Find out which program does this; nothing well-behaved does',
   },
   'http-denied': {
     summary: 'A rule with action Deny matches the request',

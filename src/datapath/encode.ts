@@ -96,7 +96,7 @@ function* encodeRanges(ranges: readonly DesiredPolicy[]): Generator<[string, Uin
     const text = texts[index] ?? '';
     ports.set(text, (ports.get(text) ?? 0) + to - from + 1);
   });
-  const most = [...ports].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as [string, number])[0];
+  const [most] = [...ports].reduce<[string, number]>((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
   for (const [index, range] of ranges.entries()) {
     if (texts[index] === most) continue;
     for (const block of portPrefixes(range.from, range.to)) {

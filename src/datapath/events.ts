@@ -12,7 +12,7 @@ const DRAIN_INTERVAL_MS = 50;
 /** Drains both rings on a timer; the kernel wakes the loop only when one fills up. */
 export function readFlows(native: Native, maps: Maps, onBatch: FlowBatch, signal: AbortSignal): RingBuffer {
   const reader = new native.RingBuffer([maps.flows, maps.denials], (index, bytes, offsets) => {
-    onBatch(index === Number(ring.flows) ? 'flows' : 'denials', bytes, offsets);
+    onBatch(index === ring.flows ? 'flows' : 'denials', bytes, offsets);
   });
   const timer = setInterval(() => reader.consume(), DRAIN_INTERVAL_MS);
   const stop = (): void => {

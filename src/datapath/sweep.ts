@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Address, isLoopback, parseAddress } from '../core/identity/address.ts';
-import type { DesiredPolicy, DesiredWorkload } from '../core/state/desired.ts';
+import type { DesiredAddress, DesiredPolicy, DesiredWorkload } from '../core/state/desired.ts';
 import type { PolicyIndex } from '../core/state/policy-index.ts';
 import type { DiagProtocol, DiagSocket, Native } from './native.ts';
 
@@ -104,25 +104,33 @@ function judge(
 ): Pick<Closed, 'direction' | 'serving' | 'protocol' | 'rule'> | undefined {
   const view = viewOf(socket);
   if (view === undefined || isLoopback(view.remote) || same(view.local, view.remote)) return undefined;
-  const direction = protocol === 'tcp' && listening.has(socket.source.port) ? 'ingress' : 'egress';
+  const serving = protocol === 'tcp' && listening.has(socket.source.port);
   const peer = index.peer(view.remote);
   if (peer?.workload === workload.id) return undefined;
   const name = protocol === 'tcp' ? 'TCP' : 'UDP';
-  const sides: Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] = [];
-  if (selected(workload, direction)) {
-    sides.push({ workload: workload.id, direction, identity: peer?.identity ?? 0 });
-  }
-  if (direction === 'egress' && peer !== undefined && peer.workload !== 0 && peer.ingressSelected) {
-    sides.push({ workload: peer.workload, direction: 'ingress', identity: workload.identity });
-  }
-  const port = direction === 'ingress' ? socket.source.port : socket.destination.port;
-  for (const side of sides) {
+  const port = serving ? socket.source.port : socket.destination.port;
+  for (const side of governingSides(workload, serving, peer)) {
     const verdict = index.verdict({ ...side, protocol: name }, port);
     if (verdict?.action === 'allow') continue;
-    const serving = direction === 'ingress';
     return { direction: side.direction, serving, protocol: name, rule: verdict?.rule ?? 0 };
   }
   return undefined;
+}
+
+/** Whose policies speak of the connection: the workload's, and those of a destination on this node. */
+function governingSides(
+  workload: DesiredWorkload,
+  serving: boolean,
+  peer: DesiredAddress | undefined,
+): Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] {
+  const direction = serving ? 'ingress' : 'egress';
+  const own = { workload: workload.id, direction, identity: peer?.identity ?? 0 } as const;
+  const sides: Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] = [];
+  if (selected(workload, direction)) sides.push(own);
+  if (!serving && peer !== undefined && peer.workload !== 0 && peer.ingressSelected) {
+    sides.push({ workload: peer.workload, direction: 'ingress', identity: workload.identity });
+  }
+  return sides;
 }
 
 function selected(workload: DesiredWorkload, direction: 'egress' | 'ingress'): boolean {

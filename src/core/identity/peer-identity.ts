@@ -54,7 +54,8 @@ export function createPeerIdentity(facts: PeerFacts): PeerIdentity {
   };
 }
 
-function portText({ name, port, protocol }: NamedPort): string {
+/** `http=8080/TCP` */
+export function portText({ name, port, protocol }: NamedPort): string {
   return `${name}=${port}/${protocol}`;
 }
 

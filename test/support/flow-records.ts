@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import { flowKind, flowPath, flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
+import { direction, verdict } from '../../src/core/abi/policy.ts';
+import type { FlowRule } from '../../src/core/flow.ts';
+import type { FlowNames, PeerNames } from '../../src/observability/flow-names.ts';
+
+export interface RecordFields extends Partial<FlowRecord> {
+  readonly method?: string;
+  readonly urlPath?: string;
+  readonly host?: string;
+}
+
+/** 16 bytes of an IPv4 address. */
+export function mapped(text: string): Uint8Array {
+  return Uint8Array.from([...Array<number>(10).fill(0), 0xff, 0xff, ...text.split('.').map(Number)]);
+}
+
+const defaults: FlowRecord = {
+  time: 1_000n,
+  connection: 7n,
+  duration: 1_200_000n,
+  bytesSent: 100n,
+  bytesReceived: 200n,
+  reference: 0n,
+  sourceAddress: mapped('10.0.0.1'),
+  destinationAddress: mapped('10.0.0.2'),
+  sourceIdentity: 101,
+  destinationIdentity: 102,
+  sourceWorkload: 1,
+  destinationWorkload: 2,
+  egressRule: 0,
+  ingressRule: 1,
+  rtt: 0,
+  retransmits: 0,
+  sourcePort: 41234,
+  destinationPort: 8080,
+  status: 0,
+  reason: 0,
+  kind: flowKind.verdict,
+  verdict: verdict.allowed,
+  direction: direction.ingress,
+  path: flowPath.direct,
+  protocol: 6,
+  family: 4,
+  methodLength: 0,
+  pathLength: 0,
+  hostLength: 0,
+};
+
+/** Bytes of a record; with `method` it is a request. `urlPath` and `host` are taken as latin1 bytes. */
+export function record(fields: RecordFields = {}): Buffer {
+  const { method = '', urlPath = '', host = '', ...numbers } = fields;
+  const request = method === '' ? {} : { kind: flowKind.request, path: flowPath.proxied, status: 200 };
+  const lengths = { methodLength: method.length, pathLength: urlPath.length, hostLength: host.length };
+  const head = flowRecord.encode({ ...defaults, ...request, ...numbers, ...lengths });
+  return Buffer.concat([head, Buffer.from(method + urlPath + host, 'latin1')]);
+}
+
+export function batch(records: readonly Buffer[]): { bytes: Buffer; offsets: number[] } {
+  const offsets = [0];
+  for (const one of records) offsets.push((offsets.at(-1) ?? 0) + one.length);
+  return { bytes: Buffer.concat(records), offsets };
+}
+
+export const workloads: Readonly<Record<number, PeerNames>> = {
+  1: { namespace: 'shop', workload: 'web', serviceAccount: 'web', labels: { app: 'web' } },
+  2: { namespace: 'shop', workload: 'api', serviceAccount: 'api', labels: { app: 'api', tier: 'back' } },
+  3: { namespace: 'dark', workload: 'intruder', serviceAccount: 'default', labels: { zone: 'x' } },
+};
+
+export const rules: Readonly<Record<number, FlowRule>> = {
+  1: {
+    kind: 'AccessPolicy',
+    namespace: 'shop',
+    policy: 'api',
+    direction: 'ingress',
+    rule: 'web-may-read',
+    file: '/etc/perigee/api.yaml',
+    line: 12,
+  },
+  2: { kind: 'AccessPolicy', namespace: 'shop', policy: 'web', direction: 'egress', rule: '0' },
+};
+
+export const names: FlowNames = {
+  workload: (id) => workloads[id],
+  identity: (id) => (id === 2 ? { entity: 'World' } : undefined),
+  rule: (id) => rules[id],
+};
