@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Address, formatAddress, isLoopback, parseAddress } from '../identity/address.ts';
+
+export interface AddressClaims {
+  /** Addresses written in resources, by workload key. */
+  readonly declared: ReadonlyMap<string, readonly string[]>;
+  /** Addresses found in network namespaces, by workload key. */
+  readonly found: ReadonlyMap<string, readonly string[]>;
+  readonly node: readonly string[];
+  readonly apiServer: readonly string[];
+}
+
+/** Several claim one address. */
+export interface AddressConflict {
+  readonly address: string;
+  /** Workload keys, and `node`; sorted. */
+  readonly claimants: readonly string[];
+  /** Who is believed; absent: nobody, the address counts as outside of the mesh. */
+  readonly owner?: string;
+}
+
+export type Owner = { readonly workload: string } | { readonly node: true };
+
+interface Claim {
+  readonly claimant: string;
+  readonly owner: Owner;
+  /** What the administrator wrote outranks the host's own addresses, and these what a namespace says of itself. */
+  readonly rank: number;
+}
+
+const NODE: Owner = { node: true };
+
+/**
+ * Whose an address is. A program that may configure its own network namespace could claim any address, so a
+ * claim from there never takes one from somebody else: two equal claims cancel each other.
+ */
+export class AddressBook {
+  readonly #owners = new Map<string, Owner>();
+  readonly #apiServers: ReadonlySet<string>;
+  readonly conflicts: readonly AddressConflict[];
+
+  constructor({ declared, found, node, apiServer }: AddressClaims) {
+    const claims = new Map<string, Claim[]>();
+    const claim = (text: string, entry: Claim) => {
+      const address = parseAddress(text);
+      if (address === undefined || isLoopback(address) || isLinkLocal(address)) return;
+      const key = formatAddress(address);
+      const list = claims.get(key) ?? [];
+      claims.set(key, [
+        ...list.filter(({ claimant, rank }) => claimant !== entry.claimant || rank > entry.rank),
+        entry,
+      ]);
+    };
+    for (const [workload, texts] of found) {
+      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 1 });
+    }
+    for (const text of node) claim(text, { claimant: 'node', owner: NODE, rank: 2 });
+    for (const [workload, texts] of declared) {
+      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 3 });
+    }
+    this.conflicts = [...claims].flatMap(([address, list]) => this.#settle(address, list)).sort(byAddress);
+    this.#apiServers = new Set(
+      apiServer
+        .map(parseAddress)
+        .filter((address) => address !== undefined)
+        .map(formatAddress),
+    );
+  }
+
+  #settle(address: string, claims: readonly Claim[]): AddressConflict[] {
+    const highest = Math.max(...claims.map(({ rank }) => rank));
+    const [first, second] = claims.filter(({ rank }) => rank === highest);
+    const winner = second === undefined ? first : undefined;
+    if (winner !== undefined) this.#owners.set(address, winner.owner);
+    if (claims.length === 1) return [];
+    const claimants = claims.map(({ claimant }) => claimant).sort();
+    return [{ address, claimants, ...(winner === undefined ? {} : { owner: winner.claimant }) }];
+  }
+
+  /** Loopback belongs to the node: a workload's own loopback never leaves its network namespace. */
+  owner(address: Address): Owner | undefined {
+    return isLoopback(address) ? NODE : this.#owners.get(formatAddress(address));
+  }
+
+  isApiServer(address: Address): boolean {
+    return this.#apiServers.has(formatAddress(address));
+  }
+
+  /** Every address with an owner or a role, canonical text, sorted. */
+  addresses(): string[] {
+    return [...new Set([...this.#owners.keys(), ...this.#apiServers])].sort();
+  }
+}
+
+/** fe80::/10 and 169.254.0.0/16 mean something else on each link. */
+function isLinkLocal({ family, bits }: Address): boolean {
+  return family === 4 ? bits >> 16n === 0xa9fen : bits >> 118n === 0x3fan;
+}
+
+function byAddress(a: AddressConflict, b: AddressConflict): number {
+  return a.address < b.address ? -1 : 1;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { checkMatch } from '../automaton/check-rules.ts';
+import type { HttpMatch } from '../automaton/rules.ts';
+import { type Finding, findings } from './check.ts';
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const KNOWN_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+
+const method = z
+  .string()
+  .regex(TOKEN, 'must be a method name')
+  .max(32, 'must be at most 32 characters long')
+  .refine((text) => KNOWN_METHODS.includes(text) || !KNOWN_METHODS.includes(text.toUpperCase()), {
+    error: ({ input }) => `is case-sensitive: did you mean \`${String(input).toUpperCase()}\`?`,
+  });
+
+const pathMatch = z.strictObject({
+  type: z
+    .enum(['Exact', 'PathPrefix', 'RegularExpression'])
+    .default('PathPrefix')
+    .describe('How the path is compared; `PathPrefix` compares whole elements. Default: `PathPrefix`.'),
+  value: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(1024, 'must be at most 1024 characters long')
+    .describe(
+      'Path without query; a regular expression is RE2 syntax and must match the whole path, decoded.',
+    ),
+});
+
+const host = z.string().max(253, 'must be at most 253 characters long');
+
+const value = z
+  .string()
+  .max(4096, 'must be at most 4096 characters long')
+  .refine((text) => !/[\r\n\0]/.test(text), 'must not contain line ends or NUL');
+
+function valueMatch(name: z.ZodString, what: string) {
+  return z.strictObject({
+    name: name.describe(`Name of the ${what}.`),
+    type: z
+      .enum(['Exact', 'RegularExpression', 'Present'])
+      .default('Exact')
+      .describe('How the value is compared; `Present` takes any value. Default: `Exact`.'),
+    value: value
+      .exactOptional()
+      .describe(
+        'Value; a regular expression is RE2 syntax and must match the whole value. Not for `Present`.',
+      ),
+  });
+}
+
+const header = valueMatch(z.string().regex(TOKEN, 'must be a header name').max(256), 'header, in any case');
+const queryParam = valueMatch(
+  z.string().min(1, 'must not be empty').max(256),
+  'query parameter, case-sensitive',
+);
+
+export const httpMatchSchema = z
+  .strictObject({
+    methods: z
+      .array(method)
+      .min(1, 'must not be empty')
+      .max(32)
+      .exactOptional()
+      .describe('Any of these methods, in capitals. Default: every method, for Allow all but CONNECT.'),
+    path: pathMatch.exactOptional().describe('Path of the request. Default: every path.'),
+    hosts: z
+      .array(host)
+      .min(1, 'must not be empty')
+      .max(64)
+      .exactOptional()
+      .describe('Any of these hosts, in any case; `*.` stands for one or more labels. Default: every host.'),
+    headers: z
+      .array(header)
+      .min(1, 'must not be empty')
+      .max(16)
+      .exactOptional()
+      .describe('Headers that must all match. Default: none.'),
+    queryParams: z
+      .array(queryParam)
+      .min(1, 'must not be empty')
+      .max(16)
+      .exactOptional()
+      .describe('Query parameters that must all match. Default: none.'),
+  })
+  .check(findings(checkFields));
+
+type Fields = Omit<HttpMatch, 'host'> & { readonly hosts?: readonly string[] };
+
+/** The automaton's own conditions, so that what is accepted here compiles there; and names given twice. */
+function* checkFields({ hosts, ...match }: Fields): Generator<Finding> {
+  for (const { path: text, message } of checkMatch(hosts === undefined ? match : { ...match, host: hosts })) {
+    const path = text
+      .split(/[.[\]]+/)
+      .filter((part) => part !== '')
+      .map((part) => (/^[0-9]+$/.test(part) ? Number(part) : part === 'host' ? 'hosts' : part));
+    const what = isPattern(match, path) ? 'is not a regular expression in RE2 syntax: ' : '';
+    yield { path, message: `${what}${message}` };
+  }
+  const { headers = [], queryParams = [] } = match;
+  const lower = headers.map(({ name }) => name.toLowerCase());
+  yield* repeated('headers', lower);
+  yield* repeated(
+    'queryParams',
+    queryParams.map(({ name }) => name),
+  );
+}
+
+function isPattern(match: HttpMatch, [field, index]: readonly (string | number)[]): boolean {
+  if (field === 'path') return match.path?.type === 'RegularExpression';
+  if ((field !== 'headers' && field !== 'queryParams') || typeof index !== 'number') return false;
+  const named = match[field]?.[index];
+  return named?.type === 'RegularExpression' && named.value !== undefined;
+}
+
+function* repeated(field: string, names: readonly string[]): Generator<Finding> {
+  for (const [index, name] of names.entries()) {
+    if (names.indexOf(name) === index) continue;
+    const hint = 'join the two into one expression';
+    yield { path: [field, index, 'name'], message: `\`${name}\` is there twice`, hint };
+  }
+}
