@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { FIELD_VALUE } from '../http/grammar.ts';
+import { Reject } from '../http/reasons.ts';
+import type { Assembler } from './assembler.ts';
+import { Exit } from './exits.ts';
+import { Flag, HeaderId, Op } from './format.ts';
+import { type MessageFrame, closeFrame, placeFrame, placeFraming, placeVersion } from './message-frame.ts';
+import { placeMethods } from './method-states.ts';
+import { freePath, pathGrammar } from './path-field.ts';
+import { placeQuery } from './query-states.ts';
+import { type RequestFields, first, setStart, settle } from './request-fields.ts';
+import type { CompiledField } from './registers.ts';
+
+/** States whose early-refusal masks the compiler fills in, by what they are. */
+export interface RequestStates {
+  readonly start: number;
+  readonly skip: number;
+  readonly methodStates: readonly number[];
+  readonly pathStart: number;
+  readonly pathSize: number;
+}
+
+/** Lays out the whole request head. */
+export function placeRequest(asm: Assembler, fields: RequestFields): RequestStates {
+  const frame = placeFrame(asm);
+  for (const field of [fields.path, ...fields.query, fields.host, ...fields.headers]) placeLanes(asm, field);
+  const versionEnd = asm.state(Reject.BadVersion);
+  asm.onLineEnd(versionEnd, frame.lineFeed);
+  const version = placeVersion(asm, versionEnd, Reject.BadVersion);
+  const query = placeQuery(asm, fields, version);
+  const path = placePath(asm, fields.path, query, version);
+  const connect = placeConnect(asm, fields, version);
+  const methods = placeMethods(asm, fields, path.start, connect, version);
+  placeHeaders(asm, fields, frame);
+  return {
+    start: methods.start,
+    skip: frame.skip,
+    methodStates: methods.states,
+    pathStart: path.start,
+    pathSize: path.size,
+  };
+}
+
+/** Further lanes of a field come first: its registers must know where they begin. */
+function placeLanes(asm: Assembler, field: CompiledField | undefined): void {
+  for (const [index, lane] of (field?.lanes ?? []).entries()) {
+    const register = field?.registers[index];
+    if (index > 0 && register !== undefined) register.start = asm.placeLane(lane);
+  }
+}
+
+function placePath(
+  asm: Assembler,
+  field: CompiledField | undefined,
+  query: number,
+  version: number,
+): { start: number; size: number } {
+  const end =
+    (op: number, register: number) =>
+    (exit: number): number =>
+      exit === Exit.Question
+        ? asm.action({ op, register, flags: Flag.Path, next: query })
+        : asm.action({ op, register, flags: Flag.Path | Flag.Target, next: version });
+  if (field === undefined) return { start: asm.place(freePath(), end(Op.Step, 0)), size: 0 };
+  const { dfa, register, open } = first(field);
+  const bare = asm.place(pathGrammar(), end(open === 0 ? Op.Step : Op.Lanes, register));
+  const start = asm.place(dfa, (exit) => settle(asm, exit, register, bare) ?? end(Op.Value, register)(exit));
+  return { start: setStart(field, start), size: dfa.size };
+}
+
+function placeConnect(asm: Assembler, { connect, host }: RequestFields, version: number): number {
+  const { register } = first(host);
+  return asm.place(connect, () =>
+    asm.action({ op: Op.Value, register, flags: Flag.Path | Flag.Target, next: version }),
+  );
+}
+
+function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame): void {
+  const { headers, lineFeed } = frame;
+  placeFraming(
+    asm,
+    frame,
+    fields.headers.map(({ plan }) => plan.name),
+  );
+  const host = first(fields.host);
+  const hostState = asm.place(host.dfa, () =>
+    asm.action({ op: Op.Value, register: host.register, next: lineFeed }),
+  );
+  setStart(fields.host, hostState);
+  headers.push({
+    name: 'host',
+    entry: asm.action({
+      op: Op.Header,
+      id: HeaderId.Host,
+      open: host.open,
+      next: hostState,
+      flags: Flag.Host,
+      reject: Reject.RepeatedHost,
+    }),
+    guarded: true,
+  });
+  const goOn = asm.action({ op: Op.Step, flags: Flag.Continue, next: lineFeed });
+  const expect = asm.keyword('100-continue', Reject.Expectation, goOn);
+  headers.push({
+    name: 'expect',
+    entry: asm.action({ op: Op.Header, id: HeaderId.Expect, next: expect }),
+    guarded: true,
+  });
+  for (const field of fields.headers) {
+    const { dfa, register, open } = first(field);
+    const { name } = field.plan;
+    const bare = open === 0 ? frame.skip : placeRest(asm, register, lineFeed);
+    const end = asm.action({ op: Op.Value, register, next: lineFeed });
+    const next = setStart(
+      field,
+      asm.place(dfa, (exit) => settle(asm, exit, register, bare) ?? end),
+    );
+    const recorded = fields.record.indexOf(name);
+    const isUpgrade = name === 'upgrade';
+    const id = isUpgrade ? HeaderId.Upgrade : recorded >= 0 ? HeaderId.FirstRecorded + recorded : 0;
+    const op = id === 0 ? Op.Step : Op.Header;
+    const flags = isUpgrade ? Flag.Upgrade : 0;
+    headers.push({ name, entry: asm.action({ op, id, open, next, flags }), guarded: true });
+  }
+  for (const [index, name] of fields.record.entries()) {
+    if (headers.some((header) => header.name === name)) continue;
+    const id = HeaderId.FirstRecorded + index;
+    headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }), guarded: false });
+  }
+  closeFrame(asm, frame);
+}
+
+/** The rest of a value whose first lane is settled while others go on. */
+function placeRest(asm: Assembler, register: number, lineFeed: number): number {
+  const rest = asm.state(Reject.BadValue);
+  asm.on(rest, FIELD_VALUE, rest);
+  asm.onLineEnd(rest, asm.action({ op: Op.Lanes, register, next: lineFeed }));
+  return rest;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Flow, FlowPath, FlowVerdict } from './flow.ts';
+import type { ReasonName } from './reasons.ts';
+
+/** `shop/web`, `shop/`, `web`: a part left out matches any. */
+export interface NamePattern {
+  readonly namespace?: string;
+  readonly name?: string;
+  /** The name is a prefix, as Hubble's pod filters have it. */
+  readonly prefix?: boolean;
+}
+
+/** One requirement of a label selector. */
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values: readonly string[];
+}
+
+/** Fields are ANDed; the values of one field are ORed. */
+export interface EndpointFilter {
+  readonly names?: readonly NamePattern[];
+  /** Addresses or CIDRs, text. */
+  readonly addresses?: readonly string[];
+  readonly ports?: readonly number[];
+  readonly identities?: readonly number[];
+  /** Selectors; the requirements of one are ANDed. */
+  readonly labels?: readonly (readonly LabelRequirement[])[];
+  /** World, Node, … */
+  readonly entities?: readonly string[];
+}
+
+/** How the path of a request, without its query, is compared; types as in policies. */
+export interface PathPattern {
+  readonly type: 'Exact' | 'PathPrefix' | 'RegularExpression';
+  readonly value: string;
+}
+
+export interface StatusRange {
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+}
+
+/** Which flows are wanted. Fields are ANDed; the values of one field are ORed; `{}` is every flow. */
+export interface FlowFilter {
+  readonly source?: EndpointFilter;
+  readonly destination?: EndpointFilter;
+  readonly kinds?: readonly Flow['kind'][];
+  readonly verdicts?: readonly FlowVerdict[];
+  readonly reasons?: readonly ReasonName[];
+  readonly directions?: readonly Flow['direction'][];
+  readonly protocols?: readonly ('TCP' | 'UDP' | 'HTTP')[];
+  readonly families?: readonly (4 | 6)[];
+  readonly paths?: readonly FlowPath[];
+  readonly methods?: readonly string[];
+  readonly httpPaths?: readonly PathPattern[];
+  readonly statuses?: readonly StatusRange[];
+  /** 16 hex digits, as a refused client was shown. */
+  readonly references?: readonly string[];
+  readonly uuids?: readonly string[];
+  /** Policies that decided, whatever the verdict. */
+  readonly policies?: readonly NamePattern[];
+}
+
+/** Flows that match some filter of `include` (all, if it is empty) and none of `exclude`. */
+export interface FlowQuery {
+  readonly include: readonly FlowFilter[];
+  readonly exclude: readonly FlowFilter[];
+  /** How many at most; all when absent. */
+  readonly limit?: number;
+  /** Which end the limit counts from. Flows always come oldest first. */
+  readonly end: 'newest' | 'oldest';
+  /** Wall clock, ns since 1970, inclusive. */
+  readonly since?: bigint;
+  readonly until?: bigint;
+  /** Go on with new flows after the stored ones. */
+  readonly follow: boolean;
+}
+
+/** Where records were lost before the store or the reader got them. */
+export type LossSource = 'flows' | 'denials' | 'proxy' | 'store';
+
+export type FlowEvent =
+  | {
+      readonly type: 'flow';
+      /** The same whenever it is asked for. */ readonly uuid: string;
+      readonly flow: Flow;
+    }
+  | { readonly type: 'lost'; readonly source: LossSource; readonly count: number; readonly time: bigint };
+
+export interface FlowStats {
+  readonly stored: number;
+  /** How many records of the usual size would fit. */
+  readonly capacity: number;
+  readonly seen: number;
+  readonly bytes: number;
+  readonly capacityBytes: number;
+  readonly lost: Readonly<Record<LossSource, number>>;
+  /** Flows of the last minute, per second. */
+  readonly rate: number;
+}
+
+/** What answers questions about flows: the store of this node, or later many of them. */
+export interface FlowSource {
+  /** Ends when the stored flows do, or with `follow` when `signal` aborts. Throws PerigeeError ERR_FILTER_INVALID. */
+  query(query: FlowQuery, signal: AbortSignal): AsyncIterable<FlowEvent>;
+  stats(): FlowStats;
+  /** Namespaces seen in flows lately. */
+  namespaces(): readonly string[];
+}

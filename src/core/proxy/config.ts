@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+
+/**
+ * What the proxy needs to know: the agent compiles it, the proxy validates it, keeps the last one that it
+ * accepted on disk and starts from that, also when no agent is there.
+ */
+
+const u32 = z.int().min(0).max(0xffffffff);
+const port = z.int().min(0).max(65535);
+
+/** A governed workload of this node that is a network namespace. */
+export const proxyWorkload = z.strictObject({
+  id: u32.describe('Numeric name, as in the kernel maps'),
+  identity: u32,
+  namespace: z.string(),
+  name: z.string(),
+  netns: z.string().describe('Path of the namespace file'),
+  netnsCookie: z.string().regex(/^\d+$/).describe('SO_NETNS_COOKIE, decimal'),
+});
+
+/** One row of the verdict table: disjoint port ranges per (workload, direction, identity). TCP only. */
+export const proxyVerdict = z.strictObject({
+  workload: u32,
+  direction: z.enum(['egress', 'ingress']),
+  identity: u32.describe('The peer'),
+  from: port,
+  to: port,
+  action: z.enum(['allow', 'deny', 'http']),
+  rule: u32.describe('Numeric name of the deciding rule, 0: none'),
+  automaton: z.int().min(0).optional().describe('Index into automata, for action http'),
+});
+
+export const proxyLimits = z.strictObject({
+  headBytes: z.int().min(1024).max(1048576).default(65536).describe('Request or response head, bytes'),
+  headers: z.int().min(8).max(4096).default(256).describe('Header lines of one head'),
+  headTimeoutMs: z.int().min(100).default(10000).describe('From the first byte of a head to its end, ms'),
+  idleTimeoutMs: z.int().min(100).default(600000).describe('Connection without a byte in either direction, ms'),
+  connectTimeoutMs: z.int().min(100).default(5000).describe('Upstream connect, ms'),
+  connectionsPerWorkload: z.int().min(1).default(4096),
+  bytesPerWorkload: z.int().min(65536).default(33554432).describe('Buffered output of one workload, bytes'),
+  upgrade: z.boolean().default(true).describe('Pass Upgrade through where policy allows the request'),
+});
+
+export const proxyConfig = z.strictObject({
+  version: z.literal(1),
+  revision: z.int().min(0).describe('Grows with each change; shown by status'),
+  mapsRoot: z.string().describe('Folder of the pinned maps'),
+  workloads: z.array(proxyWorkload).max(65536),
+  verdicts: z.array(proxyVerdict),
+  automata: z.array(z.base64()).describe('Table bytes of core/automaton'),
+  limits: proxyLimits,
+});
+
+export type ProxyWorkload = z.infer<typeof proxyWorkload>;
+export type ProxyVerdict = z.infer<typeof proxyVerdict>;
+export type ProxyLimits = z.infer<typeof proxyLimits>;
+export type ProxyConfig = z.infer<typeof proxyConfig>;
