@@ -73,7 +73,9 @@ function components(predicates: readonly Predicate[], states: number): readonly 
     if (regex === undefined) continue;
     const dfa = determinise(regex.program, states);
     if (dfa === undefined)
-      throw new Undecidable(`the expression ${regex.pattern} has more than ${states} states`);
+      throw new Undecidable(
+        `the expression ${regex.pattern} has more than ${states} states, or takes too long to find them`,
+      );
     found.push({ dfa, meaning: [[], [number]] });
   }
   return found;

@@ -5,8 +5,23 @@ import type { Program } from './program.ts';
 import { type NfaState, Stepper } from './stepper.ts';
 import { WORD } from './classes.ts';
 
-/** The minimal automaton of a program, label 1 where it accepts; undefined above `limit` states. */
+/** Instructions looked at before an expression is given up, however few its states are. */
+const MAX_WORK = 30_000_000;
+
+class WorkExceeded extends RangeError {}
+
+/** The minimal automaton of a program, label 1 where it accepts; undefined above `limit` states or too much work. */
 export function determinise(program: Program, limit: number): Dfa | undefined {
+  try {
+    return build(program, limit);
+  } catch (error) {
+    if (error instanceof WorkExceeded) return undefined;
+    throw error;
+  }
+}
+
+function build(program: Program, limit: number): Dfa | undefined {
+  let work = 0;
   const stepper = new Stepper(program);
   const states: NfaState[] = [];
   const numbers = new Map<string, number>();
@@ -24,7 +39,12 @@ export function determinise(program: Program, limit: number): Dfa | undefined {
   const dfa = explore(
     {
       start,
-      step: (key, byte) => number(stepper.step(states[key] as NfaState, byte)),
+      step: (key, byte) => {
+        const state = states[key] as NfaState;
+        work += state.waiting.length;
+        if (work > MAX_WORK) throw new WorkExceeded('too much work');
+        return number(stepper.step(state, byte));
+      },
       label: (key) => (stepper.accepts(states[key] as NfaState) ? 1 : 0),
       classOf: byteClasses(program),
     },
