@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import type {
+  EndpointFilter,
+  FlowFilter,
+  FlowQuery,
+  NamePattern,
+  PathPattern,
+  StatusRange,
+} from '../core/flow-filter.ts';
+import { eventTypes, verdictsToWire } from './flow-to-wire.ts';
+import { toTimestamp } from './timestamp.ts';
+import type { WireFilter, WireFlowsRequest, WireSelection } from './wire.ts';
+
+function nameText({ namespace, name = '' }: NamePattern): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** A range that Hubble can write: the digits that both ends share, as in 404, 40+ or 4+. */
+function statusText({ from, to }: StatusRange): string {
+  if (from === to) return String(from);
+  const [first, last] = [String(from), String(to)];
+  const shared = first.slice(0, 2) === last.slice(0, 2) ? 2 : 1;
+  return `${first.slice(0, shared)}+`;
+}
+
+function endpoint(filter: EndpointFilter | undefined, side: 'source' | 'destination'): WireFilter {
+  if (filter === undefined) return {};
+  const { names = [], addresses = [], ports = [], identities = [], labels = [] } = filter;
+  const selectors = labels.map((requirements) =>
+    requirements
+      .map(({ key, operator, values }) => {
+        if (operator === 'Exists') return key;
+        if (operator === 'DoesNotExist') return `!${key}`;
+        return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+      })
+      .join(','),
+  );
+  return {
+    [`${side}_workload`]: names.map((pattern) => ({ name: nameText(pattern) })),
+    [`${side}_ip`]: addresses,
+    [`${side}_port`]: ports.map(String),
+    [`${side}_identity`]: identities,
+    [`${side}_label`]: selectors,
+  };
+}
+
+function selection(filter: FlowFilter): WireSelection {
+  const { httpPaths = [], policies = [] } = filter;
+  const values = (type: PathPattern['type']): readonly string[] =>
+    httpPaths.filter((pattern) => pattern.type === type).map(({ value }) => value);
+  return {
+    reference: filter.references ?? [],
+    reason: filter.reasons ?? [],
+    path: filter.paths ?? [],
+    http_path_exact: values('Exact'),
+    http_path_prefix: values('PathPrefix'),
+    policy: policies.map(nameText),
+    source_entity: filter.source?.entities ?? [],
+    destination_entity: filter.destination?.entities ?? [],
+  };
+}
+
+/** The filter as Hubble's message, with what that has no field for in our own. */
+export function filterToWire(filter: FlowFilter): WireFilter {
+  const patterns = (filter.httpPaths ?? []).filter(({ type }) => type === 'RegularExpression');
+  return {
+    ...endpoint(filter.source, 'source'),
+    ...endpoint(filter.destination, 'destination'),
+    event_type: (filter.kinds ?? []).map((kind) => ({ type: eventTypes[kind] })),
+    verdict: (filter.verdicts ?? []).map((verdict) => verdictsToWire[verdict]),
+    traffic_direction: (filter.directions ?? []).map((direction) => direction.toUpperCase()),
+    protocol: (filter.protocols ?? []).map((protocol) => protocol.toLowerCase()),
+    ip_version: (filter.families ?? []).map((family) => (family === 6 ? 'IPv6' : 'IPv4')),
+    http_method: filter.methods ?? [],
+    http_path: patterns.map(({ value }) => `^(?:${value})$`),
+    http_status_code: (filter.statuses ?? []).map(statusText),
+    uuid: filter.uuids ?? [],
+    perigee: selection(filter),
+  };
+}
+
+export function queryToWire(query: FlowQuery): WireFlowsRequest {
+  const { limit, end, until, follow, include, exclude } = query;
+  // A follower without a number gets new flows only, unless it names a time.
+  const since = query.since ?? (follow && limit === undefined ? 0n : undefined);
+  return {
+    number: String(limit ?? 0),
+    first: end === 'oldest',
+    follow,
+    whitelist: include.map(filterToWire),
+    blacklist: exclude.map(filterToWire),
+    ...(since === undefined ? {} : { since: toTimestamp(since) }),
+    ...(until === undefined ? {} : { until: toTimestamp(until) }),
+  };
+}

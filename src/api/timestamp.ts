@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { WireTimestamp } from './wire.ts';
+
+const SECOND = 1_000_000_000n;
+
+/** From ns since 1970. */
+export function toTimestamp(time: bigint): WireTimestamp {
+  return { seconds: (time / SECOND).toString(), nanos: Number(time % SECOND) };
+}
+
+export function fromTimestamp({ seconds = '0', nanos = 0 }: WireTimestamp): bigint {
+  return BigInt(seconds) * SECOND + BigInt(nanos);
+}
+
+/** RFC 3339 with nanoseconds, UTC, as protobuf's JSON has it. */
+export function formatTimestamp(time: bigint): string {
+  const seconds = new Date(Number(time / 1_000_000n)).toISOString().slice(0, 19);
+  return `${seconds}.${(time % SECOND).toString().padStart(9, '0')}Z`;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hubble's messages as the loader gives them: fields at their default are absent, 64-bit numbers are text.
+
+export interface WireTimestamp {
+  readonly seconds?: string;
+  readonly nanos?: number;
+}
+
+export interface WireEndpoint {
+  readonly identity?: number;
+  readonly namespace?: string;
+  readonly labels?: readonly string[];
+  readonly pod_name?: string;
+  readonly workloads?: readonly { readonly name?: string; readonly kind?: string }[];
+}
+
+export interface WirePolicy {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly kind?: string;
+  readonly labels?: readonly string[];
+}
+
+export interface WireRule {
+  readonly kind?: string;
+  readonly namespace?: string;
+  readonly policy?: string;
+  readonly direction?: string;
+  readonly rule?: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface WireDetail {
+  readonly '@type': string;
+  readonly kind?: string;
+  readonly reason?: string;
+  readonly reference?: string;
+  readonly path?: string;
+  readonly egress_rule?: WireRule;
+  readonly ingress_rule?: WireRule;
+  readonly duration_ns?: string;
+  readonly bytes_sent?: string;
+  readonly bytes_received?: string;
+  readonly rtt_us?: number;
+  readonly retransmits?: number;
+  readonly source_service_account?: string;
+  readonly destination_service_account?: string;
+  readonly source_entity?: string;
+  readonly destination_entity?: string;
+  readonly host?: string;
+  readonly http_path?: string;
+}
+
+export const DETAIL_TYPE = 'type.googleapis.com/perigee.flow.v1.FlowDetail';
+
+interface WirePorts {
+  readonly source_port?: number;
+  readonly destination_port?: number;
+}
+
+export interface WireFlow {
+  readonly time?: WireTimestamp;
+  readonly uuid?: string;
+  readonly verdict?: string;
+  readonly drop_reason?: number;
+  readonly drop_reason_desc?: string;
+  readonly IP?: { readonly source?: string; readonly destination?: string; readonly ipVersion?: string };
+  readonly l4?: { readonly TCP?: WirePorts & { readonly flags?: object }; readonly UDP?: WirePorts };
+  readonly source?: WireEndpoint;
+  readonly destination?: WireEndpoint;
+  readonly Type?: string;
+  readonly node_name?: string;
+  readonly l7?: {
+    readonly type?: string;
+    readonly latency_ns?: string;
+    readonly http?: {
+      readonly code?: number;
+      readonly method?: string;
+      readonly url?: string;
+      readonly protocol?: string;
+    };
+  };
+  readonly event_type?: { readonly type?: number; readonly sub_type?: number };
+  readonly traffic_direction?: string;
+  readonly is_reply?: { readonly value?: boolean };
+  readonly socket_cookie?: string;
+  readonly egress_allowed_by?: readonly WirePolicy[];
+  readonly ingress_allowed_by?: readonly WirePolicy[];
+  readonly egress_denied_by?: readonly WirePolicy[];
+  readonly ingress_denied_by?: readonly WirePolicy[];
+  readonly extensions?: WireDetail;
+}
+
+export interface WireSelection {
+  readonly reference?: readonly string[];
+  readonly reason?: readonly string[];
+  readonly path?: readonly string[];
+  readonly kind?: readonly string[];
+  readonly http_path_exact?: readonly string[];
+  readonly http_path_prefix?: readonly string[];
+  readonly policy?: readonly string[];
+  readonly source_entity?: readonly string[];
+  readonly destination_entity?: readonly string[];
+}
+
+export interface WireFilter {
+  readonly uuid?: readonly string[];
+  readonly source_ip?: readonly string[];
+  readonly source_pod?: readonly string[];
+  readonly source_label?: readonly string[];
+  readonly source_workload?: readonly { readonly name?: string; readonly kind?: string }[];
+  readonly source_port?: readonly string[];
+  readonly source_identity?: readonly number[];
+  readonly destination_ip?: readonly string[];
+  readonly destination_pod?: readonly string[];
+  readonly destination_label?: readonly string[];
+  readonly destination_workload?: readonly { readonly name?: string; readonly kind?: string }[];
+  readonly destination_port?: readonly string[];
+  readonly destination_identity?: readonly number[];
+  readonly traffic_direction?: readonly string[];
+  readonly verdict?: readonly string[];
+  readonly event_type?: readonly { readonly type?: number }[];
+  readonly http_status_code?: readonly string[];
+  readonly protocol?: readonly string[];
+  readonly reply?: readonly boolean[];
+  readonly http_method?: readonly string[];
+  readonly http_path?: readonly string[];
+  readonly ip_version?: readonly string[];
+  readonly drop_reason_desc?: readonly string[];
+  readonly perigee?: WireSelection;
+}
+
+export interface WireFlowsRequest {
+  readonly number?: string;
+  readonly first?: boolean;
+  readonly follow?: boolean;
+  readonly whitelist?: readonly WireFilter[];
+  readonly blacklist?: readonly WireFilter[];
+  readonly since?: WireTimestamp;
+  readonly until?: WireTimestamp;
+}
+
+export interface WireFlowsResponse {
+  readonly flow?: WireFlow;
+  readonly lost_events?: { readonly source?: string; readonly num_events_lost?: string };
+  readonly node_name?: string;
+  readonly time?: WireTimestamp;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Command } from 'commander';
+import type { CliContext, ExitCode } from './context.ts';
+
+/** Takes the exit code of a command that ran to its end. */
+export type Finish = (code: ExitCode) => void;
+
+export interface CommandEntry {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly group: string;
+  /** Loads the command; the others are not touched, which keeps start-up short. */
+  readonly load: () => Promise<(context: CliContext, finish: Finish) => Command>;
+}
+
+const LOOK = 'Look at the mesh:';
+const RUN = 'Run the mesh:';
+
+export const commandList: readonly CommandEntry[] = [
+  {
+    name: 'status',
+    summary: 'Show the agent of this node: workloads, configuration, proxy, flows',
+    group: LOOK,
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  {
+    name: 'observe',
+    summary: 'Show flows, stored or live, and why each was allowed or refused',
+    group: LOOK,
+    load: async () => (await import('./commands/observe.ts')).observeCommand,
+  },
+  {
+    name: 'explain',
+    summary: 'Ask the policy: may this reach that, and which rule says so',
+    group: LOOK,
+    load: async () => (await import('./commands/explain.ts')).explainCommand,
+  },
+  {
+    name: 'check',
+    summary: 'Show what this machine can do, and what is off without it',
+    group: LOOK,
+    load: async () => (await import('./commands/check.ts')).checkCommand,
+  },
+  {
+    name: 'version',
+    summary: 'Show the version',
+    group: LOOK,
+    load: async () => (await import('./commands/version.ts')).versionCommand,
+  },
+  {
+    name: 'agent',
+    summary: 'Run the agent of this node',
+    group: RUN,
+    load: async () => (await import('./commands/agent.ts')).agentCommand,
+  },
+  {
+    name: 'proxy',
+    summary: 'Run the layer 7 proxy of this node',
+    group: RUN,
+    load: async () => (await import('./commands/proxy.ts')).proxyCommand,
+  },
+  {
+    name: 'set-log-level',
+    summary: 'Change the log level of the running agent',
+    group: RUN,
+    load: async () => (await import('./commands/set-log-level.ts')).setLogLevelCommand,
+  },
+  {
+    name: 'cleanup',
+    summary: 'Remove everything that Perigee put on this machine',
+    group: RUN,
+    load: async () => (await import('./commands/cleanup.ts')).cleanupCommand,
+  },
+];

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Command } from 'commander';
+import type { Finish } from '../command-list.ts';
+import type { CliContext } from '../context.ts';
+import { addOutputOptions, addSocketOption, examples, list, repeated } from '../options.ts';
+import type { ObserveFlags } from '../observe/run.ts';
+
+function addWhich(command: Command): void {
+  command.optionsGroup('Which flows:');
+  command
+    .option('--last <n>', 'the newest n that match (default: 20, unless a time or a reference is given)')
+    .option('--first <n>', 'the oldest n that match')
+    .option('--all', 'all that match')
+    .option('-f, --follow', 'go on with new flows; alone, it shows only those')
+    .option('--since <time>', 'from then on: 5m, 1h30m, or a date')
+    .option('--until <time>', 'up to then');
+}
+
+function addEnds(command: Command): void {
+  command.optionsGroup('Who (several values are alternatives, different flags are ANDed):');
+  command
+    .option('-n, --namespace <name>', 'either end is in the namespace; also completes names without one')
+    .option('--from <who>', 'source: namespace/name, name, address, CIDR, World, Node', list)
+    .option('--to <who>', 'destination, likewise', list)
+    .option('--workload <who>', 'either end, likewise', list);
+}
+
+function addWhat(command: Command): void {
+  command.optionsGroup('What:');
+  command
+    .option('--verdict <verdict>', 'allowed, denied, audited, error', list)
+    .option('--protocol <protocol>', 'tcp, udp, http', list)
+    .option('--port <port>', 'port of the destination', list)
+    .option('--method <method>', 'HTTP method', list)
+    .option('--path <path>', 'path of the request, exactly, without query', repeated)
+    .option('--path-prefix <path>', 'path by whole elements: /orders has /orders/7, not /ordersx', repeated)
+    .option('--path-regex <regex>', 'whole path, RE2 syntax', repeated)
+    .option('--status <status>', 'HTTP status: 403, 40+, 4xx', list)
+    .option('--kind <kind>', 'verdict (of a connection), close, request', list)
+    .option('--direction <direction>', 'the side that decided: egress, ingress', list)
+    .option('--via <path>', 'direct, inline, proxied', list)
+    .option('--policy <name>', 'a policy that decided: namespace/name or name', list)
+    .option('--reason <reason>', 'a reason of docs/reference/reasons.md', list)
+    .option(
+      '--reference <id>',
+      'the reference that a refused client was shown; ends with 1 if there is none',
+      list,
+    );
+}
+
+export function observeCommand(context: CliContext, finish: Finish): Command {
+  const command = new Command('observe').description(
+    'Shows flows: connections as they open and close, and HTTP requests, each with its verdict and the rule that ' +
+      'decided. Filters run in the agent.',
+  );
+  addWhich(command);
+  addEnds(command);
+  addWhat(command);
+  addOutputOptions(command, ['table', 'wide', 'json', 'jsonpb', 'yaml']);
+  command.option(
+    '--why',
+    'below each flow, the deciding rule down to its line, the rules considered, what to do',
+  );
+  addSocketOption(command);
+  command.addHelpText(
+    'after',
+    examples([
+      ['perigee observe -f --verdict denied', 'Watch what is refused'],
+      ['perigee observe --reference 1f3a5c7e9b2d4f60 --why', 'A client was refused with a reference: why?'],
+      ['perigee observe --to shop/api --status 5xx --since 10m', 'Failing requests of the last ten minutes'],
+      ['perigee observe -f -o jsonpb', "Feed tools that read Hubble's JSON"],
+    ]),
+  );
+  return command.action(async (flags: ObserveFlags) => {
+    const { observe } = await import('../observe/run.ts');
+    finish(await observe(flags, context));
+  });
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Command, Option } from 'commander';
+import { PerigeeError } from '../../lib/errors.ts';
+import type { Finish } from '../command-list.ts';
+import type { CliContext } from '../context.ts';
+import { examples } from '../options.ts';
+
+interface ProxyFlags {
+  readonly control: string;
+  readonly state: string;
+  readonly workers: string;
+  readonly drainMs: string;
+  readonly maxSockets: string;
+  readonly logLevel: string;
+}
+
+function count(flag: string, text: string, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= most) return value;
+  throw new PerigeeError('ERR_USAGE', `${flag}: not a number from 1 to ${most}: ${JSON.stringify(text)}`);
+}
+
+export function proxyCommand(context: CliContext, finish: Finish): Command {
+  const command = new Command('proxy').description(
+    'Runs the layer 7 proxy of this node. The agent configures it through its control socket; it keeps the last ' +
+      'configuration that it accepted and starts from that, also when no agent is there. A second one on the same ' +
+      'socket takes over from the first.',
+  );
+  command.optionsGroup('Settings:');
+  command
+    .option('--control <path>', 'control socket', '/run/perigee/proxy.sock')
+    .option('--state <file>', 'file of the last accepted configuration', '/run/perigee/proxy-config.json')
+    .option('--workers <n>', 'worker threads', '1')
+    .option('--drain-ms <ms>', 'how long connections may last when it ends', '30000')
+    .option('--max-sockets <n>', 'sockets of one worker', '65536')
+    .addOption(
+      new Option('--log-level <level>', 'how much to log')
+        .choices(['trace', 'debug', 'info', 'warn', 'error'])
+        .default('info'),
+    );
+  command.addHelpText('after', examples([['perigee proxy --workers 2', 'Run it as a unit of its own']]));
+  return command.action(async ({ control, state, logLevel, ...flags }: ProxyFlags) => {
+    const { runProxy } = await import('../../proxy/main.ts');
+    const workers = count('--workers', flags.workers, 64);
+    const drainMs = count('--drain-ms', flags.drainMs, 3_600_000);
+    const maxSockets = count('--max-sockets', flags.maxSockets, 1_048_576);
+    await runProxy({ control, state, workers, drainMs, maxSockets, logLevel }, context.signal);
+    finish(0);
+  });
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import { AgentClient } from '../../api/client.ts';
+import { flowFromWire } from '../../api/flow-from-wire.ts';
+import type { Explanation } from '../../api/ports.ts';
+import type { Flow } from '../../core/flow.ts';
+import { PerigeeError } from '../../lib/errors.ts';
+import type { CliContext, ExitCode } from '../context.ts';
+import { createStyle } from '../printers/style.ts';
+import { questionOf, whyText } from '../printers/why.ts';
+import { type FilterFlags, queryFromFlags, usageError } from './filters.ts';
+import { type FlowFormat, flowPrinter } from './outputs.ts';
+
+export interface ObserveFlags extends FilterFlags {
+  readonly output: FlowFormat;
+  readonly color: boolean;
+  readonly why?: boolean;
+  readonly socket: string;
+}
+
+/** The agent may not know the ends of an old flow any more; then the flow's own record has to do. */
+async function explanationOf(flow: Flow, client: AgentClient): Promise<Explanation | undefined> {
+  try {
+    return await client.explain(questionOf(flow));
+  } catch (error) {
+    if (error instanceof PerigeeError) return undefined;
+    throw error;
+  }
+}
+
+/** Prints the flows that the flags ask for, as they come. */
+export async function observe(flags: ObserveFlags, context: CliContext): Promise<ExitCode> {
+  const query = queryFromFlags(flags, context.now());
+  if (flags.why === true && flags.output !== 'table' && flags.output !== 'wide') {
+    throw usageError(`--why can't be printed as ${flags.output}`, 'Use -o table or -o wide');
+  }
+  const style = createStyle(context.color && flags.color);
+  const print = flowPrinter(flags.output, style);
+  const client = await AgentClient.connect(flags.socket);
+  let seen = 0;
+  try {
+    for await (const response of client.flows(query, context.signal)) {
+      const text = await print(response);
+      if (response.flow === undefined) {
+        // Losses are no flows: tables keep them out of the way of pipes.
+        if (flags.output === 'table' || flags.output === 'wide') context.err(text);
+        else context.out(text);
+        continue;
+      }
+      seen += 1;
+      context.out(text);
+      await context.flushed();
+      if (flags.why !== true) continue;
+      const flow = flowFromWire(response.flow);
+      context.out(whyText(flow, await explanationOf(flow, client), style));
+    }
+  } finally {
+    client.close();
+  }
+  if (seen > 0 || flags.reference === undefined) return 0;
+  context.err(
+    `no flow with reference ${flags.reference.join(', ')}: it is of another node, or no longer stored\n`,
+  );
+  return 1;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Flow, FlowEndpoint, FlowRule, FlowVerdict } from '../../core/flow.ts';
+import { escapeText } from './escape.ts';
+import { formatBytes, formatDuration, formatTime } from './quantity.ts';
+import type { Style } from './style.ts';
+
+/** `shop/web:41234`, or the address with what it is: `203.0.113.9:443 (World)`. */
+export function endpointText({ namespace, workload, address, port, entity }: FlowEndpoint): string {
+  if (workload !== undefined) return escapeText(`${namespace ?? ''}/${workload}:${port}`);
+  const host = address.includes(':') ? `[${address}]` : address;
+  return escapeText(`${host}:${port}${entity === undefined ? '' : ` (${entity})`}`);
+}
+
+/** `payments/checkout-may-charge`: the policy and the rule in it. */
+export function ruleText({ policy, rule }: FlowRule): string {
+  return escapeText(`${policy}/${rule}`);
+}
+
+/** The rule that explains the verdict: for a refusal the refusing side's. */
+export function decidingRule(flow: Flow): FlowRule | undefined {
+  const { verdict, direction, egressRule, ingressRule } = flow;
+  if (verdict === 'denied') return direction === 'egress' ? egressRule : ingressRule;
+  return ingressRule ?? egressRule;
+}
+
+function kindText({ kind, protocol }: Flow): string {
+  if (kind === 'request') return 'http-request';
+  return `${protocol.toLowerCase()}-${kind === 'close' ? 'close' : protocol === 'TCP' ? 'connect' : 'flow'}`;
+}
+
+function detailText({ kind, http, duration, bytesSent, bytesReceived }: Flow): string {
+  if (kind === 'close')
+    return `${formatBytes(bytesSent)} sent ${formatBytes(bytesReceived)} received ${formatDuration(duration)}`;
+  if (http === undefined) return '';
+  const parts = [http.method, http.path, ...(http.status === 0 ? [] : [String(http.status)])];
+  if (duration > 0) parts.push(formatDuration(duration));
+  return escapeText(parts.join(' '));
+}
+
+function verdictText(verdict: FlowVerdict, style: Style): string {
+  const text = verdict.toUpperCase();
+  if (verdict === 'allowed') return style.good(text);
+  return verdict === 'audited' ? style.warning(text) : style.bad(text);
+}
+
+/** One flow on one line, in the manner of Hubble's compact output. */
+export function flowLine(flow: Flow, style: Style): string {
+  const rule = decidingRule(flow);
+  const parts = [
+    style.faint(formatTime(flow.time)),
+    `${endpointText(flow.source)} → ${endpointText(flow.destination)}`,
+    kindText(flow),
+    detailText(flow),
+    verdictText(flow.verdict, style),
+    style.faint(`(${flow.path})`),
+    flow.reason === 'none' ? '' : flow.reason,
+    rule === undefined ? '' : ruleText(rule),
+    flow.reference === undefined ? '' : `ref ${flow.reference}`,
+  ];
+  return parts.filter((part) => part !== '').join('  ');
+}
+
+function namedRule(label: string, rule: FlowRule | undefined): string {
+  if (rule === undefined) return '';
+  const place =
+    rule.file === undefined ? '' : ` (${rule.file}${rule.line === undefined ? '' : `:${rule.line}`})`;
+  return `${label}=${escapeText(`${rule.kind} ${rule.namespace}/${rule.policy}/${rule.rule}${place}`)}`;
+}
+
+/** The line and, after it, all else that is known of the flow. */
+export function wideFlowLine(flow: Flow, style: Style): string {
+  const { source, destination, http, rtt, retransmits } = flow;
+  const more = [
+    `from ${source.address} identity ${source.identity}`,
+    `to ${destination.address} identity ${destination.identity}`,
+    http === undefined || http.host === '' ? '' : `host ${escapeText(http.host)}`,
+    namedRule('egress', flow.egressRule),
+    namedRule('ingress', flow.ingressRule),
+    `side ${flow.direction}`,
+    `connection ${flow.connection}`,
+    rtt === 0 ? '' : `rtt ${formatDuration(rtt * 1000)}`,
+    retransmits === 0 ? '' : `retransmits ${retransmits}`,
+  ];
+  return [flowLine(flow, style), ...more.filter((part) => part !== '')].join('  ');
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import { flowKindNames, flowPathNames } from '../core/abi/flow.ts';
+import { directionNames, verdictNames } from '../core/abi/policy.ts';
+import { reasonNames } from '../core/abi/reason.ts';
+import type { Flow, FlowEndpoint } from '../core/flow.ts';
+import { formatAddress } from '../core/identity/address.ts';
+import type { FlowNames } from './flow-names.ts';
+import { peerNames } from './match/endpoint.ts';
+import { hostAt, methodAt, pathAt } from './match/predicate.ts';
+import { Offset, type RecordMemory } from './record-layout.ts';
+
+const IPPROTO_UDP = 17;
+
+/** Addresses stand as 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+function addressText(bytes: Buffer, at: number): string {
+  const high = bytes.readBigUInt64BE(at);
+  const low = bytes.readBigUInt64BE(at + 8);
+  if (high === 0n && low >> 32n === 0xffffn) return formatAddress({ family: 4, bits: low & 0xffff_ffffn });
+  return formatAddress({ family: 6, bits: (high << 64n) | low });
+}
+
+function endpoint(
+  memory: RecordMemory,
+  at: number,
+  side: 'source' | 'destination',
+  names: FlowNames,
+): FlowEndpoint {
+  const { bytes, u16, u32 } = memory;
+  const isSource = side === 'source';
+  const identity = u32[(at + (isSource ? Offset.sourceIdentity : Offset.destinationIdentity)) >> 2] ?? 0;
+  const workload = u32[(at + (isSource ? Offset.sourceWorkload : Offset.destinationWorkload)) >> 2] ?? 0;
+  return {
+    address: addressText(bytes, at + (isSource ? Offset.sourceAddress : Offset.destinationAddress)),
+    port: u16[(at + (isSource ? Offset.sourcePort : Offset.destinationPort)) >> 1] ?? 0,
+    identity,
+    ...peerNames(names, workload, identity),
+  };
+}
+
+function http(memory: RecordMemory, at: number): NonNullable<Flow['http']> {
+  return {
+    method: methodAt(memory, at),
+    path: pathAt(memory, at),
+    host: hostAt(memory, at),
+    status: memory.u16[(at + Offset.status) >> 1] ?? 0,
+  };
+}
+
+/**
+ * Decodes the record at `at` and joins it with names. Its time is the wall clock's by now (see FlowStore).
+ * Numbers that a newer kernel side or proxy may send get the name that claims least.
+ */
+export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): Flow {
+  const { bytes, u16, u32 } = memory;
+  const kind = flowKindNames[bytes[at + Offset.kind] ?? 0] ?? 'verdict';
+  const reference = bytes.readBigUInt64LE(at + Offset.reference);
+  const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
+  const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
+  return {
+    time: bytes.readBigUInt64LE(at + Offset.time),
+    kind,
+    verdict: verdictNames[bytes[at + Offset.verdict] ?? 0] ?? 'error',
+    reason: reasonNames[u16[(at + Offset.reason) >> 1] ?? 0] ?? 'none',
+    direction: directionNames[bytes[at + Offset.direction] ?? 0] ?? 'egress',
+    path: flowPathNames[bytes[at + Offset.path] ?? 0] ?? 'direct',
+    protocol: bytes[at + Offset.protocol] === IPPROTO_UDP ? 'UDP' : 'TCP',
+    source: endpoint(memory, at, 'source', names),
+    destination: endpoint(memory, at, 'destination', names),
+    connection: bytes.readBigUInt64LE(at + Offset.connection).toString(),
+    duration: Number(bytes.readBigUInt64LE(at + Offset.duration)),
+    bytesSent: Number(bytes.readBigUInt64LE(at + Offset.bytesSent)),
+    bytesReceived: Number(bytes.readBigUInt64LE(at + Offset.bytesReceived)),
+    rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
+    retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
+    ...(egressRule === undefined ? {} : { egressRule }),
+    ...(ingressRule === undefined ? {} : { ingressRule }),
+    ...(reference === 0n ? {} : { reference: reference.toString(16).padStart(16, '0') }),
+    ...(kind === 'request' ? { http: http(memory, at) } : {}),
+  };
+}

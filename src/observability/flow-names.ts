@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { FlowRule } from '../core/flow.ts';
+
+/** What is known of a numeric identity or workload. */
+export interface PeerNames {
+  readonly namespace?: string;
+  readonly workload?: string;
+  readonly serviceAccount?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** World, Node, … or the prefix that gave the identity. */
+  readonly entity?: string;
+}
+
+/**
+ * Turns the numbers of a record into names. Called when somebody asks for flows, so a number must keep its
+ * meaning for some time after the object is gone.
+ */
+export interface FlowNames {
+  identity(id: number): PeerNames | undefined;
+  workload(id: number): PeerNames | undefined;
+  rule(id: number): FlowRule | undefined;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { EndpointFilter, LabelRequirement, NamePattern } from '../../core/flow-filter.ts';
+import { parseAddress, width } from '../../core/identity/address.ts';
+import { parsePrefix } from '../../core/identity/prefix.ts';
+import { PerigeeError } from '../../lib/errors.ts';
+import type { FlowNames, PeerNames } from '../flow-names.ts';
+import { Offset } from '../record-layout.ts';
+import { any, type Predicate, u16In, u32In } from './predicate.ts';
+
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+const offsetsOf = {
+  source: {
+    address: Offset.sourceAddress,
+    port: Offset.sourcePort,
+    identity: Offset.sourceIdentity,
+    workload: Offset.sourceWorkload,
+  },
+  destination: {
+    address: Offset.destinationAddress,
+    port: Offset.destinationPort,
+    identity: Offset.destinationIdentity,
+    workload: Offset.destinationWorkload,
+  },
+} as const;
+
+export function matchesName(
+  pattern: NamePattern,
+  namespace: string | undefined,
+  name: string | undefined,
+): boolean {
+  if (pattern.namespace !== undefined && pattern.namespace !== namespace) return false;
+  if (pattern.name === undefined) return true;
+  return pattern.prefix === true ? name?.startsWith(pattern.name) === true : name === pattern.name;
+}
+
+function matchesRequirement(
+  { key, operator, values }: LabelRequirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  if (operator === 'Exists') return value !== undefined;
+  if (operator === 'DoesNotExist') return value === undefined;
+  if (operator === 'In') return value !== undefined && values.includes(value);
+  return value === undefined || !values.includes(value);
+}
+
+/** What a workload is called; what is known of its identity fills the gaps. */
+export function peerNames(names: FlowNames, workload: number, identity: number): PeerNames {
+  const known = workload === 0 ? undefined : names.workload(workload);
+  return { ...names.identity(identity), ...known };
+}
+
+/** The answer depends on two numbers of the record only: it is kept per pair while the query runs. */
+function byPeer(
+  side: 'source' | 'destination',
+  names: FlowNames,
+  test: (peer: PeerNames) => boolean,
+): Predicate {
+  const offset = offsetsOf[side];
+  const known = new Map<number, Map<number, boolean>>();
+  return ({ u32 }, at) => {
+    const identity = u32[(at + offset.identity) >> 2] ?? 0;
+    const workload = u32[(at + offset.workload) >> 2] ?? 0;
+    let answers = known.get(identity);
+    if (answers === undefined) known.set(identity, (answers = new Map<number, boolean>()));
+    let answer = answers.get(workload);
+    if (answer === undefined) answers.set(workload, (answer = test(peerNames(names, workload, identity))));
+    return answer;
+  };
+}
+
+function addressIn(offset: number, texts: readonly string[]): Predicate {
+  return any(texts.map((text) => inPrefix(offset, text)));
+}
+
+function inPrefix(offset: number, text: string): Predicate {
+  const address = parseAddress(text);
+  const prefix = address === undefined ? parsePrefix(text) : { ...address, length: width(address.family) };
+  if (prefix === undefined) {
+    throw new PerigeeError('ERR_FILTER_INVALID', `not an IP address or CIDR: ${JSON.stringify(text)}`, {
+      hint: 'Write it as 10.1.2.3, 10.1.0.0/16 or fd00::/8',
+    });
+  }
+  // Records hold IPv4 as ::ffff:a.b.c.d.
+  const mapped = prefix.family === 4;
+  const wanted = Buffer.from(
+    (mapped ? (0xffffn << 32n) | prefix.bits : prefix.bits).toString(16).padStart(32, '0'),
+    'hex',
+  );
+  const length = prefix.length + (mapped ? 96 : 0);
+  const whole = length >> 3;
+  const isMapped = (bytes: Buffer, start: number): boolean =>
+    bytes.compare(MAPPED, 0, 12, start, start + 12) === 0;
+  const mask = (0xff00 >> (length & 7)) & 0xff;
+  return ({ bytes }, at) => {
+    const start = at + offset;
+    if (!mapped && isMapped(bytes, start)) return false;
+    for (let index = 0; index < whole; index += 1) if (bytes[start + index] !== wanted[index]) return false;
+    return mask === 0 || (((bytes[start + whole] ?? 0) ^ (wanted[whole] ?? 0)) & mask) === 0;
+  };
+}
+
+/** Predicates of one end, cheapest first. */
+export function endpointPredicates(
+  side: 'source' | 'destination',
+  filter: EndpointFilter,
+  names: FlowNames,
+): readonly Predicate[] {
+  const offset = offsetsOf[side];
+  const { names: patterns, labels, entities } = filter;
+  const predicates: Predicate[] = [];
+  if (filter.ports !== undefined) predicates.push(u16In(offset.port, filter.ports));
+  if (filter.identities !== undefined) predicates.push(u32In(offset.identity, filter.identities));
+  if (filter.addresses !== undefined) predicates.push(addressIn(offset.address, filter.addresses));
+  if (patterns !== undefined) {
+    const test = (peer: PeerNames): boolean =>
+      patterns.some((p) => matchesName(p, peer.namespace, peer.workload));
+    predicates.push(byPeer(side, names, test));
+  }
+  if (labels !== undefined) {
+    const test = (peer: PeerNames): boolean =>
+      labels.some((selector) =>
+        selector.every((requirement) => matchesRequirement(requirement, peer.labels ?? {})),
+      );
+    predicates.push(byPeer(side, names, test));
+  }
+  if (entities !== undefined) {
+    const wanted = new Set(entities.map((entity) => entity.toLowerCase()));
+    predicates.push(byPeer(side, names, (peer) => wanted.has((peer.entity ?? '').toLowerCase())));
+  }
+  return predicates;
+}

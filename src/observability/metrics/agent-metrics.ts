@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { FlowStats } from '../../core/flow-filter.ts';
+import { type MetricDefinition, metricDefinitions, type MetricKey } from './definitions.ts';
+import { limitSeries, type Sample } from './series-limit.ts';
+import type { NamedTotals } from './flow-meter.ts';
+
+/** The kernel's per-CPU counters, summed, with names in place of numbers. Read on each scrape. */
+export interface KernelCounters {
+  verdicts(): Iterable<{
+    readonly policy: string;
+    readonly direction: string;
+    readonly verdict: string;
+    readonly count: number;
+  }>;
+  drops(): Iterable<{ readonly reason: string; readonly count: number }>;
+}
+
+/** What the agent knows of itself at this moment. */
+export interface ControlFigures {
+  readonly ready: boolean;
+  readonly revision: number;
+  /** Wall clock, ms; undefined before the first. */
+  readonly appliedAt: number | undefined;
+  readonly errors: number;
+  readonly warnings: number;
+  readonly enrolled: number;
+  readonly failed: number;
+}
+
+export interface MetricSources {
+  readonly version: string;
+  readonly kernel: KernelCounters;
+  readonly flows: () => FlowStats;
+  readonly pairs: () => readonly NamedTotals[];
+  readonly control: () => ControlFigures;
+  /** Prometheus text of the proxy; undefined when there is none. */
+  readonly proxy: () => Promise<string | undefined>;
+  /** Series of one metric at most. */
+  readonly maxSeries?: number;
+}
+
+const MAX_SERIES = 5000;
+
+/** The agent's registry. Figures that live elsewhere are read when somebody scrapes, never copied in between. */
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #sources: MetricSources;
+  readonly #counters = new Map<string, Counter>();
+  readonly #gauges = new Map<string, Gauge>();
+  readonly #reconcile: Histogram;
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources;
+    const { registry } = this;
+    collectDefaultMetrics({ register: registry });
+    for (const definition of Object.values<MetricDefinition>(metricDefinitions)) {
+      const { name, help, labels, type } = definition;
+      const options = { name, help, labelNames: [...labels], registers: [registry] };
+      if (type === 'counter') this.#counters.set(name, new Counter(options));
+      if (type === 'gauge') this.#gauges.set(name, new Gauge(options));
+    }
+    const { name, help, buckets } = metricDefinitions.reconcileDuration;
+    this.#reconcile = new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
+    const build = { version: sources.version, node_version: process.version };
+    this.#gauges.get(metricDefinitions.buildInfo.name)?.set(build, 1);
+    this.#counters.get(metricDefinitions.reconcileErrors.name)?.inc(0);
+  }
+
+  /** A change came into force after so many seconds. */
+  reconciled(seconds: number): void {
+    this.#reconcile.observe(seconds);
+  }
+
+  reconcileFailed(): void {
+    this.#counters.get(metricDefinitions.reconcileErrors.name)?.inc();
+  }
+
+  /** Sets a counter to totals that are kept elsewhere. */
+  #total(key: MetricKey, samples: readonly Sample[]): void {
+    const { name } = metricDefinitions[key];
+    const counter = this.#counters.get(name);
+    const { kept, overflowed } = limitSeries(samples, this.#sources.maxSeries ?? MAX_SERIES);
+    counter?.reset();
+    for (const { labels, value } of kept) counter?.inc(labels, value);
+    if (overflowed > 0)
+      this.#counters.get(metricDefinitions.seriesOverflow.name)?.inc({ metric: name }, overflowed);
+  }
+
+  #set(key: MetricKey, value: number, labels: Readonly<Record<string, string>> = {}): void {
+    this.#gauges.get(metricDefinitions[key].name)?.set(labels, value);
+  }
+
+  #collectFlows(): void {
+    const { seen, lost, stored, bytes } = this.#sources.flows();
+    this.#total('flowsSeen', [{ labels: {}, value: seen }]);
+    this.#total(
+      'flowsLost',
+      Object.entries(lost).map(([ring, value]) => ({ labels: { ring }, value })),
+    );
+    this.#set('flowsStored', stored);
+    this.#set('flowStoreBytes', bytes);
+  }
+
+  #collectPairs(): void {
+    const rows = this.#sources.pairs();
+    const samples = (value: (row: NamedTotals) => number): Sample[] =>
+      rows.map((row) => ({
+        labels: { source_workload: row.source, destination_workload: row.destination },
+        value: value(row),
+      }));
+    this.#total(
+      'tcpOpened',
+      samples(({ opened }) => opened),
+    );
+    this.#total(
+      'tcpClosed',
+      samples(({ closed }) => closed),
+    );
+    this.#total(
+      'tcpSent',
+      samples(({ sentBytes }) => sentBytes),
+    );
+    this.#total(
+      'tcpReceived',
+      samples(({ receivedBytes }) => receivedBytes),
+    );
+    this.#total(
+      'tcpRetransmits',
+      samples(({ retransmits }) => retransmits),
+    );
+  }
+
+  #collectKernel(): void {
+    const { kernel } = this.#sources;
+    this.#total(
+      'policyVerdicts',
+      [...kernel.verdicts()].map(({ count, ...labels }) => ({ labels, value: count })),
+    );
+    this.#total(
+      'drops',
+      [...kernel.drops()].map(({ reason, count }) => ({
+        labels: { reason, component: 'kernel' },
+        value: count,
+      })),
+    );
+  }
+
+  #collectControl(): void {
+    const figures = this.#sources.control();
+    this.#set('ready', figures.ready ? 1 : 0);
+    this.#set('revision', figures.revision);
+    this.#set('lastApplied', (figures.appliedAt ?? 0) / 1000);
+    this.#set('sourceProblems', figures.errors, { severity: 'error' });
+    this.#set('sourceProblems', figures.warnings, { severity: 'warning' });
+    this.#set('workloads', figures.enrolled, { state: 'enrolled' });
+    this.#set('workloads', figures.failed, { state: 'failed' });
+  }
+
+  #collect(source: string, read: () => void): void {
+    try {
+      read();
+    } catch {
+      this.#counters.get(metricDefinitions.collectErrors.name)?.inc({ source });
+    }
+  }
+
+  /** Reads every source and returns the text of the registry and, apart, the proxy's. */
+  async render(): Promise<{ readonly agent: string; readonly proxy: string | undefined }> {
+    const proxy = await this.#sources.proxy().catch(() => {
+      this.#counters.get(metricDefinitions.collectErrors.name)?.inc({ source: 'proxy' });
+      return undefined;
+    });
+    this.#collect('flows', () => this.#collectFlows());
+    this.#collect('pairs', () => this.#collectPairs());
+    this.#collect('kernel', () => this.#collectKernel());
+    this.#collect('control', () => this.#collectControl());
+    return { agent: await this.registry.metrics(), proxy };
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One metric of the agent. docs/reference/metrics.md is made from these. */
+export interface MetricDefinition {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds, for histograms. */
+  readonly buckets?: readonly number[];
+}
+
+const pair = ['source_workload', 'destination_workload'] as const;
+
+export const metricDefinitions = {
+  policyVerdicts: {
+    name: 'perigee_policy_verdicts_total',
+    type: 'counter',
+    help: 'Verdicts of the kernel by the policy that decided',
+    labels: ['policy', 'direction', 'verdict'],
+  },
+  drops: {
+    name: 'perigee_drops_total',
+    type: 'counter',
+    help: 'Refused or closed connections, datagrams and requests by reason',
+    labels: ['reason', 'component'],
+  },
+  tcpOpened: {
+    name: 'perigee_tcp_connections_opened_total',
+    type: 'counter',
+    help: 'TCP connections that were allowed to open, from flow records',
+    labels: pair,
+  },
+  tcpClosed: {
+    name: 'perigee_tcp_connections_closed_total',
+    type: 'counter',
+    help: 'TCP connections that ended, from flow records',
+    labels: pair,
+  },
+  tcpSent: {
+    name: 'perigee_tcp_sent_bytes_total',
+    type: 'counter',
+    help: 'Bytes from client to server over connections that ended',
+    labels: pair,
+  },
+  tcpReceived: {
+    name: 'perigee_tcp_received_bytes_total',
+    type: 'counter',
+    help: 'Bytes from server to client over connections that ended',
+    labels: pair,
+  },
+  tcpRetransmits: {
+    name: 'perigee_tcp_retransmitted_segments_total',
+    type: 'counter',
+    help: 'Segments sent again over connections that ended',
+    labels: pair,
+  },
+  flowsSeen: {
+    name: 'perigee_flows_seen_total',
+    type: 'counter',
+    help: 'Flow records that reached the store',
+    labels: [],
+  },
+  flowsLost: {
+    name: 'perigee_flows_lost_total',
+    type: 'counter',
+    help: 'Flow records that were lost before they could be stored, by the ring that was full',
+    labels: ['ring'],
+  },
+  flowsStored: {
+    name: 'perigee_flow_store_flows',
+    type: 'gauge',
+    help: 'Flow records in the store',
+    labels: [],
+  },
+  flowStoreBytes: {
+    name: 'perigee_flow_store_bytes',
+    type: 'gauge',
+    help: 'Bytes of the store that hold records',
+    labels: [],
+  },
+  reconcileDuration: {
+    name: 'perigee_control_reconcile_duration_seconds',
+    type: 'histogram',
+    help: 'Time from a change of the configuration to its being in force',
+    labels: [],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
+  reconcileErrors: {
+    name: 'perigee_control_reconcile_errors_total',
+    type: 'counter',
+    help: 'Reconciles that failed and will be tried again',
+    labels: [],
+  },
+  sourceProblems: {
+    name: 'perigee_control_source_problems',
+    type: 'gauge',
+    help: 'Errors and warnings in the configuration as it stands',
+    labels: ['severity'],
+  },
+  lastApplied: {
+    name: 'perigee_control_last_applied_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the state in force was applied, 0 before the first; time() minus this is its age',
+    labels: [],
+  },
+  revision: {
+    name: 'perigee_control_revision',
+    type: 'gauge',
+    help: 'Number of the state in force',
+    labels: [],
+  },
+  workloads: {
+    name: 'perigee_control_workloads',
+    type: 'gauge',
+    help: 'Workloads of the configuration by whether they are enrolled',
+    labels: ['state'],
+  },
+  ready: {
+    name: 'perigee_agent_ready',
+    type: 'gauge',
+    help: '1 once everything is in force',
+    labels: [],
+  },
+  buildInfo: {
+    name: 'perigee_build_info',
+    type: 'gauge',
+    help: 'Always 1; the labels say what runs',
+    labels: ['version', 'node_version'],
+  },
+  seriesOverflow: {
+    name: 'perigee_metrics_series_overflow_total',
+    type: 'counter',
+    help: 'Samples counted under the label value overflow, because a metric had too many series',
+    labels: ['metric'],
+  },
+  collectErrors: {
+    name: 'perigee_metrics_collect_errors_total',
+    type: 'counter',
+    help: 'Scrapes without the figures of one source, because reading them failed',
+    labels: ['source'],
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
+export type MetricKey = keyof typeof metricDefinitions;
