@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
+import type { CheckResult } from '../api/ports.ts';
+import { type Native, loadNative } from '../datapath/native.ts';
+import { findCgroup2 } from './host.ts';
+
+interface Need {
+  readonly name: string;
+  readonly required: boolean;
+  readonly gives: string;
+  readonly hint: string;
+  /** What was found, or false when it is missing. */
+  readonly probe: (native: Native) => string | false;
+}
+
+const found = (ok: boolean, detail: string): string | false => (ok ? detail : false);
+
+/** Kernel features in the order in which a connection meets them. Behaviour is tried, versions are not compared. */
+const needs: readonly Need[] = [
+  {
+    name: 'root-capabilities',
+    required: true,
+    gives: 'loading programs, sockets in other namespaces',
+    hint: 'run as root, or grant CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN',
+    probe: (native) => {
+      const held = native.probe.capabilities();
+      const missing = ['CAP_BPF', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'].filter((name) => !held.includes(name));
+      return found(missing.length === 0, 'BPF, NET_ADMIN, SYS_ADMIN');
+    },
+  },
+  {
+    name: 'btf',
+    required: true,
+    gives: 'programs that fit this kernel (CO-RE)',
+    hint: 'boot a kernel built with CONFIG_DEBUG_INFO_BTF=y',
+    probe: () => found(existsSync('/sys/kernel/btf/vmlinux'), '/sys/kernel/btf/vmlinux'),
+  },
+  {
+    name: 'cgroup2',
+    required: true,
+    gives: 'hooks on the socket calls of every process',
+    hint: 'mount it: mount -t cgroup2 none /sys/fs/cgroup/unified',
+    probe: () => findCgroup2() ?? false,
+  },
+  {
+    name: 'bpffs',
+    required: true,
+    gives: 'policy that goes on when the agent stops',
+    hint: 'mount it: mount -t bpf bpf /sys/fs/bpf',
+    probe: () => found(existsSync('/sys/fs/bpf'), '/sys/fs/bpf'),
+  },
+  {
+    name: 'connect-hooks',
+    required: true,
+    gives: 'verdict and steering at connect()',
+    hint: 'a kernel of 6.1 or later with CONFIG_CGROUP_BPF=y',
+    probe: (native) => found(native.probe.programType('cgroup_sock_addr'), 'cgroup_sock_addr'),
+  },
+  {
+    name: 'socket-lookup',
+    required: true,
+    gives: 'verdict and steering of what arrives',
+    hint: 'a kernel of 6.1 or later',
+    probe: (native) => found(native.probe.programType('sk_lookup'), 'sk_lookup'),
+  },
+  {
+    name: 'socket-storage',
+    required: true,
+    gives: 'original destinations that no pod can forge',
+    hint: 'a kernel of 6.1 or later',
+    probe: (native) => found(native.probe.mapType('sk_storage'), 'sk_storage'),
+  },
+  {
+    name: 'ring-buffer',
+    required: true,
+    gives: 'flow records',
+    hint: 'a kernel of 6.1 or later',
+    probe: (native) => found(native.probe.mapType('ringbuf'), 'ringbuf'),
+  },
+  {
+    name: 'packet-netns',
+    required: true,
+    gives: 'verdict on datagrams that arrive, and on raw sockets',
+    hint: 'a kernel whose cgroup_skb programs may ask for the namespace (tried: 6.18)',
+    probe: (native) => found(native.probe.helper('cgroup_skb', 'get_netns_cookie'), 'bpf_get_netns_cookie'),
+  },
+  {
+    name: 'close-connections',
+    required: false,
+    gives: 'closing open connections that a new policy forbids',
+    hint: 'a kernel with CONFIG_INET_DIAG_DESTROY=y; until then they live on to their end',
+    probe: (native) => found(native.probe.sockDestroy(), 'SOCK_DESTROY'),
+  },
+];
+
+/** Tries what this machine can do. Needs no agent. */
+export async function runChecks(native: Native = loadNative()): Promise<readonly CheckResult[]> {
+  const results = needs.map((need): CheckResult => {
+    const { name, required, gives, hint } = need;
+    const detail = tryProbe(need, native);
+    const ok = detail !== false;
+    return { name, required, ok, detail: ok ? detail : 'missing', gives, ...(ok ? {} : { hint }) };
+  });
+  return Promise.resolve([
+    { name: 'kernel', required: true, ok: true, detail: release(), gives: 'the datapath' },
+    ...results,
+  ]);
+}
+
+function tryProbe(need: Need, native: Native): string | false {
+  try {
+    return need.probe(native);
+  } catch {
+    return false;
+  }
+}

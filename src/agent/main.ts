@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { AgentStatus, ApiServer } from '../api/ports.ts';
+import { startApi } from '../api/server.ts';
+import { Names } from '../control/compile/names.ts';
+import { watchFiles } from '../control/source/files/watch-files.ts';
+import type { World } from '../core/policy/world.ts';
+import type { ProxyConfig } from '../core/proxy/config.ts';
+import { type ResourceError, formatResourceError } from '../core/resources/resource-error.ts';
+import { Datapath } from '../datapath/datapath.ts';
+import { readFlows } from '../datapath/events.ts';
+import { pinLayout } from '../datapath/layout.ts';
+import { readNames } from '../datapath/name-store.ts';
+import { type Native, loadNative } from '../datapath/native.ts';
+import { PerigeeError } from '../lib/errors.ts';
+import { FlowStore } from '../observability/flow-store.ts';
+import { runChecks } from './check.ts';
+import { closedRecords } from './closed-flows.ts';
+import { createExplainer } from './explain.ts';
+import { findCgroup2, findObjects } from './host.ts';
+import { takeLock } from './lock.ts';
+import { createLog } from './log.ts';
+import { startMetrics } from './metrics.ts';
+import { flowNames } from './names-view.ts';
+import { followProxy } from './proxy-flows.ts';
+import { ProxySupervisor } from './proxy-supervisor.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Settings } from './settings.ts';
+import { statusOf } from './status.ts';
+import { version } from './version.ts';
+
+/** How often namespaces are looked at for new addresses, ms. */
+const REFRESH_MS = 500;
+
+/** Entry point of the command line, for starting the proxy. */
+function selfCommand(): string[] {
+  return [process.execPath, fileURLToPath(new URL(process.argv[1] ?? '', 'file:'))];
+}
+
+function required(value: string | undefined, what: string, hint: string): string {
+  if (value !== undefined && value !== '') return value;
+  throw new PerigeeError('ERR_HOST_LACKS', `this host has no ${what}`, { object: what, hint });
+}
+
+/** The kernel's side, loaded or taken over. */
+function loadDatapath(
+  settings: Settings,
+  native: Native,
+  log: Logger,
+): { datapath: Datapath; cgroupRoot: string } {
+  const cgroupRoot =
+    settings.cgroup || required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
+  const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
+  const layout = pinLayout(settings.pinRoot);
+  const datapath = Datapath.load({ native, layout, objects, cgroup: cgroupRoot });
+  log.info({ ...datapath.loaded }, 'hooks are in place');
+  return { datapath, cgroupRoot };
+}
+
+/** What the folder of resources says of itself. */
+interface FolderState {
+  errors: readonly ResourceError[];
+  counts: Readonly<Record<string, number>>;
+}
+
+/** Keeps the reconciler fed: with changes of files, and with namespaces that come and go. */
+async function follow(
+  { config }: Settings,
+  reconciler: Reconciler,
+  folder: FolderState,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const fail = (error: unknown): void => {
+    log.error({ err: error }, 'reconcile failed: the last good state stays in force');
+  };
+  await watchFiles({
+    directory: config,
+    signal,
+    onSnapshot: ({ resources }) => {
+      folder.errors = [];
+      folder.counts = countKinds(resources);
+      reconciler.take(resources).catch(fail);
+    },
+    onErrors: (errors) => {
+      folder.errors = errors;
+      for (const error of errors) log.error({ object: error.file }, formatResourceError(error));
+    },
+  });
+  const timer = setInterval(() => {
+    reconciler.refresh().catch(fail);
+  }, REFRESH_MS);
+  await aborted(signal);
+  clearInterval(timer);
+}
+
+/** Runs the node agent until the signal. Traffic does not notice its end: what is pinned goes on. */
+export async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> {
+  const log = createLog('perigee-agent', settings.logLevel);
+  const native = loadNative();
+  const startedAt = new Date();
+  const lock = await takeLock(settings.pinRoot);
+  mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
+  const { datapath, cgroupRoot } = loadDatapath(settings, native, log);
+  const names = new Names(readNames(datapath.maps));
+  const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
+  const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
+  const config = (): ProxyConfig | undefined => reconciler.config;
+  const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), config, signal });
+  const reconciler: Reconciler = new Reconciler({
+    native,
+    datapath,
+    names,
+    settings,
+    log,
+    pushConfig: (pushed) => supervisor.push(pushed),
+    onClosed: (closed, index) => flows.append(...closedRecords(closed, index, native.clock.monotonicNs())),
+  });
+  const folder: FolderState = { errors: [], counts: {} };
+  const errors = (): readonly ResourceError[] => folder.errors;
+  readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);
+  followProxy(supervisor.client, flows, signal);
+  const status = (): AgentStatus => {
+    const { applied } = reconciler;
+    const { level: logLevel } = log;
+    const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
+    return statusOf({ ...parts, objects: folder.counts, errors: folder.errors });
+  };
+  const api = await serveApi({
+    settings,
+    log,
+    flows,
+    status,
+    world: () => reconciler.applied?.world,
+    native,
+  });
+  const metrics = await startMetrics({ settings, datapath, names, flows, supervisor, reconciler, errors });
+  await supervisor.start();
+  await follow(settings, reconciler, folder, log, signal);
+  await api.close();
+  await metrics.close();
+  datapath.close();
+  lock.close();
+}
+
+interface ApiParts {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly flows: FlowStore;
+  readonly status: () => AgentStatus;
+  readonly world: () => World | undefined;
+  readonly native: Native;
+}
+
+function serveApi({ settings, log, flows, status, world, native }: ApiParts): Promise<ApiServer> {
+  return startApi({
+    socketPath: join(settings.runDirectory, 'agent.sock'),
+    node: status().node,
+    version,
+    flows,
+    status: { status },
+    explainer: createExplainer(world, settings.config),
+    checker: { check: () => runChecks(native) },
+    logLevel: {
+      get: () => log.level as Settings['logLevel'],
+      set: (level) => {
+        log.level = level;
+      },
+    },
+    log,
+    ...(settings.socketGroup === undefined ? {} : { groupId: settings.socketGroup }),
+  });
+}
+
+function countKinds(resources: readonly { readonly kind: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { kind } of resources) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Names } from '../control/compile/names.ts';
+import { formatRuleRef } from '../core/policy/rule-ref.ts';
+import type { ResourceError } from '../core/resources/resource-error.ts';
+import { readDrops, readFlowsLost, readVerdicts } from '../datapath/counters.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import type { FlowStore } from '../observability/flow-store.ts';
+import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
+import { FlowMeter } from '../observability/metrics/flow-meter.ts';
+import { startMetricsServer } from '../observability/metrics/server.ts';
+import { flowNames } from './names-view.ts';
+import type { ProxySupervisor } from './proxy-supervisor.ts';
+import type { Reconciler } from './reconciler.ts';
+import type { Settings } from './settings.ts';
+import { version } from './version.ts';
+
+export interface MetricsInput {
+  readonly settings: Settings;
+  readonly datapath: Datapath;
+  readonly names: Names;
+  readonly flows: FlowStore;
+  readonly supervisor: ProxySupervisor;
+  readonly reconciler: Reconciler;
+  readonly errors: () => readonly ResourceError[];
+}
+
+/** How often the rings' own counts of lost records are looked at, ms. */
+const LOSS_MS = 1000;
+
+/** Joins the kernel's counters, the stores and the proxy into the agent's metrics, and serves them. */
+export async function startMetrics(
+  input: MetricsInput,
+): Promise<{ readonly metrics: AgentMetrics; close(): Promise<void> }> {
+  const { settings, datapath, names, flows, supervisor, reconciler } = input;
+  const meter = new FlowMeter(flowNames(names));
+  flows.onRecord(meter.observe);
+  const metrics = new AgentMetrics({
+    version,
+    kernel: {
+      verdicts: () =>
+        readVerdicts(datapath.maps).map(({ rule, direction, verdict, count }) => {
+          const ref = names.ruleOf(rule);
+          return { policy: ref === undefined ? 'none' : formatRuleRef(ref), direction, verdict, count };
+        }),
+      drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
+    },
+    flows: () => flows.stats(),
+    pairs: () => meter.totals(),
+    control: () => ({
+      ready: reconciler.applied !== undefined,
+      revision: reconciler.applied?.revision ?? 0,
+      appliedAt: reconciler.applied?.at.getTime(),
+      errors: input.errors().length,
+      warnings: reconciler.applied?.world.conflicts.length ?? 0,
+      enrolled: datapath.enrolled.length,
+      failed: reconciler.applied?.notCaptured.length ?? 0,
+    }),
+    proxy: () => proxyMetrics(supervisor),
+  });
+  const losses = watchLosses(datapath, flows);
+  const server =
+    settings.metricsAddress === 'off'
+      ? undefined
+      : await startMetricsServer({
+          address: settings.metricsAddress,
+          metrics,
+          waitingFor: () => (reconciler.applied === undefined ? ['the first reconcile'] : []),
+        });
+  return {
+    metrics,
+    close: async () => {
+      clearInterval(losses);
+      await server?.close();
+    },
+  };
+}
+
+async function proxyMetrics(supervisor: ProxySupervisor): Promise<string | undefined> {
+  try {
+    return await supervisor.client.metrics();
+  } catch {
+    return undefined; // away: its state is a metric of its own
+  }
+}
+
+/** Tells the stores, and so their followers, of records that found a ring full. */
+function watchLosses(datapath: Datapath, flows: FlowStore): NodeJS.Timeout {
+  let before = readFlowsLost(datapath.maps);
+  return setInterval(() => {
+    const now = readFlowsLost(datapath.maps);
+    flows.lost('flows', now.flows - before.flows);
+    flows.lost('denials', now.denials - before.denials);
+    before = now;
+  }, LOSS_MS);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Names } from '../control/compile/names.ts';
+import type { PeerIdentity } from '../core/identity/peer-identity.ts';
+import { formatPrefix } from '../core/identity/prefix.ts';
+import type { FlowRule } from '../core/flow.ts';
+import { DEFAULT_DENY_INDEX } from '../core/policy/rule-ref.ts';
+import type { FlowNames, PeerNames } from '../observability/flow-names.ts';
+
+/** What flow records call their numbers, from the compiler's memory of them. */
+export function flowNames(names: Names): FlowNames {
+  return {
+    identity: (id) => {
+      const peer = names.peerOf(id);
+      return peer === undefined ? undefined : peerNames(peer);
+    },
+    workload: (id) => {
+      const workload = names.workloadOf(id);
+      if (workload === undefined) return undefined;
+      const { namespace, name, serviceAccount, labels } = workload;
+      return { namespace, workload: name, serviceAccount, labels };
+    },
+    rule: (id) => ruleNames(names, id),
+  };
+}
+
+function peerNames(peer: PeerIdentity): PeerNames {
+  if (peer.workload !== undefined) {
+    const { namespace, serviceAccount, labels } = peer.workload;
+    return { namespace, serviceAccount, labels };
+  }
+  if (peer.entities.has('Node')) return { entity: 'Node' };
+  if (peer.entities.has('ApiServer')) return { entity: 'ApiServer' };
+  return { entity: peer.prefix === undefined ? 'World' : formatPrefix(peer.prefix) };
+}
+
+function ruleNames(names: Names, id: number): FlowRule | undefined {
+  const ref = names.ruleOf(id);
+  if (ref === undefined) return undefined;
+  const { kind, namespace, name, direction, index, ruleName, file, line } = ref;
+  return {
+    kind,
+    namespace,
+    policy: name,
+    direction,
+    rule: ruleName ?? (index === DEFAULT_DENY_INDEX ? 'default deny' : `[${String(index)}]`),
+    ...(file === undefined ? {} : { file }),
+    ...(line === undefined ? {} : { line }),
+  };
+}

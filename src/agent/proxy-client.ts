@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type IncomingMessage, request } from 'node:http';
+import type { ProxyConfig } from '../core/proxy/config.ts';
+import type { ProxyStatus } from '../core/proxy/control.ts';
+import { PerigeeError } from '../lib/errors.ts';
+
+/** Time for one answer of the proxy, ms. */
+const ANSWER_MS = 2000;
+/** A frame is a flow record with its tail: more is not one. */
+const MAX_FRAME = 65536;
+
+/** The agent's end of the proxy's control socket (core/proxy/control.ts). */
+export class ProxyClient {
+  readonly socketPath: string;
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  async putConfig(config: ProxyConfig): Promise<ProxyStatus> {
+    return JSON.parse(await this.#exchange('PUT', '/v1/config', JSON.stringify(config))) as ProxyStatus;
+  }
+
+  async status(): Promise<ProxyStatus> {
+    return JSON.parse(await this.#exchange('GET', '/v1/status')) as ProxyStatus;
+  }
+
+  async metrics(): Promise<string> {
+    return this.#exchange('GET', '/v1/metrics');
+  }
+
+  async drain(): Promise<void> {
+    await this.#exchange('POST', '/v1/drain');
+  }
+
+  /**
+   * Follows the proxy's flows until the connection ends; frames are handed over in batches without copying.
+   * Resolves when the stream ends, rejects when it cannot begin.
+   */
+  async followFlows(
+    onFrames: (bytes: Buffer, offsets: number[]) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const response = await this.#open('GET', '/v1/flows', undefined, signal);
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      rest = takeFrames(bytes, onFrames);
+    }
+  }
+
+  async #exchange(method: string, path: string, body?: string): Promise<string> {
+    const response = await this.#open(method, path, body, AbortSignal.timeout(ANSWER_MS));
+    const chunks: Buffer[] = [];
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString('utf8');
+    if ((response.statusCode ?? 500) < 300) return text;
+    throw new PerigeeError(
+      'ERR_PROXY_REFUSED',
+      `the proxy refused ${method} ${path}: ${text.slice(0, 500)}`,
+      {
+        object: this.socketPath,
+      },
+    );
+  }
+
+  #open(
+    method: string,
+    path: string,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request({ socketPath: this.socketPath, method, path, signal }, resolve);
+      outgoing.once('error', (cause) => {
+        const hint = 'is the proxy running? `perigee status` shows it';
+        reject(
+          new PerigeeError('ERR_PROXY_UNREACHABLE', `the proxy does not answer on ${this.socketPath}`, {
+            object: this.socketPath,
+            hint,
+            cause,
+          }),
+        );
+      });
+      outgoing.end(body);
+    });
+  }
+}
+
+/** Hands over the whole frames; returns the bytes of an unfinished one. */
+function takeFrames(bytes: Buffer, onFrames: (bytes: Buffer, offsets: number[]) => void): Buffer {
+  // Records stand between length prefixes, so they are moved together: the consumer wants them adjacent.
+  const offsets = [0];
+  let at = 0;
+  let end = 0;
+  while (at + 4 <= bytes.length) {
+    const length = bytes.readUInt32LE(at);
+    if (length > MAX_FRAME)
+      throw new PerigeeError('ERR_PROXY_FRAME', `a flow frame of ${String(length)} bytes`);
+    if (at + 4 + length > bytes.length) break;
+    bytes.copyWithin(end, at + 4, at + 4 + length);
+    end += length;
+    offsets.push(end);
+    at += 4 + length;
+  }
+  const rest = Buffer.from(bytes.subarray(at));
+  if (offsets.length > 1) onFrames(bytes.subarray(0, end), offsets);
+  return rest;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn } from 'node:child_process';
+import { openSync, closeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { ProxyState } from '../api/ports.ts';
+import type { ProxyConfig } from '../core/proxy/config.ts';
+import type { ProxyStatus } from '../core/proxy/control.ts';
+import { RepeatFilter, warnRepeated } from './log.ts';
+import { ProxyClient } from './proxy-client.ts';
+import type { Settings } from './settings.ts';
+
+/** How often the proxy is looked at, ms: it is back within a second. */
+const LOOK_MS = 250;
+
+/** How long a start waits for the proxy: rules for requests refuse everything until it is there, ms. */
+const START_MS = 3000;
+
+export interface SupervisorOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** How to start this program: the runtime and the entry point of the command line. */
+  readonly command: readonly string[];
+  readonly config: () => ProxyConfig | undefined;
+  readonly signal: AbortSignal;
+}
+
+export const proxySocket = (settings: Settings): string => join(settings.runDirectory, 'proxy.sock');
+export const proxyStateFile = (settings: Settings): string =>
+  join(settings.runDirectory, 'proxy-config.json');
+
+/**
+ * Keeps a proxy there and its configuration current. The proxy is a process of its own session: it outlives
+ * the agent, and an agent that starts finds it.
+ */
+export class ProxySupervisor {
+  readonly client: ProxyClient;
+  readonly #options: SupervisorOptions;
+  readonly #repeats = new RepeatFilter();
+  #status: ProxyStatus | undefined;
+  #startedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.client = new ProxyClient(proxySocket(options.settings));
+  }
+
+  /** Finds a running proxy, or starts one; then looks after it until the signal. */
+  async start(): Promise<void> {
+    if (this.#options.settings.proxy === 'off') return;
+    await this.#look();
+    for (let waited = 0; this.#status === undefined && waited < START_MS; waited += LOOK_MS) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await this.#look();
+    }
+    const again = (): void => {
+      this.#timer = setTimeout(() => {
+        void this.#look().finally(again);
+      }, LOOK_MS);
+    };
+    again();
+    this.#options.signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(this.#timer);
+      },
+      { once: true },
+    );
+  }
+
+  /** Resolves to the proxy's pid once it runs under this configuration; undefined: it is away. */
+  async push(config: ProxyConfig): Promise<number | undefined> {
+    if (this.#options.settings.proxy === 'off') return undefined;
+    try {
+      this.#status = await this.client.putConfig(config);
+      return this.#status.pid;
+    } catch (error) {
+      const { log } = this.#options;
+      warnRepeated(
+        log,
+        this.#repeats,
+        'proxy',
+        'the proxy did not take the configuration: it keeps its last one',
+        error,
+      );
+      return this.#status?.pid;
+    }
+  }
+
+  state(): ProxyState {
+    const { proxy: mode } = this.#options.settings;
+    if (mode === 'off') return { mode, state: 'off' };
+    const status = this.#status;
+    if (status === undefined) return { mode, state: 'absent' };
+    return {
+      mode,
+      state: status.draining ? 'draining' : 'running',
+      pid: status.pid,
+      version: status.version,
+      revision: status.revision,
+      workers: status.workers,
+      connections: status.connections,
+      rssBytes: status.rssBytes,
+      problems: status.workloads.flatMap((workload) =>
+        workload.error === undefined ? [] : [workload.error],
+      ),
+    };
+  }
+
+  async #look(): Promise<void> {
+    const before = this.#status;
+    try {
+      this.#status = await this.client.status();
+    } catch {
+      this.#status = undefined;
+    }
+    if (this.#options.signal.aborted) return;
+    if (this.#status === undefined) {
+      if (before !== undefined) this.#options.log.warn({ proxyPid: before.pid }, 'the proxy is gone');
+      this.#spawnIfDue();
+      return;
+    }
+    const wanted = this.#options.config();
+    if (
+      wanted !== undefined &&
+      (this.#status.revision !== wanted.revision || before?.pid !== this.#status.pid)
+    ) {
+      await this.push(wanted);
+    }
+  }
+
+  /** A proxy that dies at once is not started in a tight loop. */
+  #spawnIfDue(): void {
+    const { settings, log, command } = this.#options;
+    if (settings.proxy !== 'spawn' || Date.now() - this.#startedAt < 1000) return;
+    this.#startedAt = Date.now();
+    const [program = process.execPath, ...rest] = command;
+    const output = openSync(join(settings.runDirectory, 'proxy.log'), 'a', 0o600);
+    const flags = [
+      ...['--control', proxySocket(settings), '--state', proxyStateFile(settings)],
+      ...['--workers', String(settings.proxyWorkers), '--log-level', settings.logLevel],
+    ];
+    const child = spawn(program, [...rest, 'proxy', ...flags], {
+      detached: true,
+      stdio: ['ignore', output, output],
+      cwd: '/',
+    });
+    closeSync(output);
+    child.once('error', (error) => {
+      log.error({ err: error }, 'the proxy could not be started');
+    });
+    child.unref();
+    log.info({ proxyPid: child.pid }, 'started the proxy');
+  }
+}

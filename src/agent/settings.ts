@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { proxyLimits } from '../core/proxy/config.ts';
+import { PerigeeError } from '../lib/errors.ts';
+
+const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
+
+/**
+ * The agent's own settings. One file, flags over it. None is reloaded while the agent runs, but the log level,
+ * which `perigee admin` changes live; a restart of the agent leaves traffic alone.
+ */
+export const settingsSchema = z.strictObject({
+  config: z.string().default('/etc/perigee/resources').describe('Folder of the resources, YAML'),
+  cgroup: z.string().default('').describe('cgroup2 folder to govern; empty: the root of the mount'),
+  pinRoot: z.string().default('/sys/fs/bpf/perigee').describe('Folder of the pins in bpffs'),
+  runDirectory: z.string().default('/run/perigee').describe('Folder of the sockets and the proxy state'),
+  objects: z.string().default('').describe('Folder of the eBPF objects; empty: beside the program'),
+  metricsAddress: z
+    .string()
+    .default('127.0.0.1:9975')
+    .describe('HTTP /metrics, /healthz, /readyz; "off": none'),
+  proxy: z
+    .enum(['spawn', 'external', 'off'])
+    .default('spawn')
+    .describe('spawn: started by the agent, outlives it; external: a unit of its own; off: none'),
+  proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
+  flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
+  denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
+  socketGroup: z.int().min(0).optional().describe('Group id that may use the agent socket, too'),
+  logLevel: level.default('info').describe('Changeable live'),
+  limits: proxyLimits.prefault({}).describe('Limits of the proxy'),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** A command-line flag over a setting. */
+export interface SettingFlag {
+  readonly setting: keyof Settings;
+  readonly flag: string;
+  readonly argument: string;
+  readonly description: string;
+}
+
+const flag = (setting: keyof Settings, name: string, argument: string): SettingFlag => ({
+  setting,
+  flag: `--${name}`,
+  argument,
+  description: settingsSchema.shape[setting].description ?? '',
+});
+
+export const settingFlags: readonly SettingFlag[] = [
+  flag('config', 'config', 'DIR'),
+  flag('cgroup', 'cgroup', 'DIR'),
+  flag('pinRoot', 'pin-root', 'DIR'),
+  flag('runDirectory', 'run-directory', 'DIR'),
+  flag('objects', 'objects', 'DIR'),
+  flag('metricsAddress', 'metrics-address', 'ADDRESS:PORT'),
+  flag('proxy', 'proxy', 'MODE'),
+  flag('proxyWorkers', 'proxy-workers', 'N'),
+  flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
+  flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),
+  flag('socketGroup', 'socket-group', 'GID'),
+  flag('logLevel', 'log-level', 'LEVEL'),
+];
+
+export const DEFAULT_SETTINGS_FILE = '/etc/perigee/settings.yaml';
+
+/** @param flags by setting name; text as typed @param file its absence is an error only when it was named */
+export function loadSettings(
+  flags: Readonly<Partial<Record<keyof Settings, string>>>,
+  file?: string,
+): Settings {
+  const fromFile = readSettingsFile(file ?? DEFAULT_SETTINGS_FILE, file !== undefined);
+  const typed = Object.entries(flags).map(([name, text]) => [name, numeric(name, text)]);
+  const result = settingsSchema.safeParse({ ...fromFile, ...Object.fromEntries(typed) });
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue?.path.join('.') ?? '';
+  throw new PerigeeError('ERR_SETTINGS_INVALID', `setting ${where}: ${issue?.message ?? 'invalid'}`, {
+    object: file ?? DEFAULT_SETTINGS_FILE,
+    hint: 'see docs/reference/settings.md',
+  });
+}
+
+const numericSettings = new Set<string>([
+  'proxyWorkers',
+  'flowStoreBytes',
+  'denialStoreBytes',
+  'socketGroup',
+]);
+
+function numeric(name: string, text: string | undefined): string | number | undefined {
+  return text !== undefined && numericSettings.has(name) && /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function readSettingsFile(path: string, required: boolean): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (!required) return {};
+    throw new PerigeeError('ERR_SETTINGS_UNREADABLE', `the settings file ${path} can't be read`, {
+      object: path,
+      cause,
+    });
+  }
+  const parsed: unknown = parse(text);
+  if (parsed === null || parsed === undefined) return {};
+  if (typeof parsed === 'object' && !Array.isArray(parsed)) return { ...parsed };
+  throw new PerigeeError('ERR_SETTINGS_INVALID', `the settings file ${path} holds no mapping`, {
+    object: path,
+  });
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import { hostname, release } from 'node:os';
+import type { AgentStatus, ProxyState, SourceProblem, WorkloadStatus } from '../api/ports.ts';
+import { type ResourceError } from '../core/resources/resource-error.ts';
+import { formatAddress } from '../core/identity/address.ts';
+import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { Applied } from './reconciler.ts';
+import type { Settings } from './settings.ts';
+
+export interface StatusInput {
+  readonly version: string;
+  readonly settings: Settings;
+  readonly cgroupRoot: string;
+  readonly startedAt: Date;
+  readonly logLevel: string;
+  readonly applied: Applied | undefined;
+  readonly objects: Readonly<Record<string, number>>;
+  readonly errors: readonly ResourceError[];
+  readonly proxy: ProxyState;
+}
+
+export function statusOf(input: StatusInput): AgentStatus {
+  const { settings, applied } = input;
+  return {
+    version: input.version,
+    node: hostname(),
+    pid: process.pid,
+    startedAt: input.startedAt.toISOString(),
+    ready: applied !== undefined,
+    waitingFor: applied === undefined ? ['the first reconcile'] : [],
+    kernel: release(),
+    pinRoot: settings.pinRoot,
+    cgroupRoot: input.cgroupRoot,
+    logLevel: input.logLevel,
+    config: {
+      directory: settings.config,
+      revision: applied?.revision ?? 0,
+      ...(applied === undefined
+        ? {}
+        : { appliedAt: applied.at.toISOString(), durationMs: applied.durationMs }),
+      objects: input.objects,
+      problems: input.errors.map(problemOf),
+    },
+    workloads:
+      applied === undefined
+        ? []
+        : applied.compiled.desired.workloads.map((entry) => workloadOf(entry, applied)),
+    proxy: input.proxy,
+    conditions: [],
+  };
+}
+
+function problemOf(error: ResourceError): SourceProblem {
+  return {
+    file: error.file,
+    ...(error.line > 0 ? { line: error.line } : {}),
+    ...(error.field === '' ? {} : { field: error.field }),
+    message: error.hint === undefined ? error.message : `${error.message} (${error.hint})`,
+    severity: 'error',
+  };
+}
+
+function workloadOf(workload: DesiredWorkload, applied: Applied): WorkloadStatus {
+  const failure = applied.notCaptured.find((entry) => entry.workload.id === workload.id);
+  const cgroup = workload.attachment === 'cgroup';
+  const conflict = applied.world.conflicts.find((entry) => entry.claimants.includes(workload.key));
+  const note =
+    failure?.error.message ??
+    (conflict === undefined
+      ? undefined
+      : `address ${conflict.address} is claimed by ${conflict.claimants.join(', ')}`) ??
+    (cgroup ? "shares the host's network namespace: governed on egress only" : undefined);
+  return {
+    key: workload.key,
+    attachment: workload.attachment,
+    path: workload.path,
+    identity: workload.identity,
+    addresses: workload.addresses.map(formatAddress),
+    egress: workload.egressSelected ? 'governed' : 'open',
+    ingress: cgroup ? 'unsupported' : workload.ingressSelected ? 'governed' : 'open',
+    ready: failure === undefined,
+    ...(note === undefined ? {} : { note }),
+  };
+}

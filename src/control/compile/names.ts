@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import { IdentityAllocator } from '../../core/identity/allocator.ts';
+import { type PeerIdentity, reservedPeers } from '../../core/identity/peer-identity.ts';
+import { type RuleRef, ruleKey } from '../../core/policy/rule-ref.ts';
+import type { Workload } from '../../core/workload/workload.ts';
+
+/** Assignments as they are kept across restarts. */
+export interface NameAssignments {
+  readonly seed: readonly (readonly [number, string])[];
+  readonly next: number;
+}
+
+/**
+ * The numeric names of one node: peers, rules and workloads draw from one series, and what a number meant is
+ * remembered for flows that are decoded later.
+ */
+export class Names {
+  readonly #allocator: IdentityAllocator;
+  readonly #peers = new Map<number, PeerIdentity>();
+  readonly #rules = new Map<number, RuleRef>();
+  readonly #workloads = new Map<number, Workload>();
+
+  constructor(kept: NameAssignments) {
+    this.#allocator = new IdentityAllocator({ ...kept, reserved: reservedPeers });
+  }
+
+  peer(peer: PeerIdentity): number {
+    const number = this.#allocator.allocate(peer.key);
+    this.#peers.set(number, peer);
+    return number;
+  }
+
+  rule(ref: RuleRef | undefined): number {
+    if (ref === undefined) return 0;
+    const number = this.#allocator.allocate(`rule:${ruleKey(ref)}`);
+    this.#rules.set(number, ref);
+    return number;
+  }
+
+  workload(workload: Workload): number {
+    const number = this.#allocator.allocate(`workload:${workload.key}`);
+    this.#workloads.set(number, workload);
+    return number;
+  }
+
+  peerOf(number: number): PeerIdentity | undefined {
+    return this.#peers.get(number);
+  }
+
+  ruleOf(number: number): RuleRef | undefined {
+    return this.#rules.get(number);
+  }
+
+  workloadOf(number: number): Workload | undefined {
+    return this.#workloads.get(number);
+  }
+
+  assignments(): NameAssignments {
+    return { seed: this.#allocator.assignments(), next: this.#allocator.next };
+  }
+}
