@@ -74,7 +74,7 @@ static __always_inline int connect_datagram(struct attempt *attempt, struct bpf_
 		return HOOK_ALLOW;
 	attempt_count(attempt);
 	attempt_flow(attempt, &record);
-	attempt_source(sk, &record);
+	attempt_source(attempt, sk, &record);
 	record.connection = cookie;
 	record.verdict = attempt_verdict(attempt);
 	flow_emit_allowed(&record);

@@ -39,7 +39,7 @@ static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *s
 		return HOOK_ALLOW;
 	attempt_count(attempt);
 	attempt_flow(attempt, &record);
-	attempt_source(sk, &record);
+	attempt_source(attempt, sk, &record);
 	record.connection = cookie;
 	record.verdict = attempt_verdict(attempt);
 	flow_emit_allowed(&record);

@@ -10,7 +10,6 @@
 #include "lib/flow.h"
 #include "lib/workload.h"
 
-
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *ctx)
 {

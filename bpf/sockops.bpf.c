@@ -192,6 +192,9 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 		/* bytes_acked would count SYN and FIN, too. */
 		sent = tcp->bytes_sent - tcp->bytes_retrans;
 		received = tcp->bytes_received;
+		if (received &&
+		    (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE)))
+			received -= 1; /* the peer's FIN counts */
 	}
 	record.bytes_sent = connection->direction == DIRECTION_EGRESS ? sent : received;
 	record.bytes_received = connection->direction == DIRECTION_EGRESS ? received : sent;

@@ -9,6 +9,7 @@
 /* A governed workload's wish to reach a destination, and what both sides' policies say. */
 struct attempt {
 	struct address destination;
+	const struct workload *owner; /* the workload's entry */
 	__u32 workload;
 	__u32 identity;
 	__u32 flags;
@@ -25,6 +26,7 @@ struct attempt {
 
 static __always_inline void attempt_from(struct attempt *attempt, const struct workload *workload)
 {
+	attempt->owner = workload;
 	attempt->workload = workload->id;
 	attempt->identity = workload->identity;
 	attempt->flags = workload->flags;
@@ -119,8 +121,9 @@ static __always_inline void attempt_count(const struct attempt *attempt)
 			      attempt->ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED);
 }
 
-/* The socket's own address, when it has one. */
-static __always_inline void attempt_source(struct bpf_sock *sk, struct flow_record *record)
+/* The socket's own address; of one that has none yet, its workload's. */
+static __always_inline void attempt_source(const struct attempt *attempt, struct bpf_sock *sk,
+					   struct flow_record *record)
 {
 	struct address source;
 
@@ -129,7 +132,13 @@ static __always_inline void attempt_source(struct bpf_sock *sk, struct flow_reco
 	else
 		source = address_from6(READ32(sk, src_ip6[0]), READ32(sk, src_ip6[1]),
 				       READ32(sk, src_ip6[2]), READ32(sk, src_ip6[3]));
-	address_copy(record->source_address, &source);
+	if (source.word[3])
+		address_copy(record->source_address, &source);
+	else if (attempt->owner)
+		__builtin_memcpy(record->source_address,
+				 attempt->family == 4 ? attempt->owner->address4
+						      : attempt->owner->address6,
+				 16);
 	record->source_port = sk->src_port;
 }
 
@@ -139,7 +148,7 @@ static __always_inline void attempt_refused(const struct attempt *attempt, struc
 	struct flow_record record = {};
 
 	attempt_flow(attempt, &record);
-	attempt_source(sk, &record);
+	attempt_source(attempt, sk, &record);
 	record.connection = cookie;
 	record.verdict = VERDICT_DENIED;
 	record.reason = attempt->reason;

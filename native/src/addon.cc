@@ -27,6 +27,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitRingBuffer(env, exports);
   InitSockDiag(env, exports);
   InitSockets(env, exports);
+  InitRoute(env, exports);
 #ifdef PERIGEE_REACTOR
   InitReactor(env, exports);
 #endif

@@ -125,6 +125,30 @@ Napi::Value Cookie(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), cookie);
 }
 
+Napi::Value EndpointOf(Napi::Env env, int fd, int (*read)(int, sockaddr*, socklen_t*)) {
+  SocketAddress address;
+  address.size = sizeof(address.storage);
+  if (read(fd, address.get(), &address.size) != 0) {
+    Throw(env, "ERR_SOCKET", errno, "read address of socket", std::to_string(fd));
+  }
+  Napi::Object endpoint = Napi::Object::New(env);
+  const int family = address.get()->sa_family;
+  const void* bytes = family == AF_INET
+                          ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(address.get())->sin_addr)
+                          : &reinterpret_cast<sockaddr_in6*>(address.get())->sin6_addr;
+  endpoint.Set("address", FormatAddress(family, bytes));
+  endpoint.Set("port", address.port());
+  return endpoint;
+}
+
+Napi::Value Endpoints(const Napi::CallbackInfo& info) {
+  const int fd = FdArgument(info[0], "fd");
+  Napi::Object ends = Napi::Object::New(info.Env());
+  ends.Set("local", EndpointOf(info.Env(), fd, getsockname));
+  ends.Set("peer", EndpointOf(info.Env(), fd, getpeername));
+  return ends;
+}
+
 void Close(const Napi::CallbackInfo& info) {
   const int fd = FdArgument(info[0], "fd");
   if (close(fd) != 0) Throw(info.Env(), "ERR_SOCKET", errno, "close descriptor", std::to_string(fd));
@@ -140,6 +164,7 @@ void InitSockets(Napi::Env env, Napi::Object exports) {
   sockets.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   sockets.Set("netnsCookie", Napi::Function::New<NetnsCookie>(env, "netnsCookie"));
   sockets.Set("cookie", Napi::Function::New<Cookie>(env, "cookie"));
+  sockets.Set("endpoints", Napi::Function::New<Endpoints>(env, "endpoints"));
   sockets.Set("close", Napi::Function::New<Close>(env, "close"));
   exports.Set("sockets", sockets);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
-import { formatRuleRef } from '../core/policy/rule-ref.ts';
+import type { RuleRef } from '../core/policy/rule-ref.ts';
 import type { ResourceError } from '../core/resources/resource-error.ts';
 import { readDrops, readFlowsLost, readVerdicts } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
@@ -40,7 +40,7 @@ export async function startMetrics(
       verdicts: () =>
         readVerdicts(datapath.maps).map(({ rule, direction, verdict, count }) => {
           const ref = names.ruleOf(rule);
-          return { policy: ref === undefined ? 'none' : formatRuleRef(ref), direction, verdict, count };
+          return { policy: policyName(ref), direction, verdict, count };
         }),
       drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
     },
@@ -73,6 +73,12 @@ export async function startMetrics(
       await server?.close();
     },
   };
+}
+
+/** `namespace/name`; a cluster-wide policy has no namespace; `none` where no policy selects. */
+function policyName(ref: RuleRef | undefined): string {
+  if (ref === undefined) return 'none';
+  return ref.namespace === '' ? ref.name : `${ref.namespace}/${ref.name}`;
 }
 
 async function proxyMetrics(supervisor: ProxySupervisor): Promise<string | undefined> {

@@ -119,7 +119,8 @@ export class Reconciler {
       'reconciled',
     );
     for (const { workload, error } of notCaptured) {
-      log.warn({ object: workload.key, err: error }, 'workload is not captured: its traffic is not governed');
+      const { code, message: reason } = error;
+      log.warn({ object: workload.key, code, reason }, 'workload is not captured: its traffic is not governed');
     }
     for (const problem of compiled.problems) log.error({ problem }, 'rule cannot be enforced as written');
   }

@@ -33,7 +33,7 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
   },
   'steer-failed': {
     summary: 'The original destination could not be remembered, so the connection could not be steered',
-    action: 'Look for a full `handoff` map in `perigee status`; raise mapEntries in the settings',
+    action: 'Look for a flood of connections of this workload: 65,536 may be between connect and accept at once',
   },
   'protocol-refused': {
     summary: 'A workload asked for a socket of a transport that no hook can judge (Multipath TCP, SCTP, DCCP, UDP-Lite)',

@@ -42,6 +42,14 @@ export interface Sockets {
   netnsCookie(fd: number): bigint;
   /** SO_COOKIE. */
   cookie(fd: number): bigint;
+  /** Both ends of a connected socket. */
+  endpoints(fd: number): { readonly local: Endpoint; readonly peer: Endpoint };
+  /** The address that a socket in that namespace would speak from, by its routes alone. */
+  sourceFor(options: {
+    readonly netnsFd: number | null;
+    readonly family: AddressFamily;
+    readonly address: string;
+  }): string;
   close(fd: number): void;
 }
 

@@ -6,9 +6,11 @@ import type { Style } from './style.ts';
 
 /** `shop/web:41234`, or the address with what it is: `203.0.113.9:443 (World)`. */
 export function endpointText({ namespace, workload, address, port, entity }: FlowEndpoint): string {
-  if (workload !== undefined) return escapeText(`${namespace ?? ''}/${workload}:${port}`);
-  const host = address.includes(':') ? `[${address}]` : address;
-  return escapeText(`${host}:${port}${entity === undefined ? '' : ` (${entity})`}`);
+  // A refused connect() had no port yet.
+  const suffix = port === 0 ? '' : `:${port}`;
+  if (workload !== undefined) return escapeText(`${namespace ?? ''}/${workload}${suffix}`);
+  const host = address.includes(':') && port !== 0 ? `[${address}]` : address;
+  return escapeText(`${host}${suffix}${entity === undefined ? '' : ` (${entity})`}`);
 }
 
 /** `payments/checkout-may-charge`: the policy and the rule in it. */
@@ -19,7 +21,7 @@ export function ruleText({ policy, rule }: FlowRule): string {
 /** The rule that explains the verdict: for a refusal the refusing side's. */
 export function decidingRule(flow: Flow): FlowRule | undefined {
   const { verdict, direction, egressRule, ingressRule } = flow;
-  if (verdict === 'denied') return direction === 'egress' ? egressRule : ingressRule;
+  if (verdict === 'denied' && direction === 'egress') return egressRule ?? ingressRule;
   return ingressRule ?? egressRule;
 }
 
@@ -52,7 +54,8 @@ export function flowLine(flow: Flow, style: Style): string {
     kindText(flow),
     detailText(flow),
     verdictText(flow.verdict, style),
-    style.faint(`(${flow.path})`),
+    // A direct connection between two workloads is seen from both ends.
+    style.faint(flow.path === 'direct' ? `(direct, ${flow.direction})` : `(${flow.path})`),
     flow.reason === 'none' ? '' : flow.reason,
     rule === undefined ? '' : ruleText(rule),
     flow.reference === undefined ? '' : `ref ${flow.reference}`,

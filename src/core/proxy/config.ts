@@ -35,9 +35,13 @@ export const proxyLimits = z.strictObject({
   headBytes: z.int().min(1024).max(1048576).default(65536).describe('Request or response head, bytes'),
   headers: z.int().min(8).max(4096).default(256).describe('Header lines of one head'),
   headTimeoutMs: z.int().min(100).default(10000).describe('From the first byte of a head to its end, ms'),
-  idleTimeoutMs: z.int().min(100).default(600000).describe('Connection without a byte in either direction, ms'),
+  idleTimeoutMs: z
+    .int()
+    .min(100)
+    .default(600000)
+    .describe('Connection without a byte in either direction, ms'),
   connectTimeoutMs: z.int().min(100).default(5000).describe('Upstream connect, ms'),
-  connectionsPerWorkload: z.int().min(1).default(4096),
+  connectionsPerWorkload: z.int().min(1).default(4096).describe('Connections of one workload at once'),
   bytesPerWorkload: z.int().min(65536).default(33554432).describe('Buffered output of one workload, bytes'),
   upgrade: z.boolean().default(true).describe('Pass Upgrade through where policy allows the request'),
 });
