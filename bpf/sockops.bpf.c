@@ -137,6 +137,8 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	if (address_is_loopback(&remote) || address_equal(&local, &remote))
 		return;
 	peer = ipcache_find(&remote);
+	if (peer.workload)
+		return; /* of this node: judged, counted and recorded at its own end */
 	side.peer = peer.identity;
 	ingress = policy_decide(&side);
 	if (ingress.action == ACTION_PROXY)
@@ -146,17 +148,15 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		return;
 	connection->start = bpf_ktime_get_ns();
 	connection->source_identity = peer.identity;
-	connection->source_workload = peer.workload;
+	connection->source_workload = 0;
 	connection->destination_identity = workload->identity;
 	connection->destination_workload = workload->id;
 	connection->ingress_rule = ingress.rule;
 	connection->direction = DIRECTION_INGRESS;
 	connection->path = PATH_DIRECT;
 	connection->verdict = ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
-	if (!peer.workload) {
-		if (workload->flags & WORKLOAD_INGRESS_SELECTED)
-			verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);
-	}
+	if (workload->flags & WORKLOAD_INGRESS_SELECTED)
+		verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);
 	opened(ctx, connection);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }

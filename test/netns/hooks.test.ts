@@ -179,7 +179,7 @@ except OSError as e: print(e.errno)
     ]);
     scene.records();
     connect(client, server.address4, 8080);
-    const records = scene.records().filter((record) => record.direction === 1);
+    const records = scene.records();
     assert.deepEqual(
       records.map((record) => record.kind),
       [1, 2],
@@ -191,6 +191,23 @@ except OSError as e: print(e.errno)
     assert.equal(closed.sourceWorkload, 1000 + Number(client.address4.split('.')[3]));
     assert.equal(closed.bytesSent, 0n);
     assert.equal(closed.bytesReceived, BigInt(`::ffff:${client.address4}|::ffff:${client.address4}`.length));
+  });
+
+  test('a connection from outside is recorded at the end of the workload that accepts it', () => {
+    scene.govern([{ host: server, ingress: [{ port: 8080, action: 'allow' }] }]);
+    scene.records();
+    connect(stranger, server.address6, 8080);
+    const records = scene.records();
+    assert.deepEqual(
+      records.map(({ kind, direction }) => [kind, direction]),
+      [
+        [1, 2],
+        [2, 2],
+      ],
+    );
+    assert.equal(records[1]?.destinationPort, 8080);
+    assert.ok((records[1]?.bytesReceived ?? 0n) > 10n);
+    assert.equal(records[1]?.bytesSent, 0n);
   });
 
   test('enforcement goes on when nobody holds the datapath open, and a new agent changes nothing', () => {

@@ -54,8 +54,7 @@ export function flowLine(flow: Flow, style: Style): string {
     kindText(flow),
     detailText(flow),
     verdictText(flow.verdict, style),
-    // A direct connection between two workloads is seen from both ends.
-    style.faint(flow.path === 'direct' ? `(direct, ${flow.direction})` : `(${flow.path})`),
+    style.faint(`(${flow.path})`),
     flow.reason === 'none' ? '' : flow.reason,
     rule === undefined ? '' : ruleText(rule),
     flow.reference === undefined ? '' : `ref ${flow.reference}`,
