@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import { flowKind } from '../core/abi/flow.ts';
+import { direction, verdict } from '../core/abi/policy.ts';
+import { reason } from '../core/abi/reason.ts';
+import { AddressCache, isLoopback } from './address.ts';
+import type { Context } from './context.ts';
+import { Exchange } from './exchange.ts';
+import { flowTemplate } from './flows.ts';
+import { Mode } from './policy.ts';
+import type { AddressOwner, Kernel, SocketFactory, Steering } from './ports.ts';
+import { Relay } from './relay.ts';
+import type { Listener, Route } from './route.ts';
+import type { Routes } from './routes.ts';
+import type { Session } from './session.ts';
+
+const TWO32 = 0x100000000n;
+
+/** Decides what becomes of an accepted connection. */
+export class Acceptor {
+  private readonly context: Context;
+  private readonly kernel: Kernel;
+  private readonly sockets: SocketFactory;
+  private readonly routes: Routes;
+  private readonly steering: Steering = {
+    clientCookieLow: 0,
+    clientCookieHigh: 0,
+    address: new Uint8Array(16),
+    port: 0,
+    family: 4,
+    sourceWorkload: 0,
+    sourceIdentity: 0,
+    destinationWorkload: 0,
+    destinationIdentity: 0,
+    egressRule: 0,
+    ingressRule: 0,
+  };
+  private readonly addresses = new AddressCache();
+  private readonly owner: AddressOwner = { identity: 0, workload: 0 };
+
+  constructor(context: Context, kernel: Kernel, sockets: SocketFactory, routes: Routes) {
+    this.context = context;
+    this.kernel = kernel;
+    this.sockets = sockets;
+    this.routes = routes;
+  }
+
+  accept(slot: number, fd: number, listener: Listener): void {
+    if (listener.direction === 'outbound') this.outbound(slot, fd, listener);
+    else this.inbound(slot, fd, listener);
+  }
+
+  /** From a workload of this node; the kernel's word says where to. */
+  private outbound(slot: number, fd: number, listener: Listener): void {
+    const { steering } = this;
+    if (!this.kernel.readSteering(fd, steering)) {
+      this.unsteered(slot, fd, listener);
+      return;
+    }
+    const { peer } = this.sockets.ends(fd);
+    const client = this.addresses.parse(peer.address);
+    // A client that chose no address sits on loopback now; the server sees what routing would have chosen.
+    const route = this.routes.get(listener, steering, steering.address, isLoopback(client) ? null : client);
+    this.begin({
+      client: slot,
+      route,
+      clientAddress: route.sourceAddress,
+      clientPort: peer.port,
+      startNs: this.context.nowNs,
+      template: this.templateOf(
+        route,
+        route.sourceAddress,
+        peer.port,
+        steering.clientCookieLow,
+        steering.clientCookieHigh,
+      ),
+    });
+  }
+
+  /** From elsewhere, to a workload of this node; the socket's own address is where to. */
+  private inbound(slot: number, fd: number, listener: Listener): void {
+    const { local, peer } = this.sockets.ends(fd);
+    const client = this.addresses.parse(peer.address);
+    const destination = this.addresses.parse(local.address);
+    if (isLoopback(destination)) {
+      this.unsteered(slot, fd, listener); // a process of the pod itself found the port
+      return;
+    }
+    this.kernel.readOwner(client, this.owner);
+    const parties = {
+      sourceWorkload: 0,
+      sourceIdentity: this.owner.identity,
+      destinationWorkload: listener.workload,
+      destinationIdentity: listener.identity,
+      port: local.port,
+    };
+    // The same address at both ends is what sk_lookup lets through to the application.
+    const route = this.routes.get(listener, parties, destination, destination);
+    const cookie = this.sockets.cookie(fd);
+    this.begin({
+      client: slot,
+      route,
+      clientAddress: client,
+      clientPort: peer.port,
+      startNs: this.context.nowNs,
+      template: this.templateOf(route, client, peer.port, Number(cookie % TWO32), Number(cookie / TWO32)),
+    });
+  }
+
+  private begin(session: Session): void {
+    const { context } = this;
+    const { route } = session;
+    const ruling = route.rulingOf(context.policy);
+    if (ruling.mode === Mode.deny) this.refuse(session, ruling.reason);
+    else if (route.share.connections >= context.limits.connectionsPerWorkload) {
+      this.refuse(session, reason['connection-limit']);
+    } else if (ruling.mode === Mode.allow) Relay.start(session, context);
+    else new Exchange(session, context);
+  }
+
+  /** Nobody may use the listener as a relay of his own. */
+  private unsteered(slot: number, fd: number, listener: Listener): void {
+    const { peer } = this.sockets.ends(fd);
+    const client = this.addresses.parse(peer.address);
+    const parties = {
+      sourceWorkload: listener.workload,
+      sourceIdentity: listener.identity,
+      destinationWorkload: 0,
+      destinationIdentity: 0,
+      port: 0,
+    };
+    const route = this.routes.get(listener, parties, client, client);
+    const template = this.templateOf(route, client, peer.port, 0, 0);
+    const startNs = this.context.nowNs;
+    const session = { client: slot, route, clientAddress: client, clientPort: peer.port, template, startNs };
+    this.refuse(session, reason['not-steered']);
+  }
+
+  private refuse(session: Session, why: number): void {
+    const { context } = this;
+    const ruling = session.route.rulingOf(context.policy);
+    const facts = context.flows.begin(flowKind.verdict);
+    facts.reason = why;
+    facts.verdict = verdict.denied;
+    facts.egressRule = ruling.egressRule;
+    facts.ingressRule = ruling.ingressRule;
+    context.flows.write(session.template, context.nowNs);
+    context.counters.drop(why);
+    context.reactor.reset(session.client);
+    context.templates.giveBack(session.template);
+  }
+
+  private templateOf(
+    route: Route,
+    client: Uint8Array,
+    port: number,
+    cookieLow: number,
+    cookieHigh: number,
+  ): Uint8Array {
+    const fields = {
+      cookieLow,
+      cookieHigh,
+      sourceAddress: client,
+      destinationAddress: route.destinationAddress,
+      sourcePort: port,
+      destinationPort: route.destinationPort,
+      sourceIdentity: route.sourceIdentity,
+      destinationIdentity: route.destinationIdentity,
+      sourceWorkload: route.sourceWorkload,
+      destinationWorkload: route.destinationWorkload,
+      direction: route.listener.direction === 'outbound' ? direction.egress : direction.ingress,
+      family: route.family,
+    };
+    return flowTemplate(fields, this.context.templates.take());
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Context } from './context.ts';
+import { flowKind } from '../core/abi/flow.ts';
+import type { SlotOwner } from './owner.ts';
+import type { PolicyTable } from './policy.ts';
+import { verdictOf } from './request-record.ts';
+import type { Session } from './session.ts';
+import { Timed } from './timers.ts';
+
+/** What relays and exchanges share: one accepted connection, charged to its workload until it ends. */
+export abstract class Connection extends Timed implements SlotOwner {
+  readonly session: Session;
+  protected readonly context: Context;
+  protected hasEnded = false;
+  /** Bytes of this connection that are charged to its workload. */
+  private charged = 0;
+
+  constructor(session: Session, context: Context) {
+    super();
+    this.session = session;
+    this.context = context;
+    session.route.share.connections++;
+    context.owners.set(session.client, this);
+  }
+
+  get netnsFd(): number {
+    return this.session.route.listener.netnsFd;
+  }
+
+  abstract connected(slot: number, errno: number): void;
+  abstract data(slot: number, offset: number, length: number): void;
+  abstract end(slot: number): void;
+  abstract failed(slot: number, errno: number): void;
+  abstract drained(slot: number): void;
+  abstract congested(slot: number, bytes: number): void;
+  abstract relayEnded(slot: number, errno: number): void;
+  abstract reviewed(policy: PolicyTable): void;
+  abstract terminate(why: number): void;
+
+  /** Gives back what the connection held. Whoever calls this has dealt with the sockets. */
+  protected release(): void {
+    this.charge(0);
+    this.hasEnded = true;
+    this.session.route.share.connections--;
+    this.context.timers.clear(this);
+    this.context.owners.clear(this.session.client);
+    this.context.templates.giveBack(this.session.template);
+  }
+
+  /** Sets how many bytes are held for this connection; false: the workload is over its share. */
+  protected charge(bytes: number): boolean {
+    const { share } = this.session.route;
+    if (this.hasEnded) return true;
+    share.bytes += bytes - this.charged;
+    this.charged = bytes;
+    return share.bytes <= this.context.limits.bytesPerWorkload;
+  }
+
+  /** Moves the idle deadline: a byte went one way or the other. */
+  protected touch(): void {
+    this.context.timers.set(this, this.context.nowMs + this.context.limits.idleTimeoutMs);
+  }
+
+  /** Records the connection's beginning, end or refusal. */
+  protected record(kind: number, reason: number, sent: number, received: number): void {
+    const { context, session } = this;
+    const ruling = session.route.rulingOf(context.policy);
+    const facts = context.flows.begin(kind);
+    facts.reason = reason;
+    facts.verdict = verdictOf(reason);
+    facts.egressRule = ruling.egressRule;
+    facts.ingressRule = ruling.ingressRule;
+    facts.bytesSent = sent;
+    facts.bytesReceived = received;
+    if (kind === flowKind.close) facts.durationNs = context.nowNs - session.startNs;
+    context.flows.write(session.template, context.nowNs);
+    if (reason !== 0) context.counters.drop(reason);
+  }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import { flowKind, flowPath, flowRecord } from '../core/abi/flow.ts';
+import { verdict } from '../core/abi/policy.ts';
+import { copyBytes } from './bytes.ts';
+import type { FlowRing } from './flow-ring.ts';
+
+/** Path bytes kept at most in a record. */
+export const FLOW_PATH_BYTES = 1024;
+const FLOW_METHOD_BYTES = 32;
+const FLOW_HOST_BYTES = 255;
+const TWO32 = 0x100000000;
+
+/** The constant part of a connection's records: struct flow_record with everything variable at zero. */
+export interface FlowTemplateFields {
+  readonly cookieLow: number;
+  readonly cookieHigh: number;
+  readonly sourceAddress: Uint8Array;
+  readonly destinationAddress: Uint8Array;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly sourceWorkload: number;
+  readonly destinationWorkload: number;
+  readonly direction: number;
+  readonly family: number;
+}
+
+const { offset } = flowRecord;
+const IPPROTO_TCP = 6;
+
+/** Fills `bytes`, a record's length of whatever. */
+export function flowTemplate(fields: FlowTemplateFields, bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.fill(0);
+  view.setUint32(offset.connection, fields.cookieLow, true);
+  view.setUint32(offset.connection + 4, fields.cookieHigh, true);
+  bytes.set(fields.sourceAddress, offset.sourceAddress);
+  bytes.set(fields.destinationAddress, offset.destinationAddress);
+  view.setUint32(offset.sourceIdentity, fields.sourceIdentity, true);
+  view.setUint32(offset.destinationIdentity, fields.destinationIdentity, true);
+  view.setUint32(offset.sourceWorkload, fields.sourceWorkload, true);
+  view.setUint32(offset.destinationWorkload, fields.destinationWorkload, true);
+  view.setUint16(offset.sourcePort, fields.sourcePort, true);
+  view.setUint16(offset.destinationPort, fields.destinationPort, true);
+  bytes[offset.direction] = fields.direction;
+  bytes[offset.path] = flowPath.proxied;
+  bytes[offset.protocol] = IPPROTO_TCP;
+  bytes[offset.family] = fields.family;
+  return bytes;
+}
+
+/** What varies from record to record. One object is reused for all. */
+export class FlowFacts {
+  kind: number = flowKind.request;
+  verdict: number = verdict.allowed;
+  reason = 0;
+  status = 0;
+  egressRule = 0;
+  ingressRule = 0;
+  referenceLow = 0;
+  referenceHigh = 0;
+  durationNs = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+  /** Method, path without query and host lie here; equal ends: none. */
+  text: Uint8Array = noText;
+  methodStart = 0;
+  methodEnd = 0;
+  pathStart = 0;
+  pathEnd = 0;
+  hostStart = 0;
+  hostEnd = 0;
+}
+
+const noText = new Uint8Array(0);
+
+/** Writes records of this worker to its ring. */
+export class FlowWriter {
+  readonly facts = new FlowFacts();
+  private readonly ring: FlowRing;
+
+  constructor(ring: FlowRing) {
+    this.ring = ring;
+  }
+
+  /** Facts as of a connection that nothing is known about yet. */
+  begin(kind: number): FlowFacts {
+    const facts = this.facts;
+    facts.kind = kind;
+    facts.verdict = verdict.allowed;
+    facts.reason = facts.status = facts.egressRule = facts.ingressRule = 0;
+    facts.referenceLow = facts.referenceHigh = facts.durationNs = 0;
+    facts.bytesSent = facts.bytesReceived = 0;
+    facts.text = noText;
+    facts.methodStart =
+      facts.methodEnd =
+      facts.pathStart =
+      facts.pathEnd =
+      facts.hostStart =
+      facts.hostEnd =
+        0;
+    return facts;
+  }
+
+  write(template: Uint8Array, nowNs: number): void {
+    const facts = this.facts;
+    const methodLength = Math.min(facts.methodEnd - facts.methodStart, FLOW_METHOD_BYTES);
+    const pathLength = Math.min(facts.pathEnd - facts.pathStart, FLOW_PATH_BYTES);
+    const hostLength = Math.min(facts.hostEnd - facts.hostStart, FLOW_HOST_BYTES);
+    const at = this.ring.begin(flowRecord.size + methodLength + pathLength + hostLength);
+    if (at < 0) return;
+    const { bytes, view } = this.ring;
+    bytes.set(template, at);
+    setU64(view, at + offset.time, nowNs);
+    setU64(view, at + offset.duration, facts.durationNs);
+    setU64(view, at + offset.bytesSent, facts.bytesSent);
+    setU64(view, at + offset.bytesReceived, facts.bytesReceived);
+    view.setUint32(at + offset.reference, facts.referenceLow, true);
+    view.setUint32(at + offset.reference + 4, facts.referenceHigh, true);
+    view.setUint32(at + offset.egressRule, facts.egressRule, true);
+    view.setUint32(at + offset.ingressRule, facts.ingressRule, true);
+    view.setUint16(at + offset.status, facts.status, true);
+    view.setUint16(at + offset.reason, facts.reason, true);
+    bytes[at + offset.kind] = facts.kind;
+    bytes[at + offset.verdict] = facts.verdict;
+    bytes[at + offset.methodLength] = methodLength;
+    view.setUint16(at + offset.pathLength, pathLength, true);
+    view.setUint16(at + offset.hostLength, hostLength, true);
+    let tail = at + flowRecord.size;
+    copyBytes(facts.text, facts.methodStart, facts.methodStart + methodLength, bytes, tail);
+    tail += methodLength;
+    copyBytes(facts.text, facts.pathStart, facts.pathStart + pathLength, bytes, tail);
+    tail += pathLength;
+    copyBytes(facts.text, facts.hostStart, facts.hostStart + hostLength, bytes, tail);
+    this.ring.commit();
+  }
+
+  publish(): void {
+    this.ring.publish();
+  }
+}
+
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % TWO32, true);
+  view.setUint32(at + 4, value / TWO32, true);
+}

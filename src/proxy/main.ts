@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Composition root of `perigee proxy`.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { loadNative } from '../datapath/native.ts';
+import { askToDrain, ControlServer } from './control-server.ts';
+import { FlowStream } from './flow-stream.ts';
+import { ListenerSet } from './listener-set.ts';
+import { Publisher } from './publisher.ts';
+import { StateFile } from './state-file.ts';
+import { Supervisor } from './supervisor.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface ProxyOptions {
+  /** Path of the control socket. */
+  readonly control: string;
+  /** File of the last accepted configuration. */
+  readonly state: string;
+  readonly workers: number;
+  readonly logLevel: string;
+  /** What open connections get to end, ms. */
+  readonly drainMs?: number;
+  /** Sockets of one worker at most. */
+  readonly maxSockets?: number;
+}
+
+const DRAIN_MS = 30_000;
+const MAX_SOCKETS = 32_768;
+const FLOW_PUMP_MS = 25;
+const COLLECT_MS = 5000;
+const FLOW_RING_BYTES = 2 * 1024 * 1024;
+
+/** Runs the proxy until it has drained: because of SIGTERM, SIGINT or the signal, or because another takes over. */
+export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Promise<void> {
+  const log = pino({ level: options.logLevel, base: { process: 'proxy' } });
+  const native = loadNative();
+  const ended = Promise.withResolvers<undefined>();
+  const workers = new WorkerPool({
+    script: new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
+    workers: options.workers,
+    maxSockets: options.maxSockets ?? MAX_SOCKETS,
+    ringBytes: FLOW_RING_BYTES,
+    onFault: (stack) => log.error({ stack }, 'a connection met a fault of the proxy'),
+    // Its connections are gone; whoever looks after the process starts it again.
+    onDeath: (error) => ended.reject(error),
+  });
+  const flows = new FlowStream(workers.rings);
+  const supervisor = new Supervisor({
+    version: version(),
+    workers,
+    listeners: new ListenerSet(native),
+    publisherOf: (root) =>
+      new Publisher({
+        listeners: native.BpfMap.openPinned(join(root, 'listeners')),
+        outbound_ports: native.BpfMap.openPinned(join(root, 'outbound_ports')),
+      }),
+    state: new StateFile(options.state),
+    flows,
+    log,
+    drainMs: options.drainMs ?? DRAIN_MS,
+    sleep: (ms) => sleep(ms),
+    onEnd: () => ended.resolve(undefined),
+  });
+  const pump = setInterval(() => flows.pump(), FLOW_PUMP_MS);
+  const collect = setInterval(() => void supervisor.collect(), COLLECT_MS);
+  const control = new ControlServer(options.control, supervisor);
+  try {
+    // Our listeners are in the kernel's maps before the other proxy stops to accept: no connection falls between.
+    await supervisor.restore();
+    if (await askToDrain(options.control)) log.info({ control: options.control }, 'another proxy hands over');
+    await control.open();
+    log.info({ control: options.control, workers: options.workers }, 'ready');
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => supervisor.drain());
+    if (signal?.aborted === true) supervisor.drain();
+    signal?.addEventListener('abort', () => supervisor.drain(), { once: true });
+    await ended.promise;
+  } finally {
+    clearInterval(pump);
+    clearInterval(collect);
+    control.close();
+    await workers.end();
+  }
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}

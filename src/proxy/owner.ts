@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import { slotIndex } from '../core/port/reactor.ts';
+import type { PolicyTable } from './policy.ts';
+
+/** Whoever is told what happens on a socket. */
+export interface SlotOwner {
+  /** The namespace that it opens sockets in. */
+  readonly netnsFd: number;
+  /** connect() ended; on an errno the slot is gone. */
+  connected(slot: number, errno: number): void;
+  data(slot: number, offset: number, length: number): void;
+  end(slot: number): void;
+  /** The slot is gone. */
+  failed(slot: number, errno: number): void;
+  drained(slot: number): void;
+  congested(slot: number, bytes: number): void;
+  /** Both slots of a relay are gone. */
+  relayEnded(slot: number, errno: number): void;
+  /** Another policy is in force: may this go on? */
+  reviewed(policy: PolicyTable): void;
+  /** To end now, for this reason. */
+  terminate(why: number): void;
+}
+
+/** Owners by slot. A slot that has ended, or belongs to an earlier generation, has none. */
+export class Owners {
+  private readonly owners: (SlotOwner | null)[];
+  private readonly slots: Int32Array;
+
+  constructor(sockets: number) {
+    this.owners = new Array<SlotOwner | null>(sockets).fill(null);
+    this.slots = new Int32Array(sockets).fill(-1);
+  }
+
+  of(slot: number): SlotOwner | null {
+    const index = slotIndex(slot);
+    return this.slots[index] === slot ? (this.owners[index] as SlotOwner | null) : null;
+  }
+
+  set(slot: number, owner: SlotOwner): void {
+    const index = slotIndex(slot);
+    this.owners[index] = owner;
+    this.slots[index] = slot;
+  }
+
+  clear(slot: number): void {
+    const index = slotIndex(slot);
+    if (this.slots[index] !== slot) return;
+    this.owners[index] = null;
+    this.slots[index] = -1;
+  }
+
+  /** Each owner once. */
+  all(): Set<SlotOwner> {
+    const all = new Set<SlotOwner>();
+    for (const owner of this.owners) if (owner !== null) all.add(owner);
+    return all;
+  }
+}

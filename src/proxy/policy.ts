@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ProxyVerdict } from '../core/proxy/config.ts';
+import { reason } from '../core/abi/reason.ts';
+
+/** How a connection is handled. */
+export const Mode = { allow: 1, deny: 2, http: 3 } as const;
+export type Mode = (typeof Mode)[keyof typeof Mode];
+
+/** Who talks to whom, in numbers. */
+export interface Parties {
+  readonly sourceWorkload: number;
+  readonly sourceIdentity: number;
+  /** 0: not on this node. */
+  readonly destinationWorkload: number;
+  readonly destinationIdentity: number;
+  readonly destinationPort: number;
+}
+
+/** What policy says of a connection; both sides have had their say. */
+export interface Ruling {
+  readonly mode: Mode;
+  readonly reason: number;
+  /** Deciding rules, 0: none. */
+  readonly egressRule: number;
+  readonly ingressRule: number;
+  /** Index of the automaton that this side's requests must pass, -1: none. */
+  readonly egressAutomaton: number;
+  readonly ingressAutomaton: number;
+}
+
+interface Row {
+  readonly from: number;
+  readonly to: number;
+  readonly mode: Mode;
+  readonly rule: number;
+  readonly automaton: number;
+}
+
+type Direction = ProxyVerdict['direction'];
+
+const ungoverned: Row = { from: 0, to: 65535, mode: Mode.allow, rule: 0, automaton: -1 };
+const noRow: Row = { from: 0, to: 65535, mode: Mode.deny, rule: 0, automaton: -1 };
+
+/** The verdict rows of a configuration, indexed. */
+export class PolicyTable {
+  private readonly rows = new Map<string, Row[]>();
+  private readonly governed = new Set<string>();
+
+  constructor(verdicts: readonly ProxyVerdict[]) {
+    for (const verdict of verdicts) {
+      this.governed.add(`${verdict.direction}/${verdict.workload}`);
+      const key = rowKey(verdict.direction, verdict.workload, verdict.identity);
+      const rows = this.rows.get(key);
+      if (rows === undefined) this.rows.set(key, [toRow(verdict)]);
+      else rows.push(toRow(verdict));
+    }
+  }
+
+  /** Both sides must allow; if either leaves it to the requests, the connection is HTTP. */
+  rule(parties: Parties): Ruling {
+    const port = parties.destinationPort;
+    const egress = this.find('egress', parties.sourceWorkload, parties.destinationIdentity, port);
+    const ingress = this.find('ingress', parties.destinationWorkload, parties.sourceIdentity, port);
+    const denied = egress.mode === Mode.deny ? egress : ingress.mode === Mode.deny ? ingress : undefined;
+    const http = egress.mode === Mode.http || ingress.mode === Mode.http;
+    return {
+      mode: denied !== undefined ? Mode.deny : http ? Mode.http : Mode.allow,
+      reason:
+        denied === undefined
+          ? reason.none
+          : denied === noRow
+            ? reason['policy-no-rule']
+            : reason['policy-denied'],
+      egressRule: egress.rule,
+      ingressRule: ingress.rule,
+      egressAutomaton: egress.automaton,
+      ingressAutomaton: ingress.automaton,
+    };
+  }
+
+  private find(direction: Direction, workload: number, peer: number, port: number): Row {
+    if (workload === 0 || !this.governed.has(`${direction}/${workload}`)) return ungoverned;
+    const rows = this.rows.get(rowKey(direction, workload, peer)) ?? [];
+    return rows.find((row) => row.from <= port && port <= row.to) ?? noRow;
+  }
+}
+
+function rowKey(direction: Direction, workload: number, identity: number): string {
+  return `${direction}/${workload}/${identity}`;
+}
+
+/** An `http` row without an automaton can't be decided: it denies. */
+function toRow(verdict: ProxyVerdict): Row {
+  const { from, to, rule } = verdict;
+  if (verdict.action === 'allow') return { from, to, mode: Mode.allow, rule, automaton: -1 };
+  if (verdict.action === 'http' && verdict.automaton !== undefined) {
+    return { from, to, mode: Mode.http, rule, automaton: verdict.automaton };
+  }
+  return { from, to, mode: Mode.deny, rule, automaton: -1 };
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import { HeadStatus } from '../core/automaton/executor.ts';
+import { flowKind } from '../core/abi/flow.ts';
+import { reason } from '../core/abi/reason.ts';
+import { Connection } from './connection.ts';
+import type { Context } from './context.ts';
+import { Mode, type PolicyTable } from './policy.ts';
+import type { Session } from './session.ts';
+import { EADDRNOTAVAIL, PORT_CHANGES, type Upstream } from './upstream.ts';
+
+/**
+ * Opaque TCP between a client and a server: for destinations that no HTTP rule governs, and for tunnels that a request
+ * has opened. Nothing is looked at, so a server that speaks first is not kept waiting.
+ */
+export class Relay extends Connection {
+  private upstream: Upstream | null = null;
+  private isRelayed = false;
+  private portChanges = 0;
+  /** The head that opened a tunnel: a later policy judges it again. */
+  private readonly opener: Uint8Array | null;
+  /** Bytes at the last look, for the idle time-out. */
+  private seen = 0;
+  /** Bytes from the client before the server was connected. */
+  private early = 0;
+
+  /** Connects a client that policy lets through as it is. */
+  static start(session: Session, context: Context): void {
+    const relay = new Relay(session, context, null);
+    context.reactor.pause(session.client);
+    relay.record(flowKind.verdict, reason.none, 0, 0);
+    relay.connect();
+  }
+
+  /** Takes over both ends of an exchange whose request became a tunnel. */
+  static tunnel(session: Session, context: Context, upstream: Upstream, opener: Uint8Array): void {
+    const relay = new Relay(session, context, opener);
+    relay.upstream = upstream;
+    context.owners.set(upstream.slot, relay);
+    relay.join();
+  }
+
+  private constructor(session: Session, context: Context, opener: Uint8Array | null) {
+    super(session, context);
+    this.opener = opener;
+  }
+
+  connected(_slot: number, errno: number): void {
+    if (errno === EADDRNOTAVAIL && this.early === 0 && this.portChanges++ < PORT_CHANGES) this.reconnect();
+    else if (errno !== 0) this.finish(reason['upstream-unreachable']);
+    else {
+      if (this.upstream !== null) this.context.upstreams.connected(this.upstream);
+      this.join();
+    }
+  }
+
+  /** What was read in the turn in which the relay began, before it did. */
+  data(slot: number, offset: number, length: number): void {
+    const { client } = this.session;
+    if (slot === client) this.early += length;
+    this.context.reactor.send(slot === client ? this.server : client, offset, length);
+  }
+
+  /** The reactor remembers it, and passes it on when the relay is up. */
+  end(): void {}
+
+  failed(slot: number): void {
+    this.finish(slot === this.session.client ? reason.none : reason['upstream-closed']);
+  }
+
+  drained(): void {}
+  congested(): void {}
+
+  relayEnded(): void {
+    this.finish(reason.none);
+  }
+
+  reviewed(policy: PolicyTable): void {
+    if (!this.mayStay(policy)) this.finish(reason['policy-changed']);
+  }
+
+  terminate(why: number): void {
+    this.finish(why);
+  }
+
+  override expired(): void {
+    if (!this.isRelayed) {
+      this.finish(reason['upstream-timeout']);
+      return;
+    }
+    const bytes = this.sent() + this.received();
+    if (bytes === this.seen) this.finish(reason['idle-timeout']);
+    else {
+      this.seen = bytes;
+      this.touch();
+    }
+  }
+
+  private connect(): void {
+    const { context, session } = this;
+    const upstream = context.upstreams.open(session);
+    if (upstream === undefined) {
+      this.finish(reason['upstream-unreachable']);
+      return;
+    }
+    this.upstream = upstream;
+    context.owners.set(upstream.slot, this);
+    context.timers.set(this, context.nowMs + context.limits.connectTimeoutMs);
+  }
+
+  private reconnect(): void {
+    if (this.upstream !== null) {
+      this.context.upstreams.connectFailed(this.upstream);
+      this.context.owners.clear(this.upstream.slot);
+    }
+    this.upstream = null;
+    this.connect();
+  }
+
+  private get server(): number {
+    return this.upstream === null ? -1 : this.upstream.slot;
+  }
+
+  private join(): void {
+    const { reactor } = this.context;
+    reactor.resume(this.session.client);
+    reactor.relay(this.session.client, this.server);
+    this.isRelayed = true;
+    this.touch();
+  }
+
+  /** Where requests now decide, an opaque stream can't stay: nobody knows where in a request it stands. */
+  private mayStay(policy: PolicyTable): boolean {
+    const { context, opener } = this;
+    const ruling = this.session.route.rulingOf(policy);
+    if (ruling.mode !== Mode.http) return ruling.mode === Mode.allow;
+    if (opener === null) return false;
+    const gate = context.gates.current;
+    gate.begin(context.tables, ruling);
+    return gate.run(opener, 0, opener.length) === HeadStatus.Done && gate.allowed;
+  }
+
+  private sent(): number {
+    return this.early + (this.isRelayed ? this.context.reactor.relayed(this.session.client) : 0);
+  }
+
+  private received(): number {
+    return this.isRelayed ? this.context.reactor.relayed(this.server) : 0;
+  }
+
+  /** Resetting a slot that is gone does nothing. */
+  private finish(why: number): void {
+    const { owners, reactor, upstreams } = this.context;
+    if (this.hasEnded) return;
+    this.record(flowKind.close, why, this.sent(), this.received());
+    if (this.upstream !== null) {
+      if (!this.upstream.isOpen) upstreams.connectFailed(this.upstream);
+      owners.clear(this.upstream.slot);
+      reactor.reset(this.upstream.slot);
+    }
+    reactor.reset(this.session.client);
+    this.release();
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Context } from './context.ts';
+import type { SlotOwner } from './owner.ts';
+import type { Session } from './session.ts';
+import type { Upstream } from './upstream.ts';
+
+/** An exchange's connection to the server: none, its own, or one that another client has left. */
+export class ServerEnd {
+  private upstream: Upstream | null = null;
+  private readonly owner: SlotOwner;
+  private readonly session: Session;
+  private readonly context: Context;
+
+  constructor(owner: SlotOwner, session: Session, context: Context) {
+    this.owner = owner;
+    this.session = session;
+    this.context = context;
+  }
+
+  /** -1: there is no connection. */
+  get slot(): number {
+    return this.upstream === null ? -1 : this.upstream.slot;
+  }
+
+  get isConnecting(): boolean {
+    return this.upstream !== null && !this.upstream.isOpen;
+  }
+
+  /** It has served a request before the last one: the server may have been about to close it. */
+  get wasUsed(): boolean {
+    return this.upstream !== null && this.upstream.requests > 1;
+  }
+
+  /** Sees to it that there is a connection; false: none could be had. */
+  open(mayReuse: boolean): boolean {
+    const { context, session } = this;
+    if (this.upstream !== null) return true;
+    const upstream =
+      (mayReuse ? context.pool.take(session.route) : undefined) ?? context.upstreams.open(session);
+    if (upstream === undefined) return false;
+    this.upstream = upstream;
+    context.owners.set(upstream.slot, this.owner);
+    return true;
+  }
+
+  requestSent(): void {
+    if (this.upstream !== null) this.upstream.requests++;
+  }
+
+  connected(): void {
+    if (this.upstream !== null) this.context.upstreams.connected(this.upstream);
+  }
+
+  /** Ends it: by reset, or when all that was queued is sent. */
+  drop(abort: boolean): void {
+    const upstream = this.release();
+    if (upstream === null) return;
+    const { reactor, upstreams } = this.context;
+    if (!upstream.isOpen) upstreams.connectFailed(upstream);
+    if (abort) reactor.reset(upstream.slot);
+    else reactor.close(upstream.slot);
+  }
+
+  /** Leaves it to the next client of the same workload. */
+  leave(): void {
+    if (this.isConnecting) {
+      this.drop(true);
+      return;
+    }
+    const upstream = this.release();
+    if (upstream !== null) this.context.pool.put(upstream, this.context.nowMs);
+  }
+
+  /** Hands it over; the caller sees to it from now on. */
+  release(): Upstream | null {
+    const { upstream } = this;
+    this.upstream = null;
+    if (upstream !== null) this.context.owners.clear(upstream.slot);
+    return upstream;
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the main thread and its workers say to each other. Plain data: it crosses threads.
+import type { ProxyLimits, ProxyVerdict } from '../core/proxy/config.ts';
+import type { CounterSnapshot } from './counters.ts';
+import type { Listener } from './route.ts';
+import type { WorkloadFacts } from './routes.ts';
+
+export interface WorkerConfig {
+  readonly mapsRoot: string;
+  readonly limits: ProxyLimits;
+  readonly verdicts: readonly ProxyVerdict[];
+  /** Table bytes, shared by all workers. */
+  readonly automata: readonly SharedArrayBuffer[];
+  readonly workloads: readonly (readonly [number, WorkloadFacts])[];
+  readonly pooling: boolean;
+}
+
+export interface WorkerData {
+  readonly ring: SharedArrayBuffer;
+  readonly maxSockets: number;
+}
+
+export type WorkerRequest =
+  | { readonly kind: 'configure'; readonly config: WorkerConfig }
+  | { readonly kind: 'listen'; readonly fd: number; readonly listener: Listener }
+  | { readonly kind: 'unlisten'; readonly fd: number }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'terminate' }
+  | { readonly kind: 'scrape' };
+
+export interface WorkerScrape {
+  readonly counters: CounterSnapshot;
+  readonly connections: number;
+  /** Connections by workload. */
+  readonly byWorkload: readonly (readonly [number, number])[];
+  /** Descriptors of namespaces that some connection may still open sockets in. */
+  readonly netnsInUse: readonly number[];
+  readonly queuedBytes: number;
+  readonly pooled: number;
+}
+
+export type WorkerReply =
+  | { readonly id: number; readonly scrape?: WorkerScrape }
+  | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
+  | { readonly fault: string };
