@@ -21,9 +21,10 @@ static __always_inline int refuse(struct attempt *attempt, struct bpf_sock *sk, 
 static __always_inline int refuse_for(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
 				      __u16 reason)
 {
-	attempt->action = ACTION_DENY;
 	attempt->reason = reason;
-	return refuse(attempt, sk, cookie);
+	/* Not a verdict of the rules that asked for it. */
+	attempt_refused(attempt, sk, cookie);
+	return HOOK_DENY;
 }
 
 /* Keeps the original destination. Returns the proxy's port, 0 when refused. */

@@ -15,6 +15,9 @@
 
 const volatile __u64 netns_cookie = 0;
 
+/* Linux's default of ip_local_port_range. */
+#define EPHEMERAL_FIRST 32768
+
 static __always_inline void lookup_flow(struct bpf_sk_lookup *ctx, const struct policy_side *side,
 					const struct tuple_key *key,
 					const struct ipcache_entry *peer,
@@ -102,6 +105,12 @@ int lookup(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	lookup_flow(ctx, &side, &key, &peer, &ingress, &record);
 	record.destination_identity = workload->identity;
+	if (ingress.action == ACTION_DENY && ctx->local_port >= EPHEMERAL_FIRST) {
+		/* Mostly what comes late for a client's connection that is gone: not worth a record
+		 * each. */
+		drop_count(REASON_STRAY_SEGMENT);
+		return SK_DROP;
+	}
 	if (ingress.action == ACTION_PROXY) {
 		if (!assign(ctx))
 			return SK_PASS;

@@ -10,8 +10,9 @@
 #include "lib/attempt.h"
 #include "lib/udp.h"
 
-#define SOCK_RAW_TYPE  3
-#define IP6_EXTENSIONS 6
+#define SOCK_RAW_TYPE	 3
+#define IP6_EXTENSIONS	 6
+#define LOOPBACK_IFINDEX 1
 
 struct packet {
 	struct address source, destination;
@@ -89,8 +90,8 @@ static __always_inline void packet_flow(const struct packet *packet, struct flow
 }
 
 /* A datagram that is no answer: ingress policy decides; the first of a peer is recorded. */
-static __always_inline int datagram_in(struct __sk_buff *skb, const struct workload *workload,
-				       const struct packet *packet)
+static __always_inline int datagram_in(struct __sk_buff *skb, struct bpf_sock *sk,
+				       const struct workload *workload, const struct packet *packet)
 {
 	struct ipcache_entry peer = ipcache_find(&packet->source);
 	struct policy_side side = {
@@ -104,8 +105,6 @@ static __always_inline int datagram_in(struct __sk_buff *skb, const struct workl
 	struct policy_verdict ingress;
 	struct flow_record record = {};
 
-	if (peer.workload == workload->id)
-		return HOOK_ALLOW;
 	ingress = policy_decide(&side);
 	packet_flow(packet, &record);
 	record.connection = bpf_get_socket_cookie(skb);
@@ -123,6 +122,11 @@ static __always_inline int datagram_in(struct __sk_buff *skb, const struct workl
 		flow_emit_denied(&record);
 		return HOOK_DENY;
 	}
+	if (!udp_caller_remember(sk, &packet->source, packet->source_port))
+		return HOOK_ALLOW;
+	record.verdict = ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	verdict_count(ingress.rule, DIRECTION_INGRESS, record.verdict);
+	flow_emit_allowed(&record);
 	return HOOK_ALLOW;
 }
 
@@ -138,6 +142,9 @@ int packet_ingress(struct __sk_buff *skb)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)
 		return HOOK_ALLOW;
+	/* The workload's own, told by the device: a source address can be forged. */
+	if (skb->ifindex == LOOPBACK_IFINDEX)
+		return HOOK_ALLOW;
 	workload = workload_of_netns(bpf_get_netns_cookie(skb));
 	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
 		return HOOK_ALLOW;
@@ -147,12 +154,32 @@ int packet_ingress(struct __sk_buff *skb)
 	}
 	if (packet.protocol != IPPROTO_UDP)
 		return HOOK_ALLOW; /* ICMP errors for the socket */
-	if (address_is_loopback(&packet.source) ||
-	    address_equal(&packet.source, &packet.destination))
+	/*
+	 * The kernel gives a connected socket its peer's datagrams alone, and
+	 * connect() was judged.
+	 */
+	if (sk->dst_port || udp_peer_known(sk, &packet.source, packet.source_port))
 		return HOOK_ALLOW;
-	if (udp_peer_known(sk, &packet.source, packet.source_port))
-		return HOOK_ALLOW;
-	return datagram_in(skb, workload, &packet);
+	return datagram_in(skb, sk, workload, &packet);
+}
+
+/* The innermost enrolled cgroup of the socket that sends. */
+static __always_inline struct workload *workload_of_packet(struct __sk_buff *skb)
+{
+	struct workload_key key = { .kind = WORKLOAD_CGROUP };
+	struct workload *found = NULL, *workload;
+
+	if (!cgroup_workloads())
+		return NULL;
+	for (int level = 1; level < CGROUP_DEPTH; level++) {
+		key.id = bpf_skb_ancestor_cgroup_id(skb, level);
+		if (!key.id)
+			break;
+		workload = bpf_map_lookup_elem(&workloads, &key);
+		if (workload)
+			found = workload;
+	}
+	return found;
 }
 
 SEC("cgroup_skb/egress")
@@ -163,6 +190,7 @@ int packet_egress(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct workload *workload;
 	struct flow_record record = {};
+	bool owns_netns;
 
 	if (!sk)
 		return HOOK_ALLOW;
@@ -170,6 +198,9 @@ int packet_egress(struct __sk_buff *skb)
 	if (!sk || sk->type != SOCK_RAW_TYPE)
 		return HOOK_ALLOW;
 	workload = workload_of_netns(bpf_get_netns_cookie(skb));
+	owns_netns = workload;
+	if (!workload)
+		workload = workload_of_packet(skb);
 	if (!workload)
 		return HOOK_ALLOW;
 	if (parse(skb, &packet)) {
@@ -180,7 +211,7 @@ int packet_egress(struct __sk_buff *skb)
 		return HOOK_ALLOW;
 	if (address_is_loopback(&packet.destination))
 		return HOOK_ALLOW;
-	if (ipcache_find(&packet.source).workload != workload->id) {
+	if (owns_netns && ipcache_find(&packet.source).workload != workload->id) {
 		drop_count(REASON_SOURCE_FORGED);
 		return HOOK_DENY;
 	}

@@ -175,6 +175,15 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 	passive_direct(ctx, sk, workload);
 }
 
+/* Nothing accepted it: the entry would wait for a stranger with the same ports. */
+static __always_inline void drop_handoff(struct bpf_sock_ops *ctx)
+{
+	struct tuple_key key = {};
+
+	tuple_of(ctx, true, &key);
+	bpf_map_delete_elem(&handoff, &key);
+}
+
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
@@ -182,8 +191,12 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	__u64 sent = 0, received = 0;
 	struct tcp_sock *tcp;
 
-	if (!connection || (connection->path != PATH_DIRECT && connection->established))
+	if (!connection)
 		return;
+	if (connection->path != PATH_DIRECT && connection->established) {
+		drop_handoff(ctx);
+		return;
+	}
 	record_of(ctx, connection, &record);
 	record.kind = FLOW_CLOSE;
 	record.duration = record.time - connection->start;

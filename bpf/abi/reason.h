@@ -21,6 +21,8 @@ enum reason {
 	REASON_PACKET_MALFORMED = 8, /* headers that cannot be read */
 	REASON_POLICY_CHANGED = 9, /* open connection, forbidden by a later policy */
 	REASON_WORKLOAD_UNKNOWN = 10, /* enrolled, but its state is missing */
+	REASON_STRAY_SEGMENT =
+		12, /* TCP to an ephemeral port without a connection; policy would refuse it */
 	REASON_SOURCE_FORGED = 11, /* a raw packet with somebody else's source address */
 
 	/* 32-95: decided by the proxy */

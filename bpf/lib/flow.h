@@ -58,7 +58,7 @@ static __always_inline void drop_count(__u32 reason)
 	__u64 *count = bpf_map_lookup_elem(&drops, &reason);
 
 	if (count)
-		*count += 1; /* per CPU; hooks don't nest on one CPU's slot but for softirq: ±1 */
+		__sync_fetch_and_add(count, 1); /* a softirq may come in between */
 }
 
 static __always_inline void flow_lost(__u32 ring)
@@ -66,19 +66,21 @@ static __always_inline void flow_lost(__u32 ring)
 	__u64 *count = bpf_map_lookup_elem(&flows_lost, &ring);
 
 	if (count)
-		*count += 1;
+		__sync_fetch_and_add(count, 1);
 }
 
 static __always_inline void verdict_count(__u32 rule, __u8 direction, __u8 verdict)
 {
 	struct verdict_count_key key = { .rule = rule, .direction = direction, .verdict = verdict };
 	__u64 *count = bpf_map_lookup_elem(&verdicts, &key);
-	__u64 one = 1;
+	__u64 zero = 0;
 
+	if (!count) {
+		bpf_map_update_elem(&verdicts, &key, &zero, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&verdicts, &key);
+	}
 	if (count)
-		*count += 1;
-	else
-		bpf_map_update_elem(&verdicts, &key, &one, BPF_NOEXIST);
+		__sync_fetch_and_add(count, 1);
 }
 
 static __always_inline void flow_emit_allowed(const struct flow_record *record)

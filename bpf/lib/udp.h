@@ -16,6 +16,15 @@ struct {
 	MAP_PINNED;
 } udp_peers SEC(".maps");
 
+/* Who wrote to a socket and was let in: for recording each once, never for letting in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct udp_peers);
+	MAP_PINNED;
+} udp_callers SEC(".maps");
+
 static __always_inline __u32 udp_peer_set(const struct address *address, __u16 port)
 {
 	__u32 hash =
@@ -36,11 +45,9 @@ static __always_inline bool udp_peer_matches(const struct udp_peer *peer,
 }
 
 /* Returns true when the peer is new to the socket (or was forgotten). */
-static __always_inline bool udp_peer_remember(struct bpf_sock *sk, const struct address *address,
-					      __u16 port)
+static __always_inline bool udp_remember(struct udp_peers *peers, const struct address *address,
+					 __u16 port)
 {
-	struct udp_peers *peers =
-		bpf_sk_storage_get(&udp_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	__u32 now = bpf_ktime_get_ns() / NS_PER_SECOND;
 	__u32 first = udp_peer_set(address, port), oldest = first;
 
@@ -62,6 +69,20 @@ static __always_inline bool udp_peer_remember(struct bpf_sock *sk, const struct 
 	peers->peer[oldest & 63].port = port;
 	peers->peer[oldest & 63].seconds = now;
 	return true;
+}
+
+static __always_inline bool udp_peer_remember(struct bpf_sock *sk, const struct address *address,
+					      __u16 port)
+{
+	return udp_remember(bpf_sk_storage_get(&udp_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE),
+			    address, port);
+}
+
+static __always_inline bool udp_caller_remember(struct bpf_sock *sk, const struct address *address,
+						__u16 port)
+{
+	return udp_remember(bpf_sk_storage_get(&udp_callers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE),
+			    address, port);
 }
 
 static __always_inline bool udp_peer_known(struct bpf_sock *sk, const struct address *address,

@@ -49,16 +49,21 @@ static __always_inline struct workload *workload_of_netns(__u64 cookie)
 	return bpf_map_lookup_elem(&workloads, &key);
 }
 
+static __always_inline bool cgroup_workloads(void)
+{
+	__u32 zero = 0;
+	struct datapath_settings *set = bpf_map_lookup_elem(&settings, &zero);
+
+	return set && set->cgroup_workloads;
+}
+
 /* The innermost enrolled cgroup of the current task. Process context only. */
 static __always_inline struct workload *workload_of_task(void)
 {
 	struct workload_key key = { .kind = WORKLOAD_CGROUP };
 	struct workload *found = NULL, *workload;
-	struct datapath_settings *set;
-	__u32 zero = 0;
 
-	set = bpf_map_lookup_elem(&settings, &zero);
-	if (!set || !set->cgroup_workloads)
+	if (!cgroup_workloads())
 		return NULL;
 	for (int level = 1; level < CGROUP_DEPTH; level++) {
 		key.id = bpf_get_current_ancestor_cgroup_id(level);

@@ -23,20 +23,25 @@ export function hostAddresses(): string[] {
   return all.filter((entry) => !entry.internal).map((entry) => entry.address.replace(/%.*$/, ''));
 }
 
-/** Inodes of the sockets that a process holds. Empty when it is gone. */
-export function socketInodes(pid: number): ReadonlySet<number> {
+/** Inodes of the sockets that processes hold. Those that are gone hold none. */
+export function socketInodes(pids: readonly number[]): ReadonlySet<number> {
   const inodes = new Set<number>();
-  let names: string[];
-  try {
-    names = readdirSync(`/proc/${String(pid)}/fd`);
-  } catch {
-    return inodes;
-  }
-  for (const name of names) {
-    const inode = socketInode(`/proc/${String(pid)}/fd/${name}`);
-    if (inode !== undefined) inodes.add(inode);
+  for (const pid of pids) {
+    const folder = `/proc/${String(pid)}/fd`;
+    for (const name of entriesOf(folder)) {
+      const inode = socketInode(`${folder}/${name}`);
+      if (inode !== undefined) inodes.add(inode);
+    }
   }
   return inodes;
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 function socketInode(path: string): number | undefined {

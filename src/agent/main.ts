@@ -46,18 +46,11 @@ function required(value: string | undefined, what: string, hint: string): string
 }
 
 /** The kernel's side, loaded or taken over. */
-function loadDatapath(
-  settings: Settings,
-  native: Native,
-  log: Logger,
-): { datapath: Datapath; cgroupRoot: string } {
-  const cgroupRoot =
-    settings.cgroup || required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
+function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
-  const layout = pinLayout(settings.pinRoot);
-  const datapath = Datapath.load({ native, layout, objects, cgroup: cgroupRoot });
+  const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup });
   log.info({ ...datapath.loaded }, 'hooks are in place');
-  return { datapath, cgroupRoot };
+  return datapath;
 }
 
 /** What the folder of resources says of itself. */
@@ -74,16 +67,13 @@ async function follow(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  const fail = (error: unknown): void => {
-    log.error({ err: error }, 'reconcile failed: the last good state stays in force');
-  };
   await watchFiles({
     directory: config,
     signal,
     onSnapshot: ({ resources }) => {
       folder.errors = [];
       folder.counts = countKinds(resources);
-      reconciler.take(resources).catch(fail);
+      void reconciler.take(resources);
     },
     onErrors: (errors) => {
       folder.errors = errors;
@@ -91,7 +81,7 @@ async function follow(
     },
   });
   const timer = setInterval(() => {
-    reconciler.refresh().catch(fail);
+    void reconciler.refresh();
   }, REFRESH_MS);
   await aborted(signal);
   clearInterval(timer);
@@ -102,9 +92,14 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const log = createLog('perigee-agent', settings.logLevel);
   const native = loadNative();
   const startedAt = new Date();
-  const lock = await takeLock(settings.pinRoot);
+  const cgroupRoot =
+    settings.cgroup || required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
+  const locks = [
+    await takeLock('pins', settings.pinRoot),
+    await takeLock('cgroup', String(native.cgroup.id(cgroupRoot))),
+  ];
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
-  const { datapath, cgroupRoot } = loadDatapath(settings, native, log);
+  const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
   const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
   const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
@@ -117,6 +112,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     settings,
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
+    proxyPids: () => supervisor.pids(),
+    cgroupRoot,
     onClosed: (closed, index) => flows.append(...closedRecords(closed, index, native.clock.monotonicNs())),
   });
   const folder: FolderState = { errors: [], counts: {} };
@@ -127,7 +124,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const { applied } = reconciler;
     const { level: logLevel } = log;
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
-    return statusOf({ ...parts, objects: folder.counts, errors: folder.errors });
+    return statusOf({ ...parts, objects: folder.counts, errors: folder.errors, failure: reconciler.failure });
   };
   const api = await serveApi({
     settings,
@@ -138,12 +135,12 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     native,
   });
   const metrics = await startMetrics({ settings, datapath, names, flows, supervisor, reconciler, errors });
-  await supervisor.start();
+  void supervisor.start();
   await follow(settings, reconciler, folder, log, signal);
   await api.close();
   await metrics.close();
   datapath.close();
-  lock.close();
+  for (const lock of locks) lock.release();
 }
 
 interface ApiParts {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { spawn } from 'node:child_process';
-import { openSync, closeSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ProxyState } from '../api/ports.ts';
@@ -12,9 +12,6 @@ import type { Settings } from './settings.ts';
 
 /** How often the proxy is looked at, ms: it is back within a second. */
 const LOOK_MS = 250;
-
-/** How long a start waits for the proxy: rules for requests refuse everything until it is there, ms. */
-const START_MS = 3000;
 
 export interface SupervisorOptions {
   readonly settings: Settings;
@@ -38,7 +35,9 @@ export class ProxySupervisor {
   readonly #options: SupervisorOptions;
   readonly #repeats = new RepeatFilter();
   #status: ProxyStatus | undefined;
+  readonly #pids = new Set<number>();
   #startedAt = 0;
+  #spawned: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -50,10 +49,6 @@ export class ProxySupervisor {
   async start(): Promise<void> {
     if (this.#options.settings.proxy === 'off') return;
     await this.#look();
-    for (let waited = 0; this.#status === undefined && waited < START_MS; waited += LOOK_MS) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      await this.#look();
-    }
     const again = (): void => {
       this.#timer = setTimeout(() => {
         void this.#look().finally(again);
@@ -69,14 +64,20 @@ export class ProxySupervisor {
     );
   }
 
-  /** Resolves to the proxy's pid once it runs under this configuration; undefined: it is away. */
-  async push(config: ProxyConfig): Promise<number | undefined> {
-    if (this.#options.settings.proxy === 'off') return undefined;
+  /** Processes that may hold connections: the one that answers, and those before it. */
+  pids(): readonly number[] {
+    return [...this.#pids];
+  }
+
+  /** Resolves once the proxy runs under this configuration, or did not take it. */
+  async push(config: ProxyConfig): Promise<void> {
+    if (this.#options.settings.proxy === 'off') return;
     try {
-      this.#status = await this.client.putConfig(config);
-      return this.#status.pid;
+      this.#saw(await this.client.putConfig(config));
     } catch (error) {
       const { log } = this.#options;
+      // One that is not there yet, or any more, is told when it is.
+      if (this.#status === undefined) return;
       warnRepeated(
         log,
         this.#repeats,
@@ -84,8 +85,13 @@ export class ProxySupervisor {
         'the proxy did not take the configuration: it keeps its last one',
         error,
       );
-      return this.#status?.pid;
     }
+  }
+
+  #saw(status: ProxyStatus): void {
+    this.#status = status;
+    for (const pid of this.#pids) if (!existsSync(`/proc/${String(pid)}`)) this.#pids.delete(pid);
+    this.#pids.add(status.pid);
   }
 
   state(): ProxyState {
@@ -111,7 +117,7 @@ export class ProxySupervisor {
   async #look(): Promise<void> {
     const before = this.#status;
     try {
-      this.#status = await this.client.status();
+      this.#saw(await this.client.status());
     } catch {
       this.#status = undefined;
     }
@@ -133,7 +139,10 @@ export class ProxySupervisor {
   /** A proxy that dies at once is not started in a tight loop. */
   #spawnIfDue(): void {
     const { settings, log, command } = this.#options;
+    // One that was started and does not answer yet, or hangs, is not doubled.
+    const last = this.#spawned;
     if (settings.proxy !== 'spawn' || Date.now() - this.#startedAt < 1000) return;
+    if (last !== undefined && last.exitCode === null && last.signalCode === null) return;
     this.#startedAt = Date.now();
     const [program = process.execPath, ...rest] = command;
     const output = openSync(join(settings.runDirectory, 'proxy.log'), 'a', 0o600);
@@ -151,6 +160,7 @@ export class ProxySupervisor {
       log.error({ err: error }, 'the proxy could not be started');
     });
     child.unref();
+    this.#spawned = child;
     log.info({ proxyPid: child.pid }, 'started the proxy');
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Compiled, compile } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
@@ -12,8 +13,9 @@ import type { Datapath, NotCaptured } from '../datapath/datapath.ts';
 import { writeNames } from '../datapath/name-store.ts';
 import type { Native } from '../datapath/native.ts';
 import { type Closed, sweepConnections } from '../datapath/sweep.ts';
-import { type Seen, look } from './addresses.ts';
+import { AddressWatch, type Seen } from './addresses.ts';
 import { hostAddresses, socketInodes } from './host.ts';
+import { RepeatFilter, warnRepeated } from './log.ts';
 import { proxyConfigOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
@@ -23,8 +25,12 @@ export interface ReconcilerOptions {
   readonly names: Names;
   readonly settings: Settings;
   readonly log: Logger;
-  /** Tells the proxy; resolves to its pid once the configuration is in force there, undefined when it is away. */
-  readonly pushConfig: (config: ProxyConfig) => Promise<number | undefined>;
+  /** Tells the proxy; resolves once the configuration is in force there, or it did not take it. */
+  readonly pushConfig: (config: ProxyConfig) => Promise<unknown>;
+  /** Processes that may hold connections of the proxy: the running one, and those that drain. */
+  readonly proxyPids: () => readonly number[];
+  /** Root of the governed cgroups. */
+  readonly cgroupRoot: string;
   readonly onClosed: (closed: readonly Closed[], index: PolicyIndex) => unknown;
 }
 
@@ -38,6 +44,11 @@ export interface Applied {
   readonly durationMs: number;
 }
 
+/** How long the kernel's maps wait for the proxy to take its part first, ms. */
+const PUSH_MS = 250;
+/** After a failure the next attempt comes no sooner, ms. */
+const RETRY_MS = 1000;
+
 /** From resources to the kernel: the one path for a start, a change, and a namespace that came or went. */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -45,11 +56,22 @@ export class Reconciler {
   #seen: Seen = { addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
   #config: ProxyConfig | undefined;
+  readonly #watch: AddressWatch;
+  readonly #repeats = new RepeatFilter();
+  /** Why the last attempt failed; undefined after a success. */
+  #failure: Error | undefined;
+  #failedAt = 0;
   #running: Promise<void> | undefined;
   #again = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#watch = new AddressWatch(options.native, options.cgroupRoot);
+  }
+
+  /** Why the desired state is not in force; it is tried again. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   get applied(): Applied | undefined {
@@ -67,11 +89,15 @@ export class Reconciler {
     await this.run();
   }
 
-  /** Looks whether namespaces came, went or changed their addresses. */
+  /** Looks whether namespaces came, went or changed their addresses, and tries again what failed. */
   async refresh(): Promise<void> {
+    if (this.#failure !== undefined) {
+      if (Date.now() - this.#failedAt >= RETRY_MS) await this.run();
+      return;
+    }
     const world = this.#applied?.world;
     if (world === undefined) return;
-    const seen = look(this.#options.native, attachmentsOf(world));
+    const seen = this.#watch.look(attachmentsOf(world));
     if (seen.fingerprint !== this.#seen.fingerprint) await this.run();
   }
 
@@ -87,25 +113,37 @@ export class Reconciler {
   async #loop(): Promise<void> {
     while (this.#again) {
       this.#again = false;
-      if (this.#resources !== undefined) await this.#reconcile(this.#resources);
+      if (this.#resources === undefined) continue;
+      try {
+        await this.#reconcile(this.#resources);
+        this.#failure = undefined;
+      } catch (error) {
+        this.#failedAt = Date.now();
+        this.#failure = error instanceof Error ? error : new Error(String(error));
+        const { log } = this.#options;
+        warnRepeated(log, this.#repeats, 'reconcile', 'reconcile failed and will be tried again', error);
+      }
     }
   }
 
   async #reconcile(resources: readonly Resource[]): Promise<void> {
-    const { native, datapath, names, log } = this.#options;
+    const { datapath, names, log } = this.#options;
     const started = performance.now();
     const nodeAddresses = hostAddresses();
     const named = buildWorld({ resources, nodeAddresses });
-    this.#seen = look(native, attachmentsOf(named));
+    this.#seen = this.#watch.look(attachmentsOf(named));
     const world = buildWorld({ resources, nodeAddresses, addresses: this.#seen.addresses });
     const compiled = compile(world, names);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     writeNames(datapath.maps, names.assignments());
     const revision = (this.#applied?.revision ?? 0) + 1;
     this.#config = this.#proxyConfig(revision, compiled);
-    const proxyPid = await this.#options.pushConfig(this.#config);
+    // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
+    await Promise.race([this.#options.pushConfig(this.#config), sleep(PUSH_MS)]);
     const report = datapath.apply(compiled.desired);
-    if (report.policyChanged) this.#sweep(compiled, proxyPid);
+    // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
+    if (report.policyChanged || this.#failure !== undefined || this.#applied === undefined)
+      this.#sweep(compiled);
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     log.info(
@@ -118,11 +156,20 @@ export class Reconciler {
       },
       'reconciled',
     );
-    for (const { workload, error } of notCaptured) {
-      const { code, message: reason } = error;
-      log.warn({ object: workload.key, code, reason }, 'workload is not captured: its traffic is not governed');
+    for (const { workload, error, kept } of notCaptured) {
+      const message = kept
+        ? 'the path of the workload is gone; the processes in its namespace stay governed'
+        : 'workload is not captured: its traffic is not governed';
+      warnRepeated(log, this.#repeats, `${workload.key}: ${error.message}`, message);
     }
-    for (const problem of compiled.problems) log.error({ problem }, 'rule cannot be enforced as written');
+    for (const problem of compiled.problems) {
+      warnRepeated(
+        log,
+        this.#repeats,
+        problem,
+        'rule cannot be enforced as written; what it governs is refused',
+      );
+    }
   }
 
   #proxyConfig(revision: number, compiled: Compiled): ProxyConfig {
@@ -141,15 +188,19 @@ export class Reconciler {
   }
 
   /** Only after the maps: a connection that is closed here must not come back under the old policy. */
-  #sweep(compiled: Compiled, proxyPid: number | undefined): void {
+  #sweep(compiled: Compiled): void {
     const { native, datapath, log } = this.#options;
     const index = new PolicyIndex(compiled.desired);
-    const closed = sweepConnections({
+    const { closed, failed } = sweepConnections({
       native,
       index,
       workloads: datapath.enrolled.filter((entry) => entry.netnsFd !== -1),
-      proxyInodes: proxyPid === undefined ? new Set() : socketInodes(proxyPid),
+      proxyInodes: () => socketInodes(this.#options.proxyPids()),
     });
+    const [problem] = failed;
+    if (problem !== undefined) {
+      warnRepeated(log, this.#repeats, problem, 'a connection that policy forbids now could not be closed');
+    }
     if (closed.length === 0) return;
     log.info({ closed: closed.length }, 'closed connections that policy forbids now');
     this.#options.onClosed(closed, index);

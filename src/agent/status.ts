@@ -17,6 +17,8 @@ export interface StatusInput {
   readonly objects: Readonly<Record<string, number>>;
   readonly errors: readonly ResourceError[];
   readonly proxy: ProxyState;
+  /** Why the desired state is not in force. */
+  readonly failure: Error | undefined;
 }
 
 export function statusOf(input: StatusInput): AgentStatus {
@@ -46,7 +48,18 @@ export function statusOf(input: StatusInput): AgentStatus {
         ? []
         : applied.compiled.desired.workloads.map((entry) => workloadOf(entry, applied)),
     proxy: input.proxy,
-    conditions: [],
+    conditions:
+      input.failure === undefined
+        ? []
+        : [
+            {
+              object: 'node',
+              type: 'Programmed',
+              status: false,
+              reason: 'ReconcileFailed',
+              message: input.failure.message,
+            },
+          ],
   };
 }
 
@@ -69,7 +82,9 @@ function workloadOf(workload: DesiredWorkload, applied: Applied): WorkloadStatus
     (conflict === undefined
       ? undefined
       : `address ${conflict.address} is claimed by ${conflict.claimants.join(', ')}`) ??
-    (cgroup ? "shares the host's network namespace: governed on egress only" : undefined);
+    (cgroup
+      ? "shares the host's network namespace: governed on egress only, open connections are not closed by a change"
+      : undefined);
   return {
     key: workload.key,
     attachment: workload.attachment,

@@ -27,6 +27,7 @@ const mapped: Partial<Readonly<Record<ReasonName, DropReason>>> = {
   'steer-failed': 'FAILED_TO_INSERT_INTO_PROXYMAP',
   'protocol-refused': 'PROXY_REDIRECTION_NOT_SUPPORTED_FOR_PROTOCOL',
   'source-forged': 'INVALID_SOURCE_IP',
+  'stray-segment': 'POLICY_DENIED',
   'device-bound': 'PROXY_REDIRECTION_NOT_SUPPORTED_FOR_PROTOCOL',
   'packet-malformed': 'INVALID_PACKET_DROPPED',
   'policy-changed': 'POLICY_DENIED',

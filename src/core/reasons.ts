@@ -55,6 +55,10 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The namespace is enrolled, but its state is missing; refused to be safe',
     action: 'Check that the agent is ready (`perigee status`)',
   },
+  'stray-segment': {
+    summary: 'TCP for an ephemeral port without a connection, which ingress policy would refuse: mostly what comes late',
+    action: 'Nothing; services on ports of 32768 and up that refuse many show here instead of in flows',
+  },
   'source-forged': {
     summary: 'A raw socket built a packet with a source address that is not its workload\'s',
     action: 'Find out which program does this; nothing well-behaved does',

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, readdirSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { PerigeeError } from '../lib/errors.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
-import { encodeState } from './encode.ts';
+import { type EncodedState, encodeState } from './encode.ts';
 import type { PinLayout } from './layout.ts';
 import { type LoadReport, type LoaderOptions, attachLookup, detachLookup, loadHooks } from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
-import { type ReconcileReport, reconcile } from './reconcile.ts';
+import { type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
 
 /** A workload whose namespace or cgroup is there. */
 export interface Enrolled {
@@ -21,6 +21,24 @@ export interface Enrolled {
 export interface NotCaptured {
   readonly workload: DesiredWorkload;
   readonly error: PerigeeError;
+  /** Its path is gone, but processes live in its namespace: they stay governed. */
+  readonly kept: boolean;
+}
+
+/** How long the agent trusts what it wrote, ms: reading tens of thousands of entries back takes a second. */
+const AUDIT_MS = 30_000;
+
+/** Whether any process is in the network namespace. */
+function hasProcesses(inode: bigint): boolean {
+  const link = `net:[${String(inode)}]`;
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readlinkSync(`/proc/${name}/ns/net`) === link;
+    } catch {
+      return false; // ended meanwhile
+    }
+  });
 }
 
 /** The kernel's side of one node. */
@@ -29,6 +47,10 @@ export class Datapath {
   readonly loaded: LoadReport;
   readonly maps: Maps;
   #enrolled = new Map<number, Enrolled>();
+  /** What the maps hold, as written last. */
+  #written: EncodedState | undefined;
+  /** When the kernel is to be read again, ms since 1970. */
+  #auditAt = 0;
   /** Namespaces whose hook this process has attached or replaced. */
   readonly #lookups = new Set<bigint>();
 
@@ -58,7 +80,10 @@ export class Datapath {
     return entry === undefined || entry.netnsFd === -1 ? undefined : entry.kernelId;
   }
 
-  /** Finds the namespaces and cgroups of the workloads: a first step that changes nothing in the kernel. */
+  /**
+   * Finds the namespaces and cgroups of the workloads: a first step that changes nothing in the kernel. One
+   * whose path cannot be opened any more stays governed for as long as processes live in it.
+   */
   capture(workloads: readonly DesiredWorkload[]): readonly NotCaptured[] {
     const next = new Map<number, Enrolled>();
     const notCaptured: NotCaptured[] = [];
@@ -67,12 +92,22 @@ export class Datapath {
         next.set(workload.id, this.#open(workload));
       } catch (error) {
         if (!(error instanceof PerigeeError)) throw error;
-        notCaptured.push({ workload, error });
+        const earlier = this.#enrolled.get(workload.id);
+        const kept = earlier !== undefined && this.#inUse(earlier);
+        if (kept) next.set(workload.id, { ...earlier, workload });
+        notCaptured.push({ workload, error, kept });
       }
     }
-    for (const entry of this.#enrolled.values()) if (entry.netnsFd !== -1) closeSync(entry.netnsFd);
+    const used = new Set([...next.values()].map((entry) => entry.netnsFd));
+    for (const { netnsFd } of this.#enrolled.values()) {
+      if (netnsFd !== -1 && !used.has(netnsFd)) closeSync(netnsFd);
+    }
     this.#enrolled = next;
     return notCaptured;
+  }
+
+  #inUse({ netnsFd }: Enrolled): boolean {
+    return netnsFd !== -1 && hasProcesses(this.#options.native.netns.inode(netnsFd));
   }
 
   #open(workload: DesiredWorkload): Enrolled {
@@ -89,7 +124,17 @@ export class Datapath {
     const kernelIds = new Map([...this.#enrolled].map(([id, entry]) => [id, entry.kernelId]));
     const namespaces = [...this.#enrolled.values()].filter((entry) => entry.netnsFd !== -1);
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
-    return reconcile(this.maps, encodeState(state, kernelIds), {
+    const encoded = encodeState(state, kernelIds);
+    const known = Date.now() < this.#auditAt ? this.#written : undefined;
+    this.#written = undefined; // unknown, if anything fails from here
+    const report = reconcile(this.maps, encoded, this.#steps(namespaces, wanted), known);
+    this.#written = encoded;
+    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
+    return report;
+  }
+
+  #steps(namespaces: readonly Enrolled[], wanted: ReadonlySet<bigint>): ReconcileSteps {
+    return {
       enrol: () => {
         for (const { kernelId, netnsFd } of namespaces) {
           if (this.#lookups.has(kernelId)) continue;
@@ -105,7 +150,7 @@ export class Datapath {
           this.#lookups.delete(cookie);
         }
       },
-    });
+    };
   }
 
   #pinnedLookups(): bigint[] {

@@ -24,6 +24,7 @@ export const mapNames = [
   'announcements',
   'announced',
   'udp_peers',
+  'udp_callers',
   'connections',
 ] as const;
 

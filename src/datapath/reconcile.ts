@@ -26,12 +26,18 @@ export interface ReconcileSteps {
 }
 
 /**
- * Brings the maps to the desired state with the fewest writes. The actual state is read from the kernel each
- * time, so a restart is the same as an update, and what somebody else changed is put right.
+ * Brings the maps to the desired state with the fewest writes. The actual state is read from the kernel, so a
+ * restart is the same as an update and what somebody else changed is put right; `known` is what the caller wrote
+ * last, where a look at the kernel is not due.
  */
-export function reconcile(maps: Maps, desired: EncodedState, steps: ReconcileSteps): ReconcileReport {
+export function reconcile(
+  maps: Maps,
+  desired: EncodedState,
+  steps: ReconcileSteps,
+  known?: EncodedState,
+): ReconcileReport {
   const differences = new Map<Owned, Difference>(
-    upsertOrder.map((name) => [name, differenceOf(maps[name], desired[name], name)]),
+    upsertOrder.map((name) => [name, differenceOf(maps[name], desired[name], name, known?.[name])]),
   );
   let upserted = 0;
   let removed = 0;
@@ -49,8 +55,8 @@ export function reconcile(maps: Maps, desired: EncodedState, steps: ReconcileSte
   };
 }
 
-function differenceOf(map: BpfMap, desired: Entries, name: Owned): Difference {
-  if (name !== 'settings') return difference(desired, readEntries(map));
+function differenceOf(map: BpfMap, desired: Entries, name: Owned, known: Entries | undefined): Difference {
+  if (name !== 'settings') return difference(desired, known ?? readEntries(map));
   return { upsert: [...desired], remove: [] };
 }
 

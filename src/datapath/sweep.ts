@@ -21,8 +21,14 @@ export interface SweepInput {
   readonly index: PolicyIndex;
   /** Governed namespaces with an open descriptor of each. */
   readonly workloads: readonly { readonly workload: DesiredWorkload; readonly netnsFd: number }[];
-  /** Inodes of the proxy's sockets: it closes what it carries by itself. */
-  readonly proxyInodes: ReadonlySet<number>;
+  /** Inodes of the proxies' sockets at this moment: they close what they carry by themselves. */
+  readonly proxyInodes: () => ReadonlySet<number>;
+}
+
+export interface SweepReport {
+  readonly closed: readonly Closed[];
+  /** Sockets that the kernel did not close, with its reason; empty where it can. */
+  readonly failed: readonly string[];
 }
 
 interface View {
@@ -34,64 +40,67 @@ interface View {
 /** States in which bytes may still pass. */
 const living = ['established', 'syn-sent', 'syn-recv', 'fin-wait-1', 'fin-wait-2', 'close-wait'] as const;
 
+/** Linux's default of ip_local_port_range begins here. */
+const EPHEMERAL_FIRST = 32768;
+
 function same(a: Address, b: Address): boolean {
   return a.family === b.family && a.bits === b.bits;
 }
 
-function tuple(source: string, sourcePort: number, destination: string, destinationPort: number): string {
-  return `${source}:${String(sourcePort)}>${destination}:${String(destinationPort)}`;
-}
-
 /**
- * Closes connections that were opened under another policy, or before there was one. The proxy's own ends,
- * the ends that it serves, and a workload's traffic to itself are left alone.
+ * Closes connections that were opened under another policy, or before there was one. A connection between two
+ * workloads of this node is judged at its client's end. What the proxy holds is left alone, and so are sockets
+ * that no process holds any more: they only wait for their last segments.
  */
-export function sweepConnections(input: SweepInput): Closed[] {
+export function sweepConnections(input: SweepInput): SweepReport {
+  const { native, index } = input;
+  const before = input.proxyInodes();
+  const listed = input.workloads.map((entry) => ({ ...entry, sockets: listSockets(native, entry.netnsFd) }));
+  // What the proxy opened or closed while we looked is in one of the two.
+  const after = input.proxyInodes();
   const closed: Closed[] = [];
-  const listed = input.workloads.map((entry) => ({
-    ...entry,
-    sockets: listSockets(input.native, entry.netnsFd),
-  }));
-  const carried = new Set(
-    listed.flatMap(({ sockets }) =>
-      sockets.tcp
-        .filter((socket) => input.proxyInodes.has(socket.inode))
-        .map(({ source, destination }) =>
-          tuple(source.address, source.port, destination.address, destination.port),
-        ),
-    ),
-  );
+  const failed: string[] = [];
   for (const { workload, netnsFd, sockets } of listed) {
     for (const protocol of ['tcp', 'udp'] as const) {
       for (const socket of sockets[protocol]) {
-        if (input.proxyInodes.has(socket.inode) || carried.has(reversed(socket))) continue;
-        const verdict = judge(input.index, workload, protocol, socket, sockets.listening);
+        if (socket.inode === 0 || before.has(socket.inode) || after.has(socket.inode)) continue;
+        const verdict = judge(index, workload, protocol, socket, sockets.listening);
         if (verdict === undefined) continue;
-        if (input.native.diag.destroy(netnsFd, { protocol, ...socket })) {
-          closed.push({ workload, socket, ...verdict });
+        try {
+          if (native.diag.destroy(netnsFd, { protocol, ...socket }))
+            closed.push({ workload, socket, ...verdict });
+        } catch (error) {
+          failed.push(`${workload.key}: ${error instanceof Error ? error.message : String(error)}`);
         }
       }
     }
   }
-  return closed;
+  return { closed, failed };
 }
 
-function reversed({ source, destination }: DiagSocket): string {
-  return tuple(destination.address, destination.port, source.address, source.port);
+interface Listed {
+  readonly tcp: readonly DiagSocket[];
+  readonly udp: readonly DiagSocket[];
+  readonly listening: readonly DiagSocket[];
 }
 
-function listSockets(
-  native: Native,
-  netnsFd: number,
-): { readonly tcp: DiagSocket[]; readonly udp: DiagSocket[]; readonly listening: ReadonlySet<number> } {
+function listSockets(native: Native, netnsFd: number): Listed {
   const tcp = native.diag.list(netnsFd, { protocol: 'tcp', states: [...living, 'listening'] });
   return {
     tcp: tcp.filter((socket) => socket.state !== 'listening'),
     udp: native.diag.list(netnsFd, { protocol: 'udp', states: ['established'] }),
-    listening: new Set(
-      tcp.filter((socket) => socket.state === 'listening').map((socket) => socket.source.port),
-    ),
+    listening: tcp.filter((socket) => socket.state === 'listening'),
   };
+}
+
+/** Who opened it is not on record for every socket: a listener at its address tells, else the ports do. */
+function isServing(view: View, listening: readonly DiagSocket[]): boolean {
+  const { source, destination } = view.socket;
+  const listens = listening.some(({ source: { address, port } }) => {
+    const bound = parseAddress(address);
+    return port === source.port && bound !== undefined && (bound.bits === 0n || same(bound, view.local));
+  });
+  return listens || (source.port < EPHEMERAL_FIRST && destination.port >= EPHEMERAL_FIRST);
 }
 
 /** What to close it for; undefined: it may stay. */
@@ -100,16 +109,17 @@ function judge(
   workload: DesiredWorkload,
   protocol: DiagProtocol,
   socket: DiagSocket,
-  listening: ReadonlySet<number>,
+  listening: readonly DiagSocket[],
 ): Pick<Closed, 'direction' | 'serving' | 'protocol' | 'rule'> | undefined {
   const view = viewOf(socket);
   if (view === undefined || isLoopback(view.remote) || same(view.local, view.remote)) return undefined;
-  const serving = protocol === 'tcp' && listening.has(socket.source.port);
+  const serving = protocol === 'tcp' && isServing(view, listening);
   const peer = index.peer(view.remote);
-  if (peer?.workload === workload.id) return undefined;
+  if (peer?.workload === workload.id || (serving && peer !== undefined && peer.workload !== 0))
+    return undefined;
   const name = protocol === 'tcp' ? 'TCP' : 'UDP';
   const port = serving ? socket.source.port : socket.destination.port;
-  for (const side of governingSides(workload, serving, peer)) {
+  for (const side of governingSides(workload, serving, protocol, peer)) {
     const verdict = index.verdict({ ...side, protocol: name }, port);
     if (verdict?.action === 'allow') continue;
     return { direction: side.direction, serving, protocol: name, rule: verdict?.rule ?? 0 };
@@ -121,13 +131,15 @@ function judge(
 function governingSides(
   workload: DesiredWorkload,
   serving: boolean,
+  protocol: DiagProtocol,
   peer: DesiredAddress | undefined,
 ): Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] {
   const direction = serving ? 'ingress' : 'egress';
   const own = { workload: workload.id, direction, identity: peer?.identity ?? 0 } as const;
   const sides: Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] = [];
   if (selected(workload, direction)) sides.push(own);
-  if (!serving && peer !== undefined && peer.workload !== 0 && peer.ingressSelected) {
+  // The receiver of datagrams is judged packet by packet.
+  if (protocol === 'tcp' && !serving && peer !== undefined && peer.workload !== 0 && peer.ingressSelected) {
     sides.push({ workload: peer.workload, direction: 'ingress', identity: workload.identity });
   }
   return sides;
