@@ -27,6 +27,23 @@ static __always_inline int refuse_for(struct attempt *attempt, struct bpf_sock *
 	return HOOK_DENY;
 }
 
+/*
+ * The listener's entry goes with its socket. Without it the port may be
+ * anybody's by now, who would be given what the client says.
+ */
+static __always_inline bool proxy_listens(__u64 netns, __u32 family)
+{
+	struct listener_key key = { .netns = netns,
+				    .family = family,
+				    .direction = DIRECTION_EGRESS };
+	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &key);
+
+	if (!listener)
+		return false;
+	bpf_sk_release(listener);
+	return true;
+}
+
 /* Keeps the original destination. Returns the proxy's port, 0 when refused. */
 static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
 				   __u64 netns)
@@ -38,7 +55,7 @@ static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk,
 		refuse_for(attempt, sk, cookie, REASON_DEVICE_BOUND);
 		return 0;
 	}
-	if (!port || !*port) {
+	if (!port || !*port || !proxy_listens(netns, attempt->family)) {
 		refuse_for(attempt, sk, cookie, REASON_PROXY_UNAVAILABLE);
 		return 0;
 	}

@@ -43,8 +43,11 @@ static __always_inline void lookup_flow(struct bpf_sk_lookup *ctx, const struct 
 
 static __always_inline int assign(struct bpf_sk_lookup *ctx)
 {
-	struct listener_key key = { .netns = netns_cookie,
-				    .family = ctx->family == AF_INET ? 4 : 6 };
+	struct listener_key key = {
+		.netns = netns_cookie,
+		.family = ctx->family == AF_INET ? 4 : 6,
+		.direction = DIRECTION_INGRESS,
+	};
 	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &key);
 	long error;
 

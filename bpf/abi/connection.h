@@ -48,7 +48,7 @@ struct announcement {
 struct listener_key {
 	__u64 netns;
 	__u32 family; /* 4 or 6 */
-	__u32 padding;
+	__u32 direction; /* enum direction: whose connections it takes */
 };
 
 /* The last peers that one UDP socket wrote to: their answers are let in. */

@@ -51,7 +51,7 @@ struct {
 	MAP_PINNED;
 } outbound_ports SEC(".maps");
 
-/* The proxy's inbound listeners; entries go with their sockets. */
+/* The proxy's listeners; entries go with their sockets. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
 	__uint(max_entries, 16384);

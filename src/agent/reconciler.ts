@@ -135,6 +135,7 @@ export class Reconciler {
     const world = buildWorld({ resources, nodeAddresses, addresses: this.#seen.addresses });
     const compiled = compile(world, names);
     const notCaptured = datapath.capture(compiled.desired.workloads);
+    if (this.#applied === undefined) names.forgetUnused();
     writeNames(datapath.maps, names.assignments());
     const revision = (this.#applied?.revision ?? 0) + 1;
     this.#config = this.#proxyConfig(revision, compiled);

@@ -109,7 +109,7 @@ export class Engine implements Context {
     this.limits = config.limits;
     // Open HTTP connections need the grammar also when no rule needs requests any more.
     if (config.tables.length > 0) this.tables = config.tables;
-    this.policy = new PolicyTable(config.verdicts);
+    this.policy = new PolicyTable(config.verdicts, config.workloads);
     this.pool.isOn = config.pooling;
     this.gates = this.makeGates();
     this.responseHeads = this.makeResponseHeads();

@@ -86,7 +86,8 @@ export class ListenerSet {
 
   publish(listeners: NetnsListeners, publisher: Publisher): void {
     for (const { family, fd } of listeners.inbound) publisher.inbound(listeners.netnsCookie, family, fd);
-    publisher.outbound(listeners.netnsCookie, outboundPort(listeners));
+    for (const { family, fd } of listeners.outbound) publisher.outbound(listeners.netnsCookie, family, fd);
+    publisher.port(listeners.netnsCookie, outboundPort(listeners));
   }
 
   /** The same port for both families: the kernel knows one per namespace. */

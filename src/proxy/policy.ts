@@ -46,7 +46,14 @@ export class PolicyTable {
   private readonly rows = new Map<string, Row[]>();
   private readonly governed = new Set<string>();
 
-  constructor(verdicts: readonly ProxyVerdict[]) {
+  /** Identities of this node's workloads as of now, by workload. */
+  private readonly workloads: ReadonlyMap<number, { readonly identity: number }>;
+
+  constructor(
+    verdicts: readonly ProxyVerdict[],
+    workloads: ReadonlyMap<number, { readonly identity: number }> = new Map(),
+  ) {
+    this.workloads = workloads;
     for (const verdict of verdicts) {
       this.governed.add(`${verdict.direction}/${verdict.workload}`);
       const key = rowKey(verdict.direction, verdict.workload, verdict.identity);
@@ -56,11 +63,18 @@ export class PolicyTable {
     }
   }
 
-  /** Both sides must allow; if either leaves it to the requests, the connection is HTTP. */
+  /**
+   * Both sides must allow; if either leaves it to the requests, the connection is HTTP. A workload of this node
+   * may have another identity by now than when the connection was steered: a changed label is one.
+   */
   rule(parties: Parties): Ruling {
     const port = parties.destinationPort;
-    const egress = this.find('egress', parties.sourceWorkload, parties.destinationIdentity, port);
-    const ingress = this.find('ingress', parties.destinationWorkload, parties.sourceIdentity, port);
+    const source = this.workloads.get(parties.sourceWorkload)?.identity ?? parties.sourceIdentity;
+    const known = this.find('egress', parties.sourceWorkload, parties.destinationIdentity, port);
+    const now = this.workloads.get(parties.destinationWorkload)?.identity;
+    const egress =
+      known === noRow && now !== undefined ? this.find('egress', parties.sourceWorkload, now, port) : known;
+    const ingress = this.find('ingress', parties.destinationWorkload, source, port);
     const denied = egress.mode === Mode.deny ? egress : ingress.mode === Mode.deny ? ingress : undefined;
     const http = egress.mode === Mode.http || ingress.mode === Mode.http;
     return {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { listenerKey } from '../core/abi/connection.ts';
+import { direction } from '../core/abi/policy.ts';
 
 /** The maps by which the kernel finds the proxy's listeners. */
 export interface PublisherMaps {
@@ -21,10 +22,18 @@ export class Publisher {
 
   /** The listener that sk_lookup gives connections of a family to. Its entry goes with the socket. */
   inbound(netns: bigint, family: 4 | 6, fd: number): void {
-    this.maps.listeners.updateSocket(listenerKey.encode({ netns, family }), fd);
+    const key = listenerKey.encode({ netns, family, direction: direction.ingress });
+    this.maps.listeners.updateSocket(key, fd);
   }
 
-  outbound(netns: bigint, port: number): void {
+  /** A listener that the connect hook steers a family to; without its entry nothing is steered there. */
+  outbound(netns: bigint, family: 4 | 6, fd: number): void {
+    const key = listenerKey.encode({ netns, family, direction: direction.egress });
+    this.maps.listeners.updateSocket(key, fd);
+  }
+
+  /** The port of the outbound listeners: from here on connections are steered to it. */
+  port(netns: bigint, port: number): void {
     this.maps.outbound_ports.update(netnsKey(netns), portValue(port));
   }
 

@@ -20,6 +20,8 @@ export interface WorkloadFacts {
   /** `namespace/name`. */
   readonly name: string;
   readonly netnsCookie: bigint;
+  /** Its identity as of now. */
+  readonly identity: number;
 }
 
 /** More than this many at once can only be a scan: begin again. */

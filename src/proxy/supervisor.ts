@@ -247,9 +247,9 @@ function workerConfig(config: ProxyConfig): WorkerConfig {
     limits: config.limits,
     verdicts: config.verdicts,
     automata: config.automata.map(sharedTable),
-    workloads: config.workloads.map(({ id, name, namespace, netnsCookie }) => [
+    workloads: config.workloads.map(({ id, identity, name, namespace, netnsCookie }) => [
       id,
-      { name: `${namespace}/${name}`, netnsCookie: BigInt(netnsCookie) },
+      { name: `${namespace}/${name}`, netnsCookie: BigInt(netnsCookie), identity },
     ]),
     pooling: true,
   };

@@ -145,10 +145,11 @@ export class TestProxy {
 
   /** All records so far. */
   flows(): DecodedFlow[] {
-    for (let batch = this.ring.read(1 << 20); batch !== undefined; batch = this.ring.read(1 << 20)) {
-      for (let at = 0; at < batch.frames.length;) {
-        const length = batch.frames.readUInt32LE(at);
-        this.flowsSoFar.push(decodeFlow(batch.frames.subarray(at + 4, at + 4 + length)));
+    const chunk = Buffer.alloc(1 << 20);
+    for (let { bytes } = this.ring.read(chunk); bytes > 0; bytes = this.ring.read(chunk).bytes) {
+      for (let at = 0; at < bytes;) {
+        const length = chunk.readUInt32LE(at);
+        this.flowsSoFar.push(decodeFlow(chunk.subarray(at + 4, at + 4 + length)));
         at += 4 + length;
       }
     }
@@ -202,8 +203,8 @@ export class TestProxy {
       ],
       tables,
       workloads: new Map([
-        [CLIENT, { name: 'shop/client', netnsCookie: 11n }],
-        [SERVER, { name: 'shop/server', netnsCookie: 12n }],
+        [CLIENT, { name: 'shop/client', netnsCookie: 11n, identity: CLIENT_IDENTITY }],
+        [SERVER, { name: 'shop/server', netnsCookie: 12n, identity: SERVER_IDENTITY }],
       ]),
       pooling: options.pooling ?? true,
     };
@@ -215,10 +216,10 @@ class LoopbackSockets extends HostSockets {
   private readonly says: ReturnType<HostSockets['ends']>;
 
   constructor(native: Native, says: ReturnType<HostSockets['ends']>) {
-    const { sockets, netns, diag } = native;
+    const { sockets } = native;
     const openStream: typeof sockets.openStream = (stream) =>
       sockets.openStream({ ...stream, netnsFd: null });
-    super({ sockets: { ...sockets, openStream }, netns, diag }, new SourcePorts(Math.random));
+    super({ sockets: { ...sockets, openStream } }, new SourcePorts(Math.random));
     this.says = says;
   }
 

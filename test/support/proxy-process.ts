@@ -160,9 +160,7 @@ export function row(
   direction: 'egress' | 'ingress',
   host: LabHost,
   peer: LabHost | number,
-  port: number,
-  action: 'allow' | 'deny' | 'http',
-  automaton?: number,
+  [port, action, automaton]: readonly [number, 'allow' | 'deny' | 'http', number?],
 ): ProxyVerdict {
   return {
     workload: workloadId(host),

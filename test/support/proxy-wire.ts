@@ -23,7 +23,7 @@ export class RawServer {
       this.received.push('');
       socket.on('error', () => {});
       socket.on('data', (chunk: Buffer) => {
-        this.received[index] += chunk.toString('latin1');
+        this.received[index] = (this.received[index] ?? '') + chunk.toString('latin1');
         this.onBytes(socket, this.received[index] ?? '', index);
       });
       this.onConnect(socket, index);

@@ -55,6 +55,13 @@ export class Names {
     return this.#workloads.get(number);
   }
 
+  /** Forgets the numbers that nothing used since the start; they are not given out again. */
+  forgetUnused(): void {
+    const rules = [...this.#rules.values()].map((ref) => `rule:${ruleKey(ref)}`);
+    const workloads = [...this.#workloads.values()].map(({ key }) => `workload:${key}`);
+    this.#allocator.retain([...[...this.#peers.values()].map(({ key }) => key), ...rules, ...workloads]);
+  }
+
   assignments(): NameAssignments {
     return { seed: this.#allocator.assignments(), next: this.#allocator.next };
   }

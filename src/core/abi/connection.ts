@@ -130,20 +130,26 @@ export const announcement = {
 export interface ListenerKey {
   readonly netns: bigint;
   readonly family: number;
+  readonly direction: number;
 }
 
 /** struct listener_key: 16 bytes. */
 export const listenerKey = {
   size: 16,
-  offset: { netns: 0, family: 8 },
+  offset: { netns: 0, family: 8, direction: 12 },
   encode(value: ListenerKey, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setBigUint64(at + 0, value.netns, true);
     view.setUint32(at + 8, value.family, true);
+    view.setUint32(at + 12, value.direction, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): ListenerKey {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return { netns: view.getBigUint64(at + 0, true), family: view.getUint32(at + 8, true) };
+    return {
+      netns: view.getBigUint64(at + 0, true),
+      family: view.getUint32(at + 8, true),
+      direction: view.getUint32(at + 12, true),
+    };
   },
 } as const;

@@ -28,19 +28,22 @@ export interface PeerFacts {
   readonly ports?: readonly NamedPort[];
   readonly node?: boolean;
   readonly apiServer?: boolean;
+  /** On the link, and nobody can say who: neither of the cluster nor of the world. */
+  readonly linkLocal?: boolean;
   readonly prefix?: Prefix | undefined;
 }
 
 export function createPeerIdentity(facts: PeerFacts): PeerIdentity {
-  const { workload, prefix, node = false, apiServer = false } = facts;
+  const { workload, prefix, node = false, apiServer = false, linkLocal = false } = facts;
   const inside = workload !== undefined || node;
-  const found = new Set<Entity>([inside ? 'Cluster' : 'World']);
+  const found = new Set<Entity>(inside ? ['Cluster'] : linkLocal ? [] : ['World']);
   if (node) found.add('Node');
   if (apiServer) found.add('ApiServer');
   const ports = [...(facts.ports ?? [])].sort((a, b) => (portText(a) < portText(b) ? -1 : 1));
   const parts = [
     workload === undefined ? '' : `workload:${workload.key}`,
     node ? 'node' : '',
+    linkLocal && !inside ? 'link-local' : '',
     apiServer ? 'apiserver' : '',
     prefix === undefined ? '' : `cidr:${formatPrefix(prefix)}`,
     ...ports.map((port) => `port:${portText(port)}`),
@@ -71,5 +74,6 @@ export function describePeer(peer: PeerIdentity): string {
   if (peer.workload !== undefined) return `${peer.workload.namespace}/${peer.workload.serviceAccount}`;
   if (peer.entities.has('Node')) return 'node';
   if (peer.entities.has('ApiServer')) return 'API server';
+  if (!peer.entities.has('World')) return 'an address of the link';
   return peer.prefix === undefined ? 'world' : `world (${formatPrefix(peer.prefix)})`;
 }

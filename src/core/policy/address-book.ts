@@ -93,7 +93,7 @@ export class AddressBook {
 }
 
 /** fe80::/10 and 169.254.0.0/16 mean something else on each link. */
-function isLinkLocal({ family, bits }: Address): boolean {
+export function isLinkLocal({ family, bits }: Address): boolean {
   return family === 4 ? bits >> 16n === 0xa9fen : bits >> 118n === 0x3fan;
 }
 

@@ -3,6 +3,7 @@ import { type Address, parseAddress } from '../identity/address.ts';
 import { createPeerIdentity, type PeerIdentity } from '../identity/peer-identity.ts';
 import { contains, formatPrefix, hostPrefix, parsePrefix } from '../identity/prefix.ts';
 import type { Workload } from '../workload/workload.ts';
+import { isLinkLocal } from './address-book.ts';
 import type { World } from './world.ts';
 
 /** The peer identity of an address: what the other end's kernel knows of it. */
@@ -10,7 +11,9 @@ export function peerOfAddress(world: World, address: Address): PeerIdentity {
   const owner = world.addresses.owner(address);
   const prefix = world.prefixes.longest(address);
   const apiServer = world.addresses.isApiServer(address);
-  if (owner === undefined) return createPeerIdentity({ apiServer, prefix });
+  if (owner === undefined) {
+    return createPeerIdentity({ apiServer, prefix, linkLocal: isLinkLocal(address) });
+  }
   if ('node' in owner) return createPeerIdentity({ node: true, apiServer, prefix });
   const workload = world.workloads.get(owner.workload);
   return createPeerIdentity({
@@ -44,6 +47,9 @@ export interface IpcacheEntry {
   readonly peer: PeerIdentity;
 }
 
+/** What `isLinkLocal` knows, as blocks: such an address means somebody else on each link. */
+const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'].map(parsePrefix).filter((block) => block !== undefined);
+
 /** What `isLoopback` knows, as blocks. Of the host: only cgroup workloads reach it, others have their own. */
 const LOOPBACK = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128']
   .map(parsePrefix)
@@ -62,9 +68,14 @@ export function ipcache(world: World): IpcacheEntry[] {
       createPeerIdentity({ node: true, prefix: world.prefixes.longest(block) }),
     );
   }
+  for (const block of LINK_LOCAL) {
+    const prefix = world.prefixes.longest(block);
+    entries.set(formatPrefix(block), createPeerIdentity({ linkLocal: true, prefix }));
+  }
   for (const prefix of world.prefixes) {
+    const linkLocal = LINK_LOCAL.some((block) => contains(block, prefix));
     const node = LOOPBACK.some((block) => contains(block, prefix));
-    entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix }));
+    entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix, linkLocal }));
   }
   for (const text of world.addresses.addresses()) {
     const address = parseAddress(text);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type LabHost, listening } from './lab.ts';
+import type { NodeScene } from './node-scene.ts';
+import { parseWrk, type WrkReport, wrkCommand } from './wrk.ts';
+
+/** Ports of the server: what HTTP rules govern, and what is governed at layer 4 only. */
+export const RULED = 8080;
+export const PLAIN = 9000;
+/** Size of `/big`, bytes: far more than all buffers between a server and a client hold. */
+export const BIG_BYTES = 64 * 1024 * 1024;
+
+/** Workloads of a scene, each labelled with its machine's name; in namespace `shop`. */
+export function workloadsYaml(...hosts: readonly LabHost[]): string {
+  return hosts
+    .map(
+      ({ name, netns }) => `apiVersion: perigee.dev/v1alpha1
+kind: Workload
+metadata: {name: ${name}, namespace: shop, labels: {app: ${name}}}
+spec: {netns: ${netns}}
+`,
+    )
+    .join('---\n');
+}
+
+/** The server lets everybody GET and POST below `/`, by request on one port and by connection on the other. */
+export function serverPolicyYaml(server: LabHost): string {
+  return `apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: ${server.name}, namespace: shop}
+spec:
+  selector: {matchLabels: {app: ${server.name}}}
+  ingress:
+  - name: requests
+    action: Allow
+    to: [{port: ${String(RULED)}}]
+    http: [{methods: [GET, POST], path: {type: PathPrefix, value: /}}]
+  - name: not-the-admin-pages
+    action: Deny
+    to: [{port: ${String(RULED)}}]
+    http: [{path: {type: PathPrefix, value: /admin}}]
+  - name: connections
+    action: Allow
+    to: [{port: ${String(PLAIN)}}]
+`;
+}
+
+/** nginx with one worker on both ports; in the governed cgroup. */
+export async function startNginx(node: NodeScene, host: LabHost): Promise<ChildProcess> {
+  const folder = mkdtempSync(join(node.run, `nginx-${host.name}-`));
+  writeFileSync(join(folder, 'big'), Buffer.alloc(BIG_BYTES, 'perigee '));
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((use) => `${use}_temp_path ${folder}/${use};`)
+    .join(' ');
+  const listen = [RULED, PLAIN].map(
+    (port) => `listen ${String(port)} backlog=4096; listen [::]:${String(port)} backlog=4096;`,
+  );
+  const config = `user root; worker_processes 1; worker_rlimit_nofile 16384; daemon off; pid ${folder}/pid;
+error_log ${folder}/log;
+events { worker_connections 16000; }
+http {
+  access_log off; ${temporary} keepalive_requests 1000000000; keepalive_timeout 600; client_max_body_size 0;
+  server {
+    ${listen.join(' ')}
+    location / { return 200 "hello\\n"; }
+    location = /big { default_type application/octet-stream; alias ${folder}/big; }
+  }
+}
+`;
+  writeFileSync(join(folder, 'conf'), config);
+  const child = node.startIn(host, ['nginx', '-p', folder, '-c', `${folder}/conf`, '-e', `${folder}/log`]);
+  await listening(node.lab, host, RULED);
+  await listening(node.lab, host, PLAIN);
+  return child;
+}
+
+/** Runs wrk in a machine, in the governed cgroup; its report when it has ended. */
+export async function load(
+  node: NodeScene,
+  host: LabHost,
+  url: string,
+  { seconds, connections = 16, flags = [] }: LoadOptions,
+): Promise<WrkReport> {
+  const command = node.inside(wrkCommand(url, seconds, connections, ...flags));
+  const child = spawn('nsenter', [`--net=${host.path}`, ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  node.lab.own(child);
+  return parseWrk(await text(child.stdout));
+}
+
+export interface LoadOptions {
+  readonly seconds: number;
+  readonly connections?: number;
+  readonly flags?: readonly string[];
+}
+
+/** Ends every connection after its answer. */
+export const shortLived = ['-H', 'Connection: close'] as const;
+
+/** Connections of a machine in any state that the filter of `ss` names. */
+export function connectionsIn(node: NodeScene, host: LabHost, ...filter: readonly string[]): number {
+  const { stdout } = node.lab.run(host, ['ss', '-Hnta', ...filter]);
+  return stdout.split('\n').filter((line) => line !== '').length;
+}
+
+/** Sockets that a process holds open. */
+export function socketsOf(pid: number): number {
+  const folder = `/proc/${String(pid)}/fd`;
+  const targets = readdirSync(folder).map((fd) => {
+    try {
+      return readlinkSync(join(folder, fd));
+    } catch {
+      return ''; // closed meanwhile
+    }
+  });
+  return targets.filter((target) => target.startsWith('socket:')).length;
+}
+
+/** Resident memory of a process, MiB. */
+export function rssMib(pid: number): number {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
