@@ -15,7 +15,7 @@ const folder = join(root, 'docs/reference');
 
 const pages: Readonly<Record<string, string>> = {
   'command-line.md': await commandLinePage(),
-  'metrics.md': await metricsPage(),
+  'metrics.md': metricsPage(),
   'reasons.md': reasonsPage(),
   'resources.md': resourcesPage(),
   'settings.md': settingsPage(),

@@ -142,7 +142,7 @@ export class ProxySupervisor {
     // One that was started and does not answer yet, or hangs, is not doubled.
     const last = this.#spawned;
     if (settings.proxy !== 'spawn' || Date.now() - this.#startedAt < 1000) return;
-    if (last !== undefined && last.exitCode === null && last.signalCode === null) return;
+    if (last?.exitCode === null && last.signalCode === null) return;
     this.#startedAt = Date.now();
     const [program = process.execPath, ...rest] = command;
     const output = openSync(join(settings.runDirectory, 'proxy.log'), 'a', 0o600);

@@ -33,11 +33,14 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
   },
   'steer-failed': {
     summary: 'The original destination could not be remembered, so the connection could not be steered',
-    action: 'Look for a flood of connections of this workload: 65,536 may be between connect and accept at once',
+    action:
+      'Look for a flood of connections of this workload: 65,536 may be between connect and accept at once',
   },
   'protocol-refused': {
-    summary: 'A workload asked for a socket of a transport that no hook can judge (Multipath TCP, SCTP, DCCP, UDP-Lite)',
-    action: 'Nothing for Multipath TCP: runtimes fall back to TCP; programs that need the others cannot be enrolled',
+    summary:
+      'A workload asked for a socket of a transport that no hook can judge (Multipath TCP, SCTP, DCCP, UDP-Lite)',
+    action:
+      'Nothing for Multipath TCP: runtimes fall back to TCP; programs that need the others cannot be enrolled',
   },
   'device-bound': {
     summary: 'A socket bound to a network device needs the proxy, which it cannot reach over loopback',
@@ -56,11 +59,12 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     action: 'Check that the agent is ready (`perigee status`)',
   },
   'stray-segment': {
-    summary: 'TCP for an ephemeral port without a connection, which ingress policy would refuse: mostly what comes late',
+    summary:
+      'TCP for an ephemeral port without a connection, which ingress policy would refuse: mostly what comes late',
     action: 'Nothing; services on ports of 32768 and up that refuse many show here instead of in flows',
   },
   'source-forged': {
-    summary: 'A raw socket built a packet with a source address that is not its workload\'s',
+    summary: "A raw socket built a packet with a source address that is not its workload's",
     action: 'Find out which program does this; nothing well-behaved does',
   },
   'http-denied': {

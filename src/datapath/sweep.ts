@@ -58,24 +58,27 @@ export function sweepConnections(input: SweepInput): SweepReport {
   const listed = input.workloads.map((entry) => ({ ...entry, sockets: listSockets(native, entry.netnsFd) }));
   // What the proxy opened or closed while we looked is in one of the two.
   const after = input.proxyInodes();
+  const held = (inode: number): boolean => inode === 0 || before.has(inode) || after.has(inode);
   const closed: Closed[] = [];
   const failed: string[] = [];
   for (const { workload, netnsFd, sockets } of listed) {
-    for (const protocol of ['tcp', 'udp'] as const) {
-      for (const socket of sockets[protocol]) {
-        if (socket.inode === 0 || before.has(socket.inode) || after.has(socket.inode)) continue;
-        const verdict = judge(index, workload, protocol, socket, sockets.listening);
-        if (verdict === undefined) continue;
-        try {
-          if (native.diag.destroy(netnsFd, { protocol, ...socket }))
-            closed.push({ workload, socket, ...verdict });
-        } catch (error) {
-          failed.push(`${workload.key}: ${error instanceof Error ? error.message : String(error)}`);
-        }
+    for (const [protocol, socket] of candidates(sockets)) {
+      if (held(socket.inode)) continue;
+      const verdict = judge(index, workload, protocol, socket, sockets.listening);
+      if (verdict === undefined) continue;
+      try {
+        if (native.diag.destroy(netnsFd, { protocol, ...socket }))
+          closed.push({ workload, socket, ...verdict });
+      } catch (error) {
+        failed.push(`${workload.key}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
   }
   return { closed, failed };
+}
+
+function candidates({ tcp, udp }: Listed): (readonly [DiagProtocol, DiagSocket])[] {
+  return [...tcp.map((socket) => ['tcp', socket] as const), ...udp.map((socket) => ['udp', socket] as const)];
 }
 
 interface Listed {

@@ -16,8 +16,8 @@ function table(definitions: readonly Described[]): string {
 }
 
 /** The proxy's families, read from what it would show while it does nothing. */
-async function proxyTable(): Promise<string> {
-  const text = await exposition({ workers: [], rssBytes: 0, flowsLost: 0, revision: -1 });
+function proxyTable(): string {
+  const text = exposition({ workers: [], rssBytes: 0, flowsLost: 0, revision: -1 });
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
   const rows = [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', help = '']) => [
     `\`${name}\``,
@@ -27,7 +27,7 @@ async function proxyTable(): Promise<string> {
   return markdownTable(['Metric', 'Type', 'Meaning'], rows);
 }
 
-export async function metricsPage(): Promise<string> {
+export function metricsPage(): string {
   return page('Metrics', 'src/observability/metrics and src/proxy/exposition.ts', [
     'The agent serves all of them in the Prometheus text format at `http://127.0.0.1:9975/metrics` (setting ' +
       '`metricsAddress`), with `/healthz` and `/readyz` beside it. Figures are read when they are asked for.',
@@ -38,6 +38,6 @@ export async function metricsPage(): Promise<string> {
     table(Object.values<MetricDefinition>(metricDefinitions)),
     'Beside these, `process_*` and `nodejs_*` describe the process of the agent.',
     '## Proxy',
-    await proxyTable(),
+    proxyTable(),
   ]);
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { LabHost } from '../support/lab.ts';
+import { NodeScene } from '../support/node-scene.ts';
+import { tcpClient } from '../support/programs.ts';
+import {
+  load,
+  PLAIN,
+  RULED,
+  serverPolicyYaml,
+  shortLived,
+  startNginx,
+  workloadsYaml,
+} from '../support/web-scene.ts';
+
+const KILLS = 4;
+
+describe('the agent dies under load', () => {
+  let node: NodeScene;
+  let web: LabHost;
+  let api: LabHost;
+
+  before(async () => {
+    node = new NodeScene('rs1');
+    web = node.lab.host('web');
+    api = node.lab.host('api');
+    await startNginx(node, api);
+    node.write('workloads.yaml', workloadsYaml(web, api));
+    node.write('policy.yaml', serverPolicyYaml(api));
+    await node.startAgent();
+    await node.settled();
+  });
+  after(() => node.destroy());
+
+  test('killed with -9 again and again: not one request fails, through the proxy or directly', async () => {
+    const url = (port: number): string => `http://${api.address4}:${String(port)}/`;
+    const seconds = 12;
+    const loads = Promise.all([
+      load(node, web, url(RULED), { seconds }),
+      load(node, web, url(RULED), { seconds, connections: 4, flags: shortLived }),
+      load(node, web, url(PLAIN), { seconds }),
+      load(node, web, url(PLAIN), { seconds, connections: 4, flags: shortLived }),
+    ]);
+    const proxy = node.status()?.proxy.pid;
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      await node.killAgent();
+      await node.startAgent();
+    }
+    await node.settled();
+    assert.equal(node.status()?.proxy.pid, proxy, 'the proxy outlives the agents');
+    for (const report of await loads) {
+      assert.deepEqual(report.complaints, []);
+      assert.ok(report.requests > 0);
+    }
+  });
+
+  test('with no agent at all, policy is enforced on new connections as before', async () => {
+    await node.killAgent();
+    const statuses = [`${String(RULED)}/`, `${String(RULED)}/admin`, `${String(PLAIN)}/admin`].map(
+      (rest) => node.curl(web, `http://${api.address4}:${rest}`).status,
+    );
+    const forbidden = node.runIn(web, ['python3', '-c', tcpClient, api.address4, '9001']).stdout.trim();
+    await node.startAgent();
+    await node.settled();
+    assert.deepEqual(statuses, ['200', '403', '200']);
+    assert.equal(forbidden, 'EPERM');
+  });
+
+  test('a second agent beside the first is refused with a clear message, and disturbs nothing', async () => {
+    const perigee = join(import.meta.dirname, '../../bin/perigee');
+    const flags = ['--config', node.config, '--pin-root', node.pinRoot, '--cgroup', node.cgroup];
+    const traffic = load(node, web, `http://${api.address4}:${String(RULED)}/`, { seconds: 2 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const second = spawnSync(perigee, ['agent', ...flags, '--run-directory', join(node.run, 'second')], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
+    assert.equal(second.status, 2);
+    assert.match(second.stderr, /another agent governs this host already/);
+    assert.deepEqual((await traffic).complaints, []);
+    assert.equal(node.status()?.ready, true);
+  });
+});

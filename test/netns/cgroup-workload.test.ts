@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { AgentProcess } from '../support/agent-process.ts';
+import { type CommandResult, Lab, type LabHost, cgroup2Root, listening, until } from '../support/lab.ts';
+import { tcpClient, tcpServer } from '../support/programs.ts';
+
+const NAME = 'perigee-rs7';
+
+/** The job may reach the server's port 8080 by request, 9000 by connection, and nothing else. */
+const resources = (netns: string): string => `apiVersion: perigee.dev/v1alpha1
+kind: Workload
+metadata: {name: job, namespace: shop, labels: {app: job}}
+spec: {cgroup: job}
+---
+apiVersion: perigee.dev/v1alpha1
+kind: Workload
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {netns: ${netns}}
+---
+apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: job, namespace: shop}
+spec:
+  selector: {matchLabels: {app: job}}
+  ingress: []
+  egress:
+  - name: reads
+    action: Allow
+    to: [{podSelector: {matchLabels: {app: api}}, port: 8080}]
+    http: [{methods: [GET], path: {type: PathPrefix, value: /items}}]
+  - name: plain
+    action: Allow
+    to: [{podSelector: {matchLabels: {app: api}}, port: 9000}]
+`;
+
+interface WorkloadView {
+  readonly key: string;
+  readonly attachment: string;
+  readonly ingress: string;
+  readonly egress: string;
+  readonly note?: string;
+}
+
+describe("a cgroup as a workload: it shares its node's network", () => {
+  const lab = Lab.create('rs7');
+  const cgroup = join(cgroup2Root(), NAME);
+  const job = join(cgroup, 'job');
+  const folder = mkdtempSync(join(tmpdir(), `${NAME}-`));
+  let machine: LabHost;
+  let api: LabHost;
+  let agent: AgentProcess;
+
+  const enter = (group: string, command: readonly string[]): string[] => [
+    ...['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group],
+    ...command,
+  ];
+
+  before(async () => {
+    mkdirSync(job, { recursive: true });
+    machine = lab.host('machine');
+    api = lab.host('api');
+    const serve = (host: LabHost, ...command: string[]): unknown => lab.start(host, enter(cgroup, command));
+    serve(api, 'python3', '-m', 'http.server', '-b', '::', '-d', folder, '8080');
+    serve(api, 'python3', '-c', tcpServer, '9000');
+    serve(machine, 'python3', '-c', tcpServer, '7000');
+    for (const port of [8080, 9000]) await listening(lab, api, port);
+    await listening(lab, machine, 7000);
+    mkdirSync(join(folder, 'config'));
+    writeFileSync(join(folder, 'items'), 'an item\n');
+    writeFileSync(join(folder, 'config/shop.yaml'), resources(api.netns));
+    agent = new AgentProcess({
+      name: NAME,
+      config: join(folder, 'config'),
+      cgroup,
+      // The node's own network is a machine of the lab.
+      wrap: (command) => enter(cgroup, ['nsenter', `--net=${machine.path}`, ...command]),
+    });
+    await agent.start();
+  });
+  after(async () => {
+    await agent.cleanup();
+    await lab.destroy();
+    rmSync(folder, { recursive: true });
+    rmdirSync(job);
+    await until('the cgroup to be empty', () => {
+      try {
+        rmdirSync(cgroup);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  });
+
+  const run = (group: string, from: LabHost, ...command: string[]): CommandResult =>
+    lab.run(from, enter(group, command));
+  const connect = (group: string, address: string, port: number): string =>
+    run(group, machine, 'python3', '-c', tcpClient, address, String(port)).stdout.trim();
+  const curl = (group: string, url: string, ...flags: string[]): string =>
+    run(group, machine, 'curl', '-s', '-m', '5', '-w', ' %{http_code}', ...flags, url).stdout.trim();
+
+  test('status says that only its egress is governed', async () => {
+    const { stdout } = await agent.cli(['status', '-o', 'json']);
+    const { workloads } = JSON.parse(stdout) as { workloads: readonly WorkloadView[] };
+    const view = workloads.find(({ key }) => key === 'shop/job');
+    assert.ok(view !== undefined);
+    assert.deepEqual([view.attachment, view.egress, view.ingress], ['cgroup', 'governed', 'unsupported']);
+    assert.match(view.note ?? '', /egress only/);
+  });
+
+  test('its connections are allowed and refused as written; those of its neighbours on the node are not touched', () => {
+    for (const address of [api.address4, api.address6]) {
+      assert.match(connect(job, address, 9000), /^ok/);
+      assert.equal(connect(job, address, 9001), 'EPERM');
+      assert.equal(connect(cgroup, address, 9001), 'ECONNREFUSED');
+    }
+    assert.equal(connect(job, machine.address4, 7000), 'EPERM');
+  });
+
+  test('its requests are judged one by one, over both families', () => {
+    for (const host of [api.address4, `[${api.address6}]`]) {
+      assert.equal(curl(job, `http://${host}:8080/items`), 'an item\n 200');
+      assert.match(curl(job, `http://${host}:8080/other`), /reference [0-9a-f]{16}\)\n 403$/);
+      assert.match(curl(job, `http://${host}:8080/items`, '-X', 'POST'), / 403$/);
+      assert.match(curl(cgroup, `http://${host}:8080/other`), / 404$/);
+    }
+  });
+
+  test('what connects to it is not governed, whatever its policy says', () => {
+    const result = run(cgroup, api, 'python3', '-c', tcpClient, machine.address4, '7000');
+    assert.match(result.stdout, /^ok/);
+  });
+});
