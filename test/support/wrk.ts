@@ -28,12 +28,21 @@ export function parseWrk(text: string): WrkReport {
   };
 }
 
-/** The command of a load. @param flags more of wrk's own */
+/** The command of a load; a late answer is no failure, none at all is. @param flags more of wrk's own */
 export function wrkCommand(
   url: string,
   seconds: number,
   connections: number,
   ...flags: string[]
 ): readonly string[] {
-  return ['wrk', '-t1', `-c${String(connections)}`, `-d${String(seconds)}s`, ...flags, url];
+  return [
+    'wrk',
+    '-t1',
+    '--timeout',
+    '30s',
+    `-c${String(connections)}`,
+    `-d${String(seconds)}s`,
+    ...flags,
+    url,
+  ];
 }

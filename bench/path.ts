@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ChildProcess } from 'node:child_process';
+
+export const pathNames = ['bare', 'direct', 'proxied', 'haproxy', 'nginx', 'envoy'] as const;
+export type PathName = (typeof pathNames)[number];
+
+/** One way from a client to the server. It stays up for the whole run; idle ones cost nothing. */
+export interface BenchPath {
+  readonly name: PathName;
+  /** Host and port that the client asks. */
+  readonly authority: string;
+  /** Starts a command on the client's machine of this path. */
+  readonly start: (command: readonly string[]) => ChildProcess;
+  /** A rule about methods and paths is armed on this path. */
+  readonly isRuled: boolean;
+  /** Processes that stand between client and server. */
+  readonly middle: () => readonly number[];
+}
+
+/** Why a path has no numbers. */
+export interface MissingPath {
+  readonly name: PathName;
+  readonly missing: string;
+}
+
+export const pathTitles: Readonly<Record<PathName, string>> = {
+  bare: 'client to server over veth and a bridge; nothing between, Perigee not attached to them',
+  direct:
+    'Perigee, layer 4: egress policy at the client and ingress policy at the server, verdict in the kernel',
+  proxied: 'Perigee, layer 7: methods and paths enforced by its proxy (one worker), flow records on',
+  haproxy: 'HAProxy (one thread) on a machine between, the same rule',
+  nginx: 'nginx (one worker) as a reverse proxy on a machine between, the same rule',
+  envoy: 'Envoy (`--concurrency 1`) on a machine between, the same rule as RBAC filter',
+};

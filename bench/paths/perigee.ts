@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AgentProcess } from '../../test/support/agent-process.ts';
+import { PLAIN_PORT, RULED_PORT } from '../cases.ts';
+import type { GovernedCgroup } from '../governed-cgroup.ts';
+import { addMachine, type Network, startServer } from '../network.ts';
+import type { BenchPath } from '../path.ts';
+
+/** Both paths of Perigee, and the agent that governs them. */
+export interface PerigeePaths {
+  readonly agent: AgentProcess;
+  readonly direct: BenchPath;
+  readonly proxied: BenchPath;
+}
+
+/** One pair of machines with one server; the port chooses the path. */
+const resources = (client: string, server: string): string => `apiVersion: perigee.dev/v1alpha1
+kind: Workload
+metadata: {name: client, namespace: bench, labels: {app: client}}
+spec: {netns: ${client}}
+---
+apiVersion: perigee.dev/v1alpha1
+kind: Workload
+metadata: {name: server, namespace: bench, labels: {app: server}}
+spec: {netns: ${server}}
+---
+apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: client, namespace: bench}
+spec:
+  selector: {matchLabels: {app: client}}
+  egress:
+  - name: to-the-server
+    action: Allow
+    to: [{podSelector: {matchLabels: {app: server}}, port: ${PLAIN_PORT}, endPort: ${RULED_PORT}}]
+---
+apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: server, namespace: bench}
+spec:
+  selector: {matchLabels: {app: server}}
+  ingress:
+  - name: layer-4
+    action: Allow
+    from: [{podSelector: {matchLabels: {app: client}}}]
+    to: [{port: ${PLAIN_PORT}}]
+  - name: layer-7
+    action: Allow
+    from: [{podSelector: {matchLabels: {app: client}}}]
+    to: [{port: ${RULED_PORT}}]
+    http:
+    - {methods: [GET, POST], path: {type: PathPrefix, value: /}}
+  - name: not-the-admin-pages
+    action: Deny
+    to: [{port: ${RULED_PORT}}]
+    http:
+    - {path: {type: PathPrefix, value: /admin}}
+`;
+
+/** Machines of its own, in the governed cgroup: the other paths have none of the hooks. */
+export async function perigeePaths(
+  network: Network,
+  cgroup: GovernedCgroup,
+  name: string,
+): Promise<PerigeePaths> {
+  const client = addMachine(network, 'governed-client');
+  const server = addMachine(network, 'governed-server');
+  await startServer(network, server, cgroup);
+  const config = join(network.folder, 'resources');
+  mkdirSync(config);
+  writeFileSync(join(config, 'bench.yaml'), resources(client.netns, server.netns));
+  const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);
+  const agent = new AgentProcess({ name, config, cgroup: cgroup.path, wrap });
+  const start: BenchPath['start'] = (command) => network.start(client, command, cgroup);
+  const proxy = (): readonly number[] => [agent.proxyPid() ?? 0];
+  return {
+    agent,
+    direct: {
+      name: 'direct',
+      authority: `${server.address4}:${PLAIN_PORT}`,
+      start,
+      isRuled: false,
+      middle: () => [],
+    },
+    proxied: {
+      name: 'proxied',
+      authority: `${server.address4}:${RULED_PORT}`,
+      start,
+      isRuled: true,
+      middle: proxy,
+    },
+  };
+}
