@@ -23,6 +23,8 @@ export class CurrentRequest {
   status = 0;
   egressRule = 0;
   ingressRule = 0;
+  /** The side whose rules refuse it, enum direction; 0: none does. */
+  refusedBy = 0;
   startNs = 0;
   bytesSent = 0;
   bytesReceived = 0;
@@ -87,6 +89,7 @@ export class CurrentRequest {
     this.isConnect = head.isConnect;
     this.egressRule = gate.egressRule;
     this.ingressRule = gate.ingressRule;
+    this.refusedBy = gate.allowed ? 0 : gate.denyingSide;
     this.method = methodIndex(bytes, start, start + head.methodEnd);
     this.spans(head, bytes, start);
   }

@@ -58,6 +58,8 @@ export class FlowFacts {
   status = 0;
   egressRule = 0;
   ingressRule = 0;
+  /** enum direction: the side that refused; 0: as in the connection's template. */
+  direction = 0;
   referenceLow = 0;
   referenceHigh = 0;
   durationNs = 0;
@@ -90,7 +92,7 @@ export class FlowWriter {
     facts.kind = kind;
     facts.verdict = verdict.allowed;
     facts.reason = facts.status = facts.egressRule = facts.ingressRule = 0;
-    facts.referenceLow = facts.referenceHigh = facts.durationNs = 0;
+    facts.direction = facts.referenceLow = facts.referenceHigh = facts.durationNs = 0;
     facts.bytesSent = facts.bytesReceived = 0;
     facts.text = noText;
     facts.methodStart =
@@ -124,6 +126,7 @@ export class FlowWriter {
     view.setUint16(at + offset.reason, facts.reason, true);
     bytes[at + offset.kind] = facts.kind;
     bytes[at + offset.verdict] = facts.verdict;
+    if (facts.direction !== 0) bytes[at + offset.direction] = facts.direction;
     bytes[at + offset.methodLength] = methodLength;
     view.setUint16(at + offset.pathLength, pathLength, true);
     view.setUint16(at + offset.hostLength, hostLength, true);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { HeadStatus, RequestHead, type HeadLimits } from '../core/automaton/executor.ts';
 import type { HeadTable } from '../core/automaton/table.ts';
+import { direction } from '../core/abi/policy.ts';
 import { reason } from '../core/abi/reason.ts';
 import type { Ruling } from './policy.ts';
 
@@ -46,6 +47,12 @@ export class Gate {
   get denial(): number {
     const denying = this.both && this.head.allowed ? this.second : this.head;
     return denying.rule !== 0 ? reason['http-denied'] : reason['http-no-rule'];
+  }
+
+  /** The side that doesn't allow it, enum direction. */
+  get denyingSide(): number {
+    const egress = this.both ? !this.head.allowed : (this.ruling?.egressAutomaton ?? -1) >= 0;
+    return egress ? direction.egress : direction.ingress;
   }
 
   private judge(ruling: Ruling): void {

@@ -23,6 +23,7 @@ export function recordRequest(
   facts.verdict = verdictOf(why);
   facts.egressRule = request.egressRule;
   facts.ingressRule = request.ingressRule;
+  facts.direction = request.refusedBy;
   facts.durationNs = context.nowNs - request.startNs;
   facts.bytesSent = request.bytesSent;
   facts.bytesReceived = madeUp > 0 ? madeUp : request.bytesReceived;
