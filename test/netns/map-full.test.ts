@@ -89,7 +89,7 @@ describe('the policy map is full', () => {
     node.write('workloads.yaml', workloadsYaml(web, api, late));
     node.write('wide.yaml', wide(late, 100));
     await until('the failure to be told', () =>
-      /update map policy: No space left on device.*last good state/.test(agent.logs(100)),
+      agent.logs(100).includes('update map policy: No space left on device'),
     );
     assert.deepEqual(seen(web), asWritten);
     assert.equal(await revision(), before);
