@@ -144,6 +144,10 @@ format: deps ## rewrite the sources in the house's format
 bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATHS=… ROUNDS=…)
 	@CASES='$(CASES)' PATHS='$(PATHS)' ROUNDS='$(ROUNDS)' node bench/main.ts
 
+.PHONY: bench-kills
+bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=…)
+	@SECONDS='$(SECONDS)' node bench/agent-kills.ts
+
 .PHONY: demo
 demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when the story has)
 	@DEMO_EXIT='$(DEMO_EXIT)' node demo/main.ts

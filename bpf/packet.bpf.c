@@ -11,6 +11,7 @@
 #include "lib/udp.h"
 
 #define SOCK_RAW_TYPE	 3
+#define RAW_PORT_LAST	 255
 #define IP6_EXTENSIONS	 6
 #define LOOPBACK_IFINDEX 1
 
@@ -89,6 +90,16 @@ static __always_inline void packet_flow(const struct packet *packet, struct flow
 	record->family = packet->family;
 }
 
+/* By the fixed header alone: behind an IPv6 extension it is found later. */
+static __always_inline bool is_tcp(struct __sk_buff *skb)
+{
+	__u8 *data = (__u8 *)(long)skb->data, *end = (__u8 *)(long)skb->data_end;
+
+	if (data + sizeof(struct iphdr) > end)
+		return false;
+	return data[0] >> 4 == 4 ? data[9] == IPPROTO_TCP : data[6] == IPPROTO_TCP;
+}
+
 /* A datagram that is no answer: ingress policy decides; the first of a peer is recorded. */
 static __always_inline int datagram_in(struct __sk_buff *skb, struct bpf_sock *sk,
 				       const struct workload *workload, const struct packet *packet)
@@ -137,7 +148,8 @@ int packet_ingress(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct workload *workload;
 
-	if (!sk)
+	/* Every segment of every connection comes by here: no helper is called for them. */
+	if (!sk || is_tcp(skb))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)
@@ -192,7 +204,8 @@ int packet_egress(struct __sk_buff *skb)
 	struct flow_record record = {};
 	bool owns_netns;
 
-	if (!sk)
+	/* The local port of a raw socket is its protocol's number: no helper for the others. */
+	if (!sk || sk->src_port > RAW_PORT_LAST)
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->type != SOCK_RAW_TYPE)

@@ -22,6 +22,13 @@ export interface SupervisorOptions {
   readonly signal: AbortSignal;
 }
 
+/** Nobody listens on the control socket. */
+function isAbsent(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
+}
+
 export const proxySocket = (settings: Settings): string => join(settings.runDirectory, 'proxy.sock');
 export const proxyStateFile = (settings: Settings): string =>
   join(settings.runDirectory, 'proxy-config.json');
@@ -118,7 +125,12 @@ export class ProxySupervisor {
     const before = this.#status;
     try {
       this.#saw(await this.client.status());
-    } catch {
+    } catch (error) {
+      if (!isAbsent(error)) {
+        // Busy or stopped, but there: a second one would take its connections away.
+        warnRepeated(this.#options.log, this.#repeats, 'proxy', 'the proxy does not answer in time', error);
+        return;
+      }
       this.#status = undefined;
     }
     if (this.#options.signal.aborted) return;

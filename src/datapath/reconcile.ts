@@ -41,8 +41,18 @@ export function reconcile(
   );
   let upserted = 0;
   let removed = 0;
-  for (const name of upsertOrder) upserted += upsert(maps[name], differences.get(name)?.upsert ?? []);
+  let failure: Error | undefined;
+  for (const name of upsertOrder) {
+    const { upsert: wanted, remove: stale } = differences.get(name) ?? { upsert: [], remove: [] };
+    try {
+      upserted += upsertIn(maps[name], wanted, stale);
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new Error(String(error));
+    }
+  }
   steps.enrol();
+  // A workload whose answers found no room is enrolled all the same, and refused. Nothing goes that others need.
+  if (failure !== undefined) throw failure;
   steps.withdraw();
   for (const name of removeOrder) removed += remove(maps[name], differences.get(name)?.remove ?? []);
   const policy = differences.get('policy');
@@ -66,6 +76,17 @@ function upsert(map: BpfMap, entries: Difference['upsert']): number {
   const values = Buffer.concat(entries.map(([, value]) => value));
   map.updateBatch(keys, values);
   return entries.length;
+}
+
+/** In a full map what is not wanted any more makes room: until the rest is written, its keys are refused. */
+function upsertIn(map: BpfMap, wanted: Difference['upsert'], stale: Difference['remove']): number {
+  try {
+    return upsert(map, wanted);
+  } catch (error) {
+    if (stale.length === 0) throw error;
+    remove(map, stale);
+    return upsert(map, wanted);
+  }
 }
 
 function remove(map: BpfMap, keys: readonly string[]): number {
