@@ -109,7 +109,8 @@ suite('the launcher', () => {
       'cd / && exec "$0" observe "two words"',
       join(tree.root, 'perigee'),
     ]);
-    assert.equal(stdout, `--enable-source-maps ${tree.root}/release/dist/cli/main.js observe two words\n`);
+    const entry = `${tree.root}/release/dist/cli/main.js`;
+    assert.equal(stdout, `--max-semi-space-size=2 --enable-source-maps ${entry} observe two words\n`);
   });
 
   test('in a checkout that is not built it says what to do', () => {
