@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { KernelScene, sceneState } from '../support/kernel-scene.ts';
+import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
+import { tcpServer, udpClient, udpServer } from '../support/programs.ts';
+
+describe('the hooks, after the first packet', () => {
+  let scene: KernelScene;
+  let client: LabHost;
+  let server: LabHost;
+  let stranger: LabHost;
+
+  before(async () => {
+    scene = new KernelScene('later');
+    client = scene.lab.host('client');
+    server = scene.lab.host('server');
+    stranger = scene.lab.host('stranger');
+    scene.serve(server, tcpServer, '8080');
+    scene.serve(server, udpServer, '53');
+    await listening(scene.lab, server, 8080);
+  });
+  after(() => scene.destroy());
+
+  test('a namespace whose path is lost stays governed while processes live in it', async () => {
+    const guest = scene.lab.host('lost');
+    const program = `
+import socket,sys,errno
+print('here',flush=True); sys.stdin.readline()
+try: socket.create_connection((sys.argv[1],8080),3); print('connected',flush=True)
+except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
+`;
+    const child = scene.lab.start(guest, scene.inside(['python3', '-c', program, server.address4]), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines = linesOf(child);
+    await until('the process', () => lines.length === 1);
+    const governed = [{ host: guest, egress: [] }, { host: server }];
+    scene.govern(governed);
+    scene.lab.remove(guest);
+    const state = sceneState(governed);
+    assert.deepEqual(
+      scene.datapath.capture(state.workloads).map(({ kept }) => kept),
+      [true],
+    );
+    scene.datapath.apply(state);
+    child.stdin?.write('\n');
+    await until('its answer', () => lines.length === 2);
+    assert.equal(lines[1], 'EPERM');
+  });
+
+  test('a connected datagram socket hears its peer, whatever ingress policy says', () => {
+    scene.govern([
+      { host: client, egress: [{ peer: server, protocol: 'UDP', port: 53, action: 'allow' }], ingress: [] },
+      { host: server },
+    ]);
+    const program = `
+import socket,sys
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(2); s.connect((sys.argv[1],53))
+for i in range(3): s.send(b'hi'); s.recv(9)
+print('heard')
+`;
+    assert.equal(scene.python(client, program, server.address4), 'heard');
+  });
+
+  test('an allowed datagram from outside is recorded once for each peer', () => {
+    scene.govern([{ host: server, ingress: [{ protocol: 'UDP', port: 53, action: 'allow' }] }]);
+    scene.records();
+    assert.equal(scene.python(stranger, udpClient, server.address4, '53', 'unconnected'), 'ok hi');
+    const [record, ...more] = scene
+      .records()
+      .filter(({ protocol, direction }) => protocol === 17 && direction === 2);
+    assert.equal(more.length, 0);
+    assert.equal(record?.verdict, 1);
+  });
+});
