@@ -9,7 +9,7 @@ const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
 
 /**
  * The agent's own settings. One file, flags over it. None is reloaded while the agent runs, but the log level,
- * which `perigee admin` changes live; a restart of the agent leaves traffic alone.
+ * which `perigee set-log-level` changes live; a restart of the agent leaves traffic alone.
  */
 export const settingsSchema = z.strictObject({
   config: z.string().default('/etc/perigee/resources').describe('Folder of the resources, YAML'),

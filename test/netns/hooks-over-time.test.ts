@@ -12,7 +12,7 @@ describe('the hooks, after the first packet', () => {
   let stranger: LabHost;
 
   before(async () => {
-    scene = new KernelScene('later');
+    scene = new KernelScene('overtime');
     client = scene.lab.host('client');
     server = scene.lab.host('server');
     stranger = scene.lab.host('stranger');
