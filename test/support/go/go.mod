@@ -1,0 +1,3 @@
+module perigee.dev/test
+
+go 1.24
