@@ -4,9 +4,18 @@ import { join } from 'node:path';
 import { PerigeeError } from '../lib/errors.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { type EncodedState, encodeState } from './encode.ts';
-import type { PinLayout } from './layout.ts';
-import { type LoadReport, type LoaderOptions, attachLookup, detachLookup, loadHooks } from './loader.ts';
+import { type Hook, type PinLayout, hooks } from './layout.ts';
+import {
+  type LoadReport,
+  type LoaderOptions,
+  attachHooks,
+  attachLookup,
+  detachHook,
+  detachLookup,
+  loadHooks,
+} from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
+import { neededHooks } from './needs.ts';
 import { type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
 
 /** A workload whose namespace or cgroup is there. */
@@ -53,10 +62,14 @@ export class Datapath {
   #auditAt = 0;
   /** Namespaces whose hook this process has attached or replaced. */
   readonly #lookups = new Set<bigint>();
+  /** Hooks on demand that are attached. */
+  readonly #onDemand: Set<Hook>;
 
   private constructor(options: LoaderOptions, loaded: LoadReport) {
     this.#options = options;
     this.loaded = loaded;
+    const there = new Set([...loaded.attached, ...loaded.replaced]);
+    this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
   }
 
@@ -119,18 +132,35 @@ export class Datapath {
     return { workload, kernelId: native.netns.cookie(netnsFd), netnsFd };
   }
 
-  /** Brings maps and per-namespace hooks to the desired state. Call after `capture` of the same workloads. */
+  /**
+   * Brings maps and hooks to the desired state. Call after `capture` of the same workloads. What is attached on
+   * demand is there before a map asks for it, and goes after.
+   */
   apply(state: DesiredState): ReconcileReport {
     const kernelIds = new Map([...this.#enrolled].map(([id, entry]) => [id, entry.kernelId]));
     const namespaces = [...this.#enrolled.values()].filter((entry) => entry.netnsFd !== -1);
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
     const encoded = encodeState(state, kernelIds);
+    const demand = neededHooks(state);
+    this.#attach(demand.wanted);
     const known = Date.now() < this.#auditAt ? this.#written : undefined;
     this.#written = undefined; // unknown, if anything fails from here
     const report = reconcile(this.maps, encoded, this.#steps(namespaces, wanted), known);
     this.#written = encoded;
+    this.#detach(demand.idle);
     if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
     return report;
+  }
+
+  #attach(wanted: readonly Hook[]): void {
+    const fresh = wanted.filter((hook) => !this.#onDemand.has(hook));
+    if (fresh.length === 0) return;
+    attachHooks(this.#options, fresh);
+    for (const hook of fresh) this.#onDemand.add(hook);
+  }
+
+  #detach(idle: readonly Hook[]): void {
+    for (const hook of idle) if (this.#onDemand.delete(hook)) detachHook(this.#options, hook);
   }
 
   #steps(namespaces: readonly Enrolled[], wanted: ReadonlySet<bigint>): ReconcileSteps {

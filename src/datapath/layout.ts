@@ -22,10 +22,18 @@ export function pinLayout(root: string): PinLayout {
 
 export const hookObjects = ['connect', 'sendmsg', 'sockname', 'socket', 'sockops', 'packet'] as const;
 
+/**
+ * Why a hook that every packet pays for is attached at all (needs.ts says when). `datagrams`: some namespace's
+ * ingress is selected.
+ */
+export type HookNeed = 'datagrams';
+
 /** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
 export interface Hook {
   readonly object: (typeof hookObjects)[number];
   readonly program: string;
+  /** Attached only while the state in force has this need; absent: always. */
+  readonly need?: HookNeed;
 }
 
 /** In the order of attaching: what refuses comes last, when everything it leans on is there. */
@@ -38,7 +46,7 @@ export const hooks: readonly Hook[] = [
   { object: 'socket', program: 'sock_create' },
   { object: 'sendmsg', program: 'sendmsg4' },
   { object: 'sendmsg', program: 'sendmsg6' },
-  { object: 'packet', program: 'packet_ingress' },
+  { object: 'packet', program: 'packet_ingress', need: 'datagrams' },
   { object: 'packet', program: 'packet_egress' },
   { object: 'connect', program: 'connect4' },
   { object: 'connect', program: 'connect6' },
@@ -46,6 +54,10 @@ export const hooks: readonly Hook[] = [
 
 /** The hook that is loaded once per namespace. */
 export const lookupHook = { object: 'lookup', program: 'lookup' } as const;
+
+export function hookLink(layout: PinLayout, hook: Hook): string {
+  return join(layout.links, hook.program);
+}
 
 export function lookupLink(layout: PinLayout, netnsCookie: bigint): string {
   return join(layout.links, `lookup-${String(netnsCookie)}`);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Hook, type PinLayout, hookObjects, hooks, lookupHook, lookupLink } from './layout.ts';
+import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
 
 export interface LoaderOptions {
@@ -51,7 +51,7 @@ function takeOver(native: Native, path: string, target: Partial<{ cgroupId: bigi
 
 function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgroupFd: number): boolean {
   const { native, layout } = options;
-  const path = join(layout.links, hook.program);
+  const path = hookLink(layout, hook);
   const link = takeOver(native, path, { cgroupId: native.cgroup.id(options.cgroup) });
   if (link !== undefined) {
     link.update(program);
@@ -65,23 +65,37 @@ function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgr
 }
 
 /**
- * Loads every hook and attaches it, or replaces the program behind a link that an earlier agent left: one
- * step per hook, no packet in between sees none. Maps that exist keep their content.
+ * Loads the hooks that are always there, and those that an earlier agent left because its state needed them:
+ * whether the next one does is known when it is applied.
  */
 export function loadHooks(options: LoaderOptions): LoadReport {
   ensurePinFolders(options);
+  const { layout } = options;
+  return attachHooks(
+    options,
+    hooks.filter((hook) => hook.need === undefined || existsSync(hookLink(layout, hook))),
+  );
+}
+
+/**
+ * Loads hooks and attaches them, or replaces the program behind a link that is there: one step per hook, no
+ * packet in between sees none. Maps that exist keep their content.
+ */
+export function attachHooks(options: LoaderOptions, chosen: readonly Hook[]): LoadReport {
   const attached: string[] = [];
   const replaced: string[] = [];
   const instructions: Record<string, number> = {};
   const objects = new Map<string, BpfObject>();
+  const programs = new Set(chosen.map((hook) => hook.program));
   const cgroupFd = options.native.cgroup.open(options.cgroup);
   try {
-    for (const name of hookObjects) {
+    for (const name of new Set(chosen.map((hook) => hook.object))) {
       const object = openObject(options, name);
       objects.set(name, object);
+      for (const program of object.programs) object.setAutoload(program, programs.has(program));
       object.load();
     }
-    for (const hook of hooks) {
+    for (const hook of chosen) {
       const program = objects.get(hook.object)?.program(hook.program);
       if (program === undefined) continue;
       instructions[hook.program] = program.verifiedInstructions;
@@ -93,6 +107,11 @@ export function loadHooks(options: LoaderOptions): LoadReport {
     closeSync(cgroupFd);
   }
   return { attached, replaced, instructions };
+}
+
+/** Takes a hook off that nothing needs any more. */
+export function detachHook({ native, layout }: LoaderOptions, hook: Hook): void {
+  detachLink(native, hookLink(layout, hook));
 }
 
 /** Governs what arrives in a namespace. The hook's instance carries the namespace's cookie as a constant. */
@@ -118,7 +137,10 @@ export function attachLookup(options: LoaderOptions, netnsFd: number, cookie: bi
 
 /** Lets go of a namespace. It may be gone already. */
 export function detachLookup({ native, layout }: LoaderOptions, cookie: bigint): void {
-  const path = lookupLink(layout, cookie);
+  detachLink(native, lookupLink(layout, cookie));
+}
+
+function detachLink(native: Native, path: string): void {
   if (!existsSync(path)) return;
   const link = native.BpfLink.openPinned(path);
   link.detach();

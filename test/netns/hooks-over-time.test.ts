@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { hooks, pinLayout } from '../../src/datapath/layout.ts';
 import { KernelScene, sceneState } from '../support/kernel-scene.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { tcpServer, udpClient, udpServer } from '../support/programs.ts';
@@ -47,6 +49,27 @@ except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
     child.stdin?.write('\n');
     await until('its answer', () => lines.length === 2);
     assert.equal(lines[1], 'EPERM');
+  });
+
+  test('a hook on demand is attached while the state needs it, and taken over by the next agent', () => {
+    const onDemand = hooks.filter(({ need }) => need === 'datagrams');
+    const attached = (): string[] =>
+      onDemand
+        .map(({ program }) => program)
+        .filter((program) => readdirSync(pinLayout(scene.pinRoot).links).includes(program));
+    const all = onDemand.map(({ program }) => program);
+    assert.notEqual(all.length, 0);
+    scene.govern([{ host: client, egress: [] }]);
+    assert.deepEqual(attached(), []);
+    scene.govern([{ host: client, ingress: [] }]);
+    assert.deepEqual(attached(), all);
+    scene.datapath.close();
+    const again = scene.load();
+    for (const program of all) assert.ok(again.loaded.replaced.includes(program), program);
+    scene.replace(again);
+    assert.equal(scene.python(stranger, udpClient, client.address4, '53', 'unconnected'), 'silence');
+    scene.govern([{ host: client, egress: [] }]);
+    assert.deepEqual(attached(), []);
   });
 
   test('a connected datagram socket hears its peer, whatever ingress policy says', () => {

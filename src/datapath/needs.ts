@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DesiredState } from '../core/state/desired.ts';
+import { type Hook, type HookNeed, hooks } from './layout.ts';
+
+/** When each need is there. */
+const needs: Readonly<Record<HookNeed, (state: DesiredState) => boolean>> = {
+  datagrams: (state) =>
+    state.workloads.some(({ attachment, ingressSelected }) => attachment === 'netns' && ingressSelected),
+};
+
+/** The hooks attached on demand, by whether the state asks for them. */
+export function neededHooks(state: DesiredState): { readonly wanted: Hook[]; readonly idle: Hook[] } {
+  const wanted: Hook[] = [];
+  const idle: Hook[] = [];
+  for (const hook of hooks) {
+    if (hook.need !== undefined) (needs[hook.need](state) ? wanted : idle).push(hook);
+  }
+  return { wanted, idle };
+}
