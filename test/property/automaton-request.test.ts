@@ -7,7 +7,7 @@ import { evaluateHttp } from '../../src/core/automaton/evaluate.ts';
 import { HeadStatus, RequestHead } from '../../src/core/automaton/executor.ts';
 import { load } from '../../src/core/automaton/table.ts';
 import { describeReject } from '../../src/core/http/reasons.ts';
-import { factsOf, feed, traceOf } from '../support/head-facts.ts';
+import { factsOf, feed, requestOf, traceOf } from '../support/head-facts.ts';
 import { requestHead, ruleSet } from '../support/http-arbitrary.ts';
 import { referenceHead } from '../support/reference-http.ts';
 
@@ -92,13 +92,8 @@ test('explanations evaluate as the table does', () => {
       const head = new RequestHead(load(compile(rules).bytes));
       for (const text of texts) {
         if (feed(head, text, []) !== HeadStatus.Done) continue;
-        const [, ...lines] = text.slice(0, head.length - 4).split('\r\n');
-        const headers = lines.map((line): [string, string] => {
-          const colon = line.indexOf(':');
-          return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')];
-        });
-        const { method, target, allowed, rule } = factsOf(head, text);
-        const verdict = evaluateHttp(rules, { method, target, headers });
+        const { allowed, rule } = factsOf(head, text);
+        const verdict = evaluateHttp(rules, requestOf(head, text));
         assert.deepEqual([verdict.reject, verdict.allowed, verdict.rule], [0, allowed, rule], text);
       }
     }),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Framing, HeadStatus, type RequestHead } from '../../src/core/automaton/executor.ts';
+import type { HttpRequest } from '../../src/core/automaton/evaluate.ts';
 import type { ReferenceHead } from './reference-http.ts';
 
 /** Feeds a head in pieces, each in a buffer of its own, so that looking back can not go unnoticed. */
@@ -35,6 +36,17 @@ export function factsOf(head: RequestHead, text: string): ReferenceHead {
     allowed: head.allowed,
     rule: head.rule,
   };
+}
+
+/** A finished head as `evaluateHttp` takes it. */
+export function requestOf(head: RequestHead, text: string): HttpRequest {
+  const [, ...lines] = text.slice(0, head.length - 4).split('\r\n');
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')];
+  });
+  const { method, target } = factsOf(head, text);
+  return { method, target, headers };
 }
 
 /** All that a run left behind, to compare runs with each other. */

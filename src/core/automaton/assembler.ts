@@ -107,8 +107,15 @@ export class Assembler {
     return to;
   }
 
-  /** Adds an automaton; returns the first of its states, the others follow. Labels become accept ids. */
-  place(dfa: Dfa, leave: (exit: number) => number): number {
+  /**
+   * Adds an automaton; returns the first of its states, the others follow. Labels become accept ids. `soften` may
+   * put another transition in the place of a rejection.
+   */
+  place(
+    dfa: Dfa,
+    leave: (exit: number) => number,
+    soften?: (byte: number, state: number) => number | undefined,
+  ): number {
     const entries = new Map<number, number>();
     const entryOf = (exit: number): number => {
       let entry = entries.get(exit);
@@ -124,7 +131,8 @@ export class Assembler {
       const row = new Uint16Array(256);
       for (let byte = 0; byte < 256; byte++) {
         const to = dfa.next[state * dfa.classes + (dfa.classOf[byte] as number)] as number;
-        row[byte] = to >= 0 ? base + to : entryOf(to);
+        const rejects = soften !== undefined && exitReason(to) !== undefined;
+        row[byte] = to >= 0 ? base + to : ((rejects ? soften(byte, state) : undefined) ?? entryOf(to));
       }
       this.rawState(row);
       this.accept[base + state] = dfa.label[state] as number;

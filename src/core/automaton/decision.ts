@@ -17,16 +17,35 @@ export interface Decision {
   readonly verdicts: Uint32Array;
 }
 
+export interface Verdict {
+  readonly rule: number;
+  readonly allow: boolean;
+}
+
+/** The diagram of a destination where nothing is enforced: every request passes by no rule. */
+export const PASS_ALL: Decision = {
+  words: Uint32Array.of(),
+  root: FINAL_BIT + 1,
+  verdicts: Uint32Array.of(0, 0, 0, 1),
+};
+
+const NOTHING: Decision = { words: Uint32Array.of(), root: FINAL_BIT, verdicts: Uint32Array.of(0, 0) };
+
 /** Compilation steps (matches looked at) after which a diagram is given up. */
 const MAX_WORK = 20_000_000;
 
-/** `classCounts[r]`: number of classes of register r. Of several matches the first in the list decides. */
+/**
+ * `classCounts[r]`: number of classes of register r. Of several matches the first in the list decides, of none
+ * `otherwise`. The words and verdicts of `before` come first, so that both diagrams are one section.
+ */
 export function buildDecision(
   matches: readonly DecisionMatch[],
   classCounts: readonly number[],
   maxWords: number,
+  before = NOTHING,
+  otherwise: Verdict = { rule: 0, allow: false },
 ): Decision {
-  const builder = new DecisionBuilder(matches, classCounts, maxWords);
+  const builder = new DecisionBuilder(matches, classCounts, maxWords, before, otherwise);
   const root = builder.node(
     matches.map((_, index) => index),
     0,
@@ -37,8 +56,9 @@ export function buildDecision(
 }
 
 class DecisionBuilder {
-  readonly words: number[] = [];
-  readonly verdicts: number[] = [0, 0];
+  readonly words: number[];
+  readonly verdicts: number[];
+  readonly #otherwise: Verdict;
   readonly #matches: readonly DecisionMatch[];
   readonly #classCounts: readonly number[];
   readonly #maxWords: number;
@@ -50,7 +70,18 @@ class DecisionBuilder {
   readonly #rests: readonly (readonly number[])[];
   #work = 0;
 
-  constructor(matches: readonly DecisionMatch[], classCounts: readonly number[], maxWords: number) {
+  constructor(
+    matches: readonly DecisionMatch[],
+    classCounts: readonly number[],
+    maxWords: number,
+    before: Decision,
+    otherwise: Verdict,
+  ) {
+    this.words = [...before.words];
+    this.verdicts = [...before.verdicts];
+    for (let at = 0; at < this.verdicts.length; at += 2)
+      this.#verdictOf.set((this.verdicts[at] ?? 0) * 2 + (this.verdicts[at + 1] ?? 0), at / 2);
+    this.#otherwise = otherwise;
     this.#matches = matches;
     this.#classCounts = classCounts;
     this.#maxWords = maxWords;
@@ -144,12 +175,12 @@ class DecisionBuilder {
   }
 
   #final(index: number): number {
-    if (index < 0) return FINAL_BIT;
-    const match = this.#matches[index] as DecisionMatch;
-    const identity = match.rule * 2 + (match.deny ? 0 : 1);
+    const match = this.#matches[index];
+    const { rule, allow } = match === undefined ? this.#otherwise : { rule: match.rule, allow: !match.deny };
+    const identity = rule * 2 + (allow ? 1 : 0);
     let known = this.#verdictOf.get(identity);
     if (known === undefined) {
-      known = this.verdicts.push(match.rule, match.deny ? 0 : 1) / 2 - 1;
+      known = this.verdicts.push(rule, allow ? 1 : 0) / 2 - 1;
       this.#verdictOf.set(identity, known);
     }
     return FINAL_BIT + known;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Reject, type RejectReason } from '../http/reasons.ts';
-import { CAN_ALLOW_BIT, FINAL_BIT, Flag, HeaderId, HeaderWord, TableFlag } from './format.ts';
+import { CAN_ALLOW_BIT, FINAL_BIT, Flag, HeaderId, HeaderWord, NO_AUDIT, TableFlag } from './format.ts';
 import { HeadMachine } from './head-machine.ts';
 
 export { HeadStatus, type HeadLimits, DEFAULT_HEAD_LIMITS } from './head-machine.ts';
@@ -27,6 +27,10 @@ export class RequestHead extends HeadMachine {
   allowed = false;
   /** The rule that decided; 0: nothing matched. */
   rule = 0;
+  /** It is allowed, and would not be if rules in Audit mode were enforced. */
+  audited = false;
+  /** The rule that it is reported under, if `audited`. */
+  auditRule = 0;
 
   get minor(): 0 | 1 {
     return (this.flags & Flag.Http10) !== 0 ? 0 : 1;
@@ -85,8 +89,8 @@ export class RequestHead extends HeadMachine {
 
   override reset(table = this.table): void {
     super.reset(table);
-    this.allowed = false;
-    this.rule = 0;
+    this.allowed = this.audited = false;
+    this.rule = this.auditRule = 0;
   }
 
   /** Between calls of `run`: true if no continuation of this head can be allowed. */
@@ -103,7 +107,7 @@ export class RequestHead extends HeadMachine {
           : (this.flags & Flag.Method) !== 0
             ? 1 + this.#settledPath()
             : 0;
-    const word = this.#follow(known);
+    const word = this.#follow(header[HeaderWord.DecisionRoot] as number, known);
     if (word >= FINAL_BIT) return this.table.verdicts[(word - FINAL_BIT) * 2 + 1] !== 1;
     return ((decision[word] as number) & CAN_ALLOW_BIT) === 0;
   }
@@ -124,16 +128,26 @@ export class RequestHead extends HeadMachine {
         return Reject.TransferEncodingInHttp10;
     }
     if ((flags & (Flag.Host | Flag.Http10)) === 0) return Reject.MissingHost;
-    const verdict = (this.#follow(this.table.registers) - FINAL_BIT) * 2;
-    this.rule = this.table.verdicts[verdict] as number;
-    this.allowed = this.table.verdicts[verdict + 1] === 1;
+    this.#decide();
     return Reject.None;
   }
 
-  /** Walks the decision diagram over the registers below `known`. Each step passes at least one register. */
-  #follow(known: number): number {
-    const { decision, header, registers } = this.table;
-    let word = header[HeaderWord.DecisionRoot] as number;
+  #decide(): void {
+    const { header, registers, verdicts } = this.table;
+    const verdict = (this.#follow(header[HeaderWord.DecisionRoot] as number, registers) - FINAL_BIT) * 2;
+    this.rule = verdicts[verdict] as number;
+    this.allowed = verdicts[verdict + 1] === 1;
+    const audit = header[HeaderWord.AuditRoot] as number;
+    if (audit === NO_AUDIT || !this.allowed) return;
+    const would = (this.#follow(audit, registers) - FINAL_BIT) * 2;
+    this.audited = verdicts[would + 1] !== 1;
+    if (this.audited) this.auditRule = verdicts[would] as number;
+  }
+
+  /** Walks a decision diagram over the registers below `known`. Each step passes at least one register. */
+  #follow(root: number, known: number): number {
+    const { decision, registers } = this.table;
+    let word = root;
     for (let steps = 0; word < FINAL_BIT && steps < registers; steps++) {
       const register = (decision[word] as number) & 255;
       if (register >= known) break;

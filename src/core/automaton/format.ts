@@ -7,7 +7,7 @@
 
 /** "PGHT" read as a little-endian u32. */
 export const MAGIC = 0x54484750;
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const HEADER_BYTES = 128;
 
 /** Word (u32) numbers in the table header. */
@@ -38,6 +38,7 @@ export const HeaderWord = {
   VerdictsOffset: 23,
   Verdicts: 24,
   NextOffset: 25,
+  AuditRoot: 26,
 } as const;
 
 /** A transition with this bit names an action (low 15 bits) instead of a state. */
@@ -45,6 +46,8 @@ export const ACTION_BIT = 0x8000;
 export const MAX_STATES = 0x8000;
 /** A decision word with this bit is final: the low bits number a verdict. */
 export const FINAL_BIT = 0x80000000;
+/** AuditRoot of a table that reports nothing. */
+export const NO_AUDIT = 0xffffffff;
 /** In a decision node's first word: some path from here ends in Allow. */
 export const CAN_ALLOW_BIT = 0x100;
 
@@ -102,6 +105,8 @@ export const TableFlag = {
   Undecided: 1 << 0,
   /** A response grammar. */
   Response: 1 << 1,
+  /** What would be refused is not the table's to tell: evaluate the rules in Audit mode over the text instead. */
+  AuditUndecided: 1 << 2,
 } as const;
 
 /** Numbers of the header lines that executors record, beside those asked for at compile time. */

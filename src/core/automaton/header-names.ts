@@ -9,8 +9,11 @@ export interface NamedHeader {
   /** Lower case. */
   readonly name: string;
   readonly entry: number;
-  /** Framing or policy reads it: the same name with underscores for dashes (CGI folds them) is rejected. */
-  readonly guarded: boolean;
+  /**
+   * Taken at the colon of the same name with underscores for dashes, which CGI folds; absent: as of an unknown
+   * name. Where framing or policy reads the header it is a rejection.
+   */
+  readonly folded?: number;
 }
 
 interface Node {
@@ -52,7 +55,7 @@ export function placeHeaderNames(
       if (letter === undefined) continue;
       const child = nameState(asm);
       asm.on(child, TOKEN, other);
-      const entry = entryAt(asm, headers, prefix + letter, folded);
+      const entry = entryAt(headers, prefix + letter, folded);
       asm.on(child, 0x3a, entry ?? unknown);
       asm.onLetter(state, lowerByte(letter.charCodeAt(0)), child);
       nodes.push({ state: child, prefix: prefix + letter, folded });
@@ -60,7 +63,7 @@ export function placeHeaderNames(
       if (twin === 0 || next.has(String.fromCharCode(twin))) continue;
       const foldedChild = nameState(asm);
       asm.on(foldedChild, TOKEN, other);
-      asm.on(foldedChild, 0x3a, entryAt(asm, headers, prefix + letter, true) ?? unknown);
+      asm.on(foldedChild, 0x3a, entryAt(headers, prefix + letter, true) ?? unknown);
       asm.on(state, twin, foldedChild);
       nodes.push({ state: foldedChild, prefix: prefix + letter, folded: true });
     }
@@ -75,16 +78,10 @@ function nameState(asm: Assembler): number {
   return state;
 }
 
-function entryAt(
-  asm: Assembler,
-  headers: readonly NamedHeader[],
-  name: string,
-  folded: boolean,
-): number | undefined {
+function entryAt(headers: readonly NamedHeader[], name: string, folded: boolean): number | undefined {
   const header = headers.find((candidate) => candidate.name === name);
   if (header === undefined) return undefined;
-  if (!folded) return header.entry;
-  return header.guarded ? asm.rejection(Reject.AmbiguousName) : undefined;
+  return folded ? header.folded : header.entry;
 }
 
 /** What tokens of a list do. */
@@ -93,27 +90,32 @@ export interface TokenList {
   readonly flagsOf: ReadonlyMap<string, number>;
   /** Tokens that reject the head. */
   readonly guarded: ReadonlySet<string>;
+  /** Tokens that set register `ambiguous`. */
+  readonly soft: ReadonlySet<string>;
+  readonly ambiguous: number;
   readonly otherFlags: number;
 }
 
 /** The Connection value: a list of tokens in any case, each of which may set flags. */
 export function placeTokenList(asm: Assembler, list: TokenList, lineEnd: number): number {
-  const { flagsOf, guarded, otherFlags } = list;
+  const { flagsOf, guarded, soft, ambiguous, otherFlags } = list;
   const step = (flags: number, next: number): number => asm.action({ op: Op.Step, flags, next });
   const separator = asm.state(Reject.BadConnection);
   const after = asm.state(Reject.BadConnection);
-  const ends = (state: number, flags: number | undefined): void => {
+  const entryOf = (next: number, flags: number, word: string): number => {
+    if (flagsOf.has(word)) return flags === 0 ? next : step(flags, next);
+    if (guarded.has(word)) return asm.rejection(Reject.GuardedNomination);
+    if (soft.has(word))
+      return asm.action({ op: Op.Set, register: ambiguous, value: 1, flags: otherFlags, next });
+    return flags === 0 ? next : step(flags, next);
+  };
+  const ends = (state: number, flags: number, word: string): void => {
     for (const [bytes, next] of [
       [[0x2c], separator],
       [[SP, HTAB], after],
       [[CR], lineEnd],
     ] as const) {
-      const entry =
-        flags === undefined
-          ? asm.rejection(Reject.GuardedNomination)
-          : flags === 0
-            ? next
-            : step(flags, next);
+      const entry = entryOf(next, flags, word);
       for (const byte of bytes) asm.on(state, byte, entry);
     }
     asm.on(state, LF, asm.rejection(Reject.BareLf));
@@ -121,12 +123,12 @@ export function placeTokenList(asm: Assembler, list: TokenList, lineEnd: number)
   asm.onSpace(separator, separator);
   asm.on(separator, 0x2c, separator);
   asm.onLineEnd(separator, lineEnd);
-  ends(after, 0);
+  ends(after, 0, '');
   const other = asm.state(Reject.BadConnection);
   asm.on(other, TOKEN, other);
-  ends(other, otherFlags);
+  ends(other, otherFlags, '');
   asm.on(separator, TOKEN, other);
-  const words = [...flagsOf.keys(), ...guarded];
+  const words = [...flagsOf.keys(), ...guarded, ...soft];
   const nodes = [{ state: separator, prefix: '' }];
   for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
     const { prefix, state } = node;
@@ -135,7 +137,7 @@ export function placeTokenList(asm: Assembler, list: TokenList, lineEnd: number)
       const child = asm.state(Reject.BadConnection);
       const word = prefix + letter;
       asm.on(child, TOKEN, other);
-      ends(child, flagsOf.get(word) ?? (guarded.has(word) ? undefined : otherFlags));
+      ends(child, flagsOf.get(word) ?? otherFlags, word);
       asm.onLetter(state, letter.charCodeAt(0), child);
       nodes.push({ state: child, prefix: word });
     }

@@ -26,16 +26,25 @@ export function placeFrame(asm: Assembler): MessageFrame {
   return { lineStart, lineFeed, skip, headers: [] };
 }
 
+/** Header names that rules read. */
+export interface ReadNames {
+  readonly guarded: readonly string[];
+  /** Only rules in Audit mode do: naming one in Connection sets register `ambiguous`. */
+  readonly soft: readonly string[];
+  readonly ambiguous: number;
+}
+
 /** Content-Length, Transfer-Encoding, Connection, and the hop-by-hop names that are only recorded. */
-export function placeFraming(asm: Assembler, frame: MessageFrame, guardedNames: readonly string[]): void {
+export function placeFraming(asm: Assembler, frame: MessageFrame, read: ReadNames): void {
   const { headers, lineFeed, skip } = frame;
+  const folded = asm.rejection(Reject.AmbiguousName);
   const header = (id: number, next: number, flags = 0, reject: RejectReason = Reject.None): number =>
     asm.action({ op: Op.Header, id, next, flags, reject });
   headers.push(
     {
       name: 'content-length',
       entry: header(HeaderId.ContentLength, placeLength(asm, lineFeed), Flag.Length, Reject.RepeatedLength),
-      guarded: true,
+      folded,
     },
     {
       name: 'transfer-encoding',
@@ -45,17 +54,17 @@ export function placeFraming(asm: Assembler, frame: MessageFrame, guardedNames: 
         Flag.TransferEncoding,
         Reject.RepeatedTransferEncoding,
       ),
-      guarded: true,
+      folded,
     },
     {
       name: 'connection',
-      entry: header(HeaderId.Connection, placeConnection(asm, lineFeed, guardedNames)),
-      guarded: true,
+      entry: header(HeaderId.Connection, placeConnection(asm, lineFeed, read)),
+      folded,
     },
-    { name: 'keep-alive', entry: header(HeaderId.KeepAlive, skip), guarded: false },
-    { name: 'proxy-connection', entry: header(HeaderId.ProxyConnection, skip), guarded: false },
-    { name: 'te', entry: header(HeaderId.Te, skip), guarded: false },
-    { name: 'trailer', entry: header(HeaderId.Trailer, skip), guarded: false },
+    { name: 'keep-alive', entry: header(HeaderId.KeepAlive, skip) },
+    { name: 'proxy-connection', entry: header(HeaderId.ProxyConnection, skip) },
+    { name: 'te', entry: header(HeaderId.Te, skip) },
+    { name: 'trailer', entry: header(HeaderId.Trailer, skip) },
   );
 }
 
@@ -84,7 +93,7 @@ function placeLength(asm: Assembler, lineFeed: number): number {
   return lead;
 }
 
-function placeConnection(asm: Assembler, lineFeed: number, guardedNames: readonly string[]): number {
+function placeConnection(asm: Assembler, lineFeed: number, read: ReadNames): number {
   const flagsOf = new Map<string, number>([
     ['close', Flag.Close],
     ['keep-alive', Flag.KeepAlive],
@@ -92,8 +101,10 @@ function placeConnection(asm: Assembler, lineFeed: number, guardedNames: readonl
     ['te', 0],
     ['proxy-connection', 0],
   ]);
-  const guarded = new Set([...GUARDED, ...guardedNames].filter((name) => !flagsOf.has(name)));
-  return placeTokenList(asm, { flagsOf, guarded, otherFlags: Flag.Nominates }, lineFeed);
+  const guarded = new Set([...GUARDED, ...read.guarded].filter((name) => !flagsOf.has(name)));
+  const soft = new Set(read.soft.filter((name) => !flagsOf.has(name) && !guarded.has(name)));
+  const { ambiguous } = read;
+  return placeTokenList(asm, { flagsOf, guarded, soft, ambiguous, otherFlags: Flag.Nominates }, lineFeed);
 }
 
 /** `HTTP/1.0` or `HTTP/1.1` from the state returned; then `after` is entered, with the flag set for 1.0. */

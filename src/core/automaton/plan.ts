@@ -22,6 +22,8 @@ export class FieldPlan {
   /** Header names in lower case; parameter names as decoded. Empty for path and host. */
   readonly name: string;
   readonly predicates: Predicate[] = [];
+  /** Some rule that is enforced reads it; else nothing may be refused for what it holds. */
+  enforced = false;
   readonly #numbers = new Map<string, number>();
 
   constructor(kind: FieldKind, name: string) {
@@ -50,6 +52,8 @@ export interface Condition {
 export interface MatchPlan {
   readonly rule: number;
   readonly deny: boolean;
+  /** Decides only what would be refused. */
+  readonly audit: boolean;
   /** Undefined: any (for Allow: but CONNECT). */
   readonly methods: readonly string[] | undefined;
   readonly conditions: readonly Condition[];
@@ -66,8 +70,11 @@ export interface Plan {
   readonly readsPath: boolean;
 }
 
-/** What a rule set reads, and each of its matches as conditions on that. The rules must have been checked. */
-export function planRules(rules: RuleSet): Plan {
+/**
+ * What a rule set reads, and each of its matches as conditions on that. The rules must have been checked. Without
+ * `enforces` all of them are there to report.
+ */
+export function planRules(rules: RuleSet, enforces = true): Plan {
   const path = new FieldPlan('path', '');
   const host = new FieldPlan('host', '');
   const query = new Map<string, FieldPlan>();
@@ -88,8 +95,9 @@ export function planRules(rules: RuleSet): Plan {
     merged.add(rest);
     return first;
   };
-  for (const [index, { rule, action, matches: given }] of rules.entries()) {
+  for (const [index, { rule, action, matches: given, audit: reports = false }] of rules.entries()) {
     const deny = action === 'Deny';
+    const audit = reports || !enforces;
     for (const match of given.length === 0 ? [{}] : given) {
       const conditions: Condition[] = [];
       for (const method of match.methods ?? []) methods.add(method);
@@ -101,7 +109,8 @@ export function planRules(rules: RuleSet): Plan {
       for (const named of match.headers ?? [])
         conditions.push(namedCondition(headers, 'header', named, deny));
       if (!deny && !namesUpgrade(match)) conditions.push({ field: upgrade, predicate: ABSENT });
-      matches.push({ rule, deny, methods: match.methods, conditions });
+      matches.push({ rule, deny, audit, methods: match.methods, conditions });
+      if (!audit) for (const { field } of conditions) field.enforced = true;
     }
   }
   return {

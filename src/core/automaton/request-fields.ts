@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Dfa } from '../regex/dfa.ts';
-import type { Assembler } from './assembler.ts';
+import type { Action, Assembler } from './assembler.ts';
 import type { Component } from './component.ts';
 import { settled } from './exits.ts';
 import { Op } from './format.ts';
@@ -21,6 +21,18 @@ export interface RequestFields {
   readonly connect: Dfa;
   readonly headers: readonly CompiledField[];
   readonly record: readonly string[];
+  /** Register that says: what only rules in Audit mode read can be read in two ways. 0: no such rule. */
+  readonly ambiguous: number;
+}
+
+/** Only Audit reads the field: what an enforced rule's reading would reject sets the register and goes on. */
+export function isSoft({ plan }: CompiledField): boolean {
+  return !plan.enforced;
+}
+
+/** The transition that takes the place of a rejection there. It ends lanes that are open. */
+export function ambiguity(asm: Assembler, register: number, to: Pick<Action, 'next' | 'flags'>): number {
+  return asm.action({ op: Op.Set, register, open: register, value: 1, ...to });
 }
 
 /** A field's first lane, its register, and what to open if it has more. */

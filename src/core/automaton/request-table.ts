@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { FIELD_VALUE } from '../http/grammar.ts';
+import { FIELD_VALUE, PATH, SP } from '../http/grammar.ts';
 import { Reject } from '../http/reasons.ts';
 import type { Assembler } from './assembler.ts';
 import { Exit } from './exits.ts';
@@ -7,9 +7,13 @@ import { Flag, HeaderId, Op } from './format.ts';
 import { type MessageFrame, closeFrame, placeFrame, placeFraming, placeVersion } from './message-frame.ts';
 import { placeMethods } from './method-states.ts';
 import { freePath, pathGrammar } from './path-field.ts';
+import { targetReason } from './path-grammar.ts';
 import { placeQuery } from './query-states.ts';
-import { type RequestFields, first, setStart, settle } from './request-fields.ts';
+import { type RequestFields, ambiguity, first, isSoft, setStart, settle } from './request-fields.ts';
 import type { CompiledField } from './registers.ts';
+
+const QUESTION = 0x3f;
+const PERCENT = 0x25;
 
 /** States whose early-refusal masks the compiler fills in, by what they are. */
 export interface RequestStates {
@@ -28,7 +32,7 @@ export function placeRequest(asm: Assembler, fields: RequestFields): RequestStat
   asm.onLineEnd(versionEnd, frame.lineFeed);
   const version = placeVersion(asm, versionEnd, Reject.BadVersion);
   const query = placeQuery(asm, fields, version);
-  const path = placePath(asm, fields.path, query, version);
+  const path = placePath(asm, fields, query, version);
   const connect = placeConnect(asm, fields, version);
   const methods = placeMethods(asm, fields, path.start, connect, version);
   placeHeaders(asm, fields, frame);
@@ -51,7 +55,7 @@ function placeLanes(asm: Assembler, field: CompiledField | undefined): void {
 
 function placePath(
   asm: Assembler,
-  field: CompiledField | undefined,
+  { path: field, ambiguous }: RequestFields,
   query: number,
   version: number,
 ): { start: number; size: number } {
@@ -63,9 +67,35 @@ function placePath(
         : asm.action({ op, register, flags: Flag.Path | Flag.Target, next: version });
   if (field === undefined) return { start: asm.place(freePath(), end(Op.Step, 0)), size: 0 };
   const { dfa, register, open } = first(field);
-  const bare = asm.place(pathGrammar(), end(open === 0 ? Op.Step : Op.Lanes, register));
-  const start = asm.place(dfa, (exit) => settle(asm, exit, register, bare) ?? end(Op.Value, register)(exit));
-  return { start: setStart(field, start), size: dfa.size };
+  const soften = isSoft(field) ? softPath(asm, ambiguous, query, version) : undefined;
+  const bare = asm.place(pathGrammar(), end(open === 0 ? Op.Step : Op.Lanes, register), soften);
+  const leave = (exit: number): number => settle(asm, exit, register, bare) ?? end(Op.Value, register)(exit);
+  const start = asm.place(dfa, leave, soften);
+  // Early refusal asks nothing of a path that no enforced rule reads.
+  return { start: setStart(field, start), size: isSoft(field) ? 0 : dfa.size };
+}
+
+/** What a path that nothing enforced reads may hold, once it can be read in two ways. State 0 is before its slash. */
+function softPath(
+  asm: Assembler,
+  ambiguous: number,
+  query: number,
+  version: number,
+): (byte: number, state: number) => number | undefined {
+  const free = asm.place(freePath(), (exit) =>
+    exit === Exit.Question
+      ? asm.action({ op: Op.Step, flags: Flag.Path, next: query })
+      : asm.action({ op: Op.Step, flags: Flag.Path | Flag.Target, next: version }),
+  );
+  const rest = free + 1;
+  return (byte, state) => {
+    if (state === 0) return undefined;
+    if (byte === SP) return ambiguity(asm, ambiguous, { flags: Flag.Path | Flag.Target, next: version });
+    if (byte === QUESTION) return ambiguity(asm, ambiguous, { flags: Flag.Path, next: query });
+    return PATH[byte] === 1 || byte === PERCENT
+      ? ambiguity(asm, ambiguous, { next: rest })
+      : asm.rejection(targetReason(byte));
+  };
 }
 
 function placeConnect(asm: Assembler, { connect, host }: RequestFields, version: number): number {
@@ -77,11 +107,14 @@ function placeConnect(asm: Assembler, { connect, host }: RequestFields, version:
 
 function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame): void {
   const { headers, lineFeed } = frame;
-  placeFraming(
-    asm,
-    frame,
-    fields.headers.map(({ plan }) => plan.name),
-  );
+  const guarded = asm.rejection(Reject.AmbiguousName);
+  const read = fields.headers.map(({ plan }) => plan);
+  const { ambiguous } = fields;
+  placeFraming(asm, frame, {
+    guarded: read.filter(({ enforced }) => enforced).map(({ name }) => name),
+    soft: read.filter(({ enforced }) => !enforced).map(({ name }) => name),
+    ambiguous,
+  });
   const host = first(fields.host);
   const hostState = asm.place(host.dfa, () =>
     asm.action({ op: Op.Value, register: host.register, next: lineFeed }),
@@ -97,14 +130,14 @@ function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame
       flags: Flag.Host,
       reject: Reject.RepeatedHost,
     }),
-    guarded: true,
+    folded: guarded,
   });
   const goOn = asm.action({ op: Op.Step, flags: Flag.Continue, next: lineFeed });
   const expect = asm.keyword('100-continue', Reject.Expectation, goOn);
   headers.push({
     name: 'expect',
     entry: asm.action({ op: Op.Header, id: HeaderId.Expect, next: expect }),
-    guarded: true,
+    folded: guarded,
   });
   for (const field of fields.headers) {
     const { dfa, register, open } = first(field);
@@ -120,12 +153,13 @@ function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame
     const id = isUpgrade ? HeaderId.Upgrade : recorded >= 0 ? HeaderId.FirstRecorded + recorded : 0;
     const op = id === 0 ? Op.Step : Op.Header;
     const flags = isUpgrade ? Flag.Upgrade : 0;
-    headers.push({ name, entry: asm.action({ op, id, open, next, flags }), guarded: true });
+    const folded = isSoft(field) && !isUpgrade ? ambiguity(asm, ambiguous, { next: frame.skip }) : undefined;
+    headers.push({ name, entry: asm.action({ op, id, open, next, flags }), folded: folded ?? guarded });
   }
   for (const [index, name] of fields.record.entries()) {
     if (headers.some((header) => header.name === name)) continue;
     const id = HeaderId.FirstRecorded + index;
-    headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }), guarded: false });
+    headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }) });
   }
   closeFrame(asm, frame);
 }

@@ -2,7 +2,7 @@
 import { DIGITS, FIELD_VALUE, SP } from '../http/grammar.ts';
 import { Reject } from '../http/reasons.ts';
 import { Assembler } from './assembler.ts';
-import { FINAL_BIT, HeaderId, MAX_STATES, Op, TableFlag } from './format.ts';
+import { FINAL_BIT, HeaderId, MAX_STATES, NO_AUDIT, Op, TableFlag } from './format.ts';
 import { closeFrame, placeFrame, placeFraming, placeVersion } from './message-frame.ts';
 import { writeTable } from './serialise.ts';
 import { type HeadTable, load } from './table.ts';
@@ -32,12 +32,12 @@ export function responseTable(record: readonly string[] = []): HeadTable {
   const afterVersion = asm.state(Reject.BadStatusLine);
   asm.on(afterVersion, SP, next);
   const start = placeVersion(asm, afterVersion, Reject.BadStatusLine);
-  placeFraming(asm, frame, []);
+  placeFraming(asm, frame, { guarded: [], soft: [], ambiguous: 0 });
   const named: [string, number][] = [['upgrade', HeaderId.Upgrade]];
   record.forEach((name, index) => named.push([name.toLowerCase(), HeaderId.FirstRecorded + index]));
   for (const [name, id] of named) {
     if (frame.headers.some((header) => header.name === name)) continue;
-    frame.headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }), guarded: false });
+    frame.headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }) });
   }
   closeFrame(asm, frame);
   const bytes = writeTable({
@@ -48,6 +48,7 @@ export function responseTable(record: readonly string[] = []): HeadTable {
     pathRegisters: 1,
     requestLineRegisters: 1,
     decision: { words: Uint32Array.of(), root: FINAL_BIT, verdicts: Uint32Array.of(0, 0) },
+    auditRoot: NO_AUDIT,
     flags: TableFlag.Response,
   });
   return load(bytes);

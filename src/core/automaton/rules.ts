@@ -30,6 +30,8 @@ export interface L7Rule {
   readonly action: 'Allow' | 'Deny';
   /** Any of these; empty: every request (for Allow: but CONNECT and upgrades, which must be named). */
   readonly matches: readonly HttpMatch[];
+  /** Of a policy in Audit mode: what it would refuse is reported and passes. */
+  readonly audit?: boolean;
 }
 
 /** Deny wins over Allow, order means nothing, nothing matching refuses with rule 0. */

@@ -14,6 +14,8 @@ export interface TableParts {
   readonly pathRegisters: number;
   readonly requestLineRegisters: number;
   readonly decision: Decision;
+  /** Root of the diagram of what would be refused, in the same words; NO_AUDIT: none. */
+  readonly auditRoot: number;
   readonly flags: number;
 }
 
@@ -47,6 +49,7 @@ export function writeTable(parts: TableParts): Uint8Array {
     [HeaderWord.DecisionOffset]: layout.take(decision.words.length * 4),
     [HeaderWord.DecisionWords]: decision.words.length,
     [HeaderWord.DecisionRoot]: decision.root,
+    [HeaderWord.AuditRoot]: parts.auditRoot,
     [HeaderWord.VerdictsOffset]: layout.take(decision.verdicts.length * 4),
     [HeaderWord.Verdicts]: decision.verdicts.length / 2,
     [HeaderWord.NextOffset]: layout.take((asm.rows.length << shift) * 2),

@@ -10,6 +10,7 @@ import {
   HeaderWord,
   MAGIC,
   MAX_STATES,
+  NO_AUDIT,
   REGISTER_BYTES,
 } from './format.ts';
 
@@ -107,8 +108,14 @@ function checkIndices(table: HeadTable, states: number, actions: number): void {
     const op = table.actions8[a * 16] ?? 0;
     if (op !== 6 && used > table.registers) throw bad('action register');
   }
+  checkRoots(table);
+}
+
+function checkRoots(table: HeadTable): void {
   const verdicts = table.verdicts.length / 2;
   const inRange = (word: number): boolean =>
     word >= FINAL_BIT ? word - FINAL_BIT < verdicts : word < table.decision.length;
   if (!inRange(table.header[HeaderWord.DecisionRoot] ?? 0)) throw bad('decision root');
+  const audit = table.header[HeaderWord.AuditRoot] ?? 0;
+  if (audit !== NO_AUDIT && !inRange(audit)) throw bad('audit root');
 }
