@@ -75,7 +75,10 @@ static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk,
 	steering->destination_identity = attempt->peer.identity;
 	steering->egress_rule = attempt->egress.rule;
 	steering->ingress_rule = attempt->ingress.rule;
-	connection_begin(sk, attempt, PATH_PROXIED);
+	if (!connection_begin(sk, attempt, PATH_PROXIED)) {
+		refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);
+		return 0;
+	}
 	return *port;
 }
 
@@ -88,6 +91,8 @@ static __always_inline int connect_datagram(struct attempt *attempt, struct bpf_
 	/* Layer 7 rules speak of TCP alone: the table has no ACTION_PROXY for UDP. */
 	if (attempt->action != ACTION_ALLOW)
 		return refuse_for(attempt, sk, cookie, REASON_POLICY_STATE_MISSING);
+	if (!connection_begin(sk, attempt, PATH_DIRECT))
+		return refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);
 	if (!udp_peer_remember(sk, &attempt->destination, attempt->port))
 		return HOOK_ALLOW;
 	attempt_count(attempt);
@@ -125,7 +130,8 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	if (attempt->protocol == IPPROTO_UDP)
 		return connect_datagram(attempt, sk, cookie);
 	if (attempt->action != ACTION_PROXY) {
-		connection_begin(sk, attempt, PATH_DIRECT);
+		if (!connection_begin(sk, attempt, PATH_DIRECT))
+			return refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);
 		attempt_count(attempt);
 		return HOOK_ALLOW;
 	}

@@ -107,18 +107,29 @@ static __always_inline bool take_handoff(struct bpf_sock *sk, const struct tuple
 }
 
 /* The server's accepted socket learns its real client. */
-static __always_inline bool take_announcement(struct bpf_sock *sk, const struct tuple_key *key)
+static __always_inline bool take_announcement(struct bpf_sock *sk, const struct tuple_key *key,
+					      const struct workload *workload)
 {
 	struct announcement *announcement = bpf_map_lookup_elem(&announcements, key);
+	struct ipcache_entry client = {};
+	struct address address;
 
 	if (!announcement)
 		return false;
+	if (workload) {
+		__builtin_memcpy(address.byte, announcement->client_address, 16);
+		client = ipcache_find(&address);
+		connection_accept(sk, workload, &client, PATH_PROXIED);
+	}
 	bpf_sk_storage_get(&announced, sk, announcement, BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_map_delete_elem(&announcements, key);
 	return true;
 }
 
-/* A governed workload accepted a connection that no client of this node was recorded for. */
+/*
+ * A governed workload accepted a connection. One from this node was judged, and
+ * is counted and recorded, at its own end.
+ */
 static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					   const struct workload *workload)
 {
@@ -137,24 +148,15 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	if (address_is_loopback(&remote) || address_equal(&local, &remote))
 		return;
 	peer = ipcache_find(&remote);
-	if (peer.workload)
-		return; /* of this node: judged, counted and recorded at its own end */
+	connection = connection_accept(sk, workload, &peer, PATH_DIRECT);
+	if (!connection || peer.workload)
+		return;
 	side.peer = peer.identity;
 	ingress = policy_decide(&side);
-	if (ingress.action == ACTION_PROXY)
-		return; /* the proxy's own accept on its inbound listener */
-	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!connection)
-		return;
-	connection->start = bpf_ktime_get_ns();
-	connection->source_identity = peer.identity;
-	connection->source_workload = 0;
-	connection->destination_identity = workload->identity;
-	connection->destination_workload = workload->id;
+	connection->recorded = 1;
 	connection->ingress_rule = ingress.rule;
-	connection->direction = DIRECTION_INGRESS;
-	connection->path = PATH_DIRECT;
-	connection->verdict = ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	if (ingress.audit)
+		connection->verdict = VERDICT_AUDITED;
 	if (workload->flags & WORKLOAD_INGRESS_SELECTED)
 		verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);
 	opened(ctx, connection);
@@ -170,7 +172,8 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 	if (!workload && !bpf_map_lookup_elem(&outbound_ports, &netns))
 		return;
 	tuple_of(ctx, false, &key);
-	if (take_handoff(sk, &key) || take_announcement(sk, &key) || !workload)
+	if (take_handoff(sk, &key) || take_announcement(sk, &key, workload) || !workload ||
+	    socket_is_own(sk))
 		return;
 	passive_direct(ctx, sk, workload);
 }

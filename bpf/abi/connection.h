@@ -69,9 +69,13 @@ struct udp_peers {
 	struct udp_peer peer[64]; /* UDP_PEER_SETS x UDP_PEER_WAYS */
 };
 
-/* Life of one governed connection, from its first hook to its close. */
+/*
+ * Life of one governed connection, from its first hook to its close. Of the client's socket and of
+ * the server's; a proxy's sockets have none.
+ */
 struct connection {
 	__u64 start; /* ns, CLOCK_MONOTONIC */
+	__u64 owner; /* key of the workload whose end this is: id, … */
 	__u32 source_identity;
 	__u32 destination_identity;
 	__u32 source_workload;
@@ -82,7 +86,9 @@ struct connection {
 	__u8 path; /* enum flow_path */
 	__u8 established;
 	__u8 verdict; /* enum verdict */
-	__u8 padding[4];
+	__u8 owner_kind; /* … and enum workload_kind */
+	__u8 recorded; /* 0: the other end, on this node too, counts and records it */
+	__u8 padding[2];
 };
 
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");
@@ -90,6 +96,6 @@ _Static_assert(sizeof(struct udp_peer) == 24, "udp_peer");
 _Static_assert(sizeof(struct tuple_key) == 48, "tuple_key");
 _Static_assert(sizeof(struct steering) == 64, "steering");
 _Static_assert(sizeof(struct announcement) == 32, "announcement");
-_Static_assert(sizeof(struct connection) == 40, "connection");
+_Static_assert(sizeof(struct connection) == 48, "connection");
 
 #endif

@@ -24,6 +24,7 @@ enum reason {
 	REASON_STRAY_SEGMENT =
 		12, /* TCP to an ephemeral port without a connection; policy would refuse it */
 	REASON_SOURCE_FORGED = 11, /* a raw packet with somebody else's source address */
+	REASON_STATE_NOT_KEPT = 13, /* the verdict found no room at the socket */
 
 	/* 32-95: decided by the proxy */
 	REASON_HTTP_DENIED = 32, /* 403: a rule with action Deny */

@@ -22,7 +22,8 @@ struct workload {
 	__u32 id; /* numeric name, node-local */
 	__u32 identity;
 	__u32 flags; /* enum workload_flag */
-	__u32 padding;
+	__u32 kind; /* its own key: enum workload_kind, … */
+	__u64 kernel_id; /* … and the cookie or id */
 	__u8 address4[16]; /* shown by getsockname of a steered socket; zero: none */
 	__u8 address6[16];
 };
@@ -44,6 +45,6 @@ struct datapath_settings {
 
 _Static_assert(sizeof(struct name) == 16, "name");
 _Static_assert(sizeof(struct workload_key) == 16, "workload_key");
-_Static_assert(sizeof(struct workload) == 48, "workload");
+_Static_assert(sizeof(struct workload) == 56, "workload");
 
 #endif

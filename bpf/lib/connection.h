@@ -4,6 +4,10 @@
 
 #include "lib/attempt.h"
 
+/*
+ * The one truth about who a connection belongs to, at both of its ends: what
+ * records, counts and closes connections reads it here.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -12,15 +16,27 @@ struct {
 	MAP_PINNED;
 } connections SEC(".maps");
 
-/* A missing storage costs the record, never the verdict: the connection goes on unobserved. */
-static __always_inline void connection_begin(struct bpf_sock *sk, const struct attempt *attempt,
+static __always_inline void connection_owned(struct connection *connection,
+					     const struct workload *owner)
+{
+	connection->owner = owner->kernel_id;
+	connection->owner_kind = owner->kind;
+}
+
+/*
+ * False: there is no room at the socket. A connection that policy speaks of is
+ * refused then, because a later policy could not close it for certain.
+ */
+static __always_inline bool connection_begin(struct bpf_sock *sk, const struct attempt *attempt,
 					     __u8 path)
 {
 	struct connection *connection =
 		bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (!connection)
-		return;
+	if (!connection || !attempt->owner)
+		return !(attempt->flags & WORKLOAD_EGRESS_SELECTED) &&
+		       !(attempt->peer.flags & WORKLOAD_INGRESS_SELECTED);
+	connection_owned(connection, attempt->owner);
 	connection->start = bpf_ktime_get_ns();
 	connection->source_identity = attempt->identity;
 	connection->destination_identity = attempt->peer.identity;
@@ -31,7 +47,33 @@ static __always_inline void connection_begin(struct bpf_sock *sk, const struct a
 	connection->direction = DIRECTION_EGRESS;
 	connection->path = path;
 	connection->established = 0;
+	connection->recorded = 1;
 	connection->verdict = attempt_verdict(attempt);
+	return true;
+}
+
+/* Of a socket that a workload accepted; the peer as it is known now. NULL: no room. */
+static __always_inline struct connection *connection_accept(struct bpf_sock *sk,
+							    const struct workload *workload,
+							    const struct ipcache_entry *peer,
+							    __u8 path)
+{
+	struct connection *connection =
+		bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!connection)
+		return NULL;
+	connection_owned(connection, workload);
+	connection->start = bpf_ktime_get_ns();
+	connection->source_identity = peer->identity;
+	connection->source_workload = peer->workload;
+	connection->destination_identity = workload->identity;
+	connection->destination_workload = workload->id;
+	connection->direction = DIRECTION_INGRESS;
+	connection->path = path;
+	connection->established = 1;
+	connection->verdict = VERDICT_ALLOWED;
+	return connection;
 }
 
 #endif

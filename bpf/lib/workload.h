@@ -31,10 +31,13 @@ struct {
 	MAP_PINNED;
 } names SEC(".maps");
 
-/* Sockets of the proxy, marked from user space by their descriptor: no pod can do that. */
+/*
+ * Sockets of the proxy, marked from user space by their descriptor: no pod can
+ * do that. What a marked listener accepts is born marked.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);
 	__type(value, __u32);
 	MAP_PINNED;

@@ -25,6 +25,7 @@ const mapped: Partial<Readonly<Record<ReasonName, DropReason>>> = {
   'policy-state-missing': 'NO_CONFIGURATION_AVAILABLE_TO_PERFORM_POLICY_DECISION',
   'proxy-unavailable': 'DROP_EP_NOT_READY',
   'steer-failed': 'FAILED_TO_INSERT_INTO_PROXYMAP',
+  'state-not-kept': 'FAILED_TO_INSERT_INTO_PROXYMAP',
   'protocol-refused': 'PROXY_REDIRECTION_NOT_SUPPORTED_FOR_PROTOCOL',
   'source-forged': 'INVALID_SOURCE_IP',
   'stray-segment': 'POLICY_DENIED',

@@ -54,6 +54,11 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'A connection that was open is forbidden by a policy that came later, and was closed',
     action: 'Nothing, if the change was meant; `perigee explain` names the rule',
   },
+  'state-not-kept': {
+    summary:
+      'A socket had no room for what policy decided of it, so a later policy could not find it; refused',
+    action: 'The program uses up the option memory of its socket: raise net.core.optmem_max',
+  },
   'workload-unknown': {
     summary: 'The namespace is enrolled, but its state is missing; refused to be safe',
     action: 'Check that the agent is ready (`perigee status`)',

@@ -44,6 +44,8 @@ function encodeWorkload(desired: DesiredWorkload, kernelId: bigint): [string, Ui
     id: desired.id,
     identity: desired.identity,
     flags: flagsOf(desired),
+    kind: workloadKind[desired.attachment],
+    kernelId,
     address4: primary(4),
     address6: primary(6),
   });

@@ -53,6 +53,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     listeners: new ListenerSet(native),
     publisherOf: (root) =>
       new Publisher({
+        own_sockets: native.BpfMap.openPinned(join(root, 'own_sockets')),
         listeners: native.BpfMap.openPinned(join(root, 'listeners')),
         outbound_ports: native.BpfMap.openPinned(join(root, 'outbound_ports')),
       }),

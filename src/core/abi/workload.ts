@@ -41,21 +41,25 @@ export interface Workload {
   readonly id: number;
   readonly identity: number;
   readonly flags: number;
+  readonly kind: number;
+  readonly kernelId: bigint;
   readonly address4: Uint8Array;
   readonly address6: Uint8Array;
 }
 
-/** struct workload: 48 bytes. */
+/** struct workload: 56 bytes. */
 export const workload = {
-  size: 48,
-  offset: { id: 0, identity: 4, flags: 8, address4: 16, address6: 32 },
-  encode(value: Workload, bytes: Uint8Array = new Uint8Array(48), at = 0): Uint8Array {
+  size: 56,
+  offset: { id: 0, identity: 4, flags: 8, kind: 12, kernelId: 16, address4: 24, address6: 40 },
+  encode(value: Workload, bytes: Uint8Array = new Uint8Array(56), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint32(at + 0, value.id, true);
     view.setUint32(at + 4, value.identity, true);
     view.setUint32(at + 8, value.flags, true);
-    bytes.set(value.address4.subarray(0, 16), at + 16);
-    bytes.set(value.address6.subarray(0, 16), at + 32);
+    view.setUint32(at + 12, value.kind, true);
+    view.setBigUint64(at + 16, value.kernelId, true);
+    bytes.set(value.address4.subarray(0, 16), at + 24);
+    bytes.set(value.address6.subarray(0, 16), at + 40);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): Workload {
@@ -64,8 +68,10 @@ export const workload = {
       id: view.getUint32(at + 0, true),
       identity: view.getUint32(at + 4, true),
       flags: view.getUint32(at + 8, true),
-      address4: bytes.slice(at + 16, at + 32),
-      address6: bytes.slice(at + 32, at + 48),
+      kind: view.getUint32(at + 12, true),
+      kernelId: view.getBigUint64(at + 16, true),
+      address4: bytes.slice(at + 24, at + 40),
+      address6: bytes.slice(at + 40, at + 56),
     };
   },
 } as const;
