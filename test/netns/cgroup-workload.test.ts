@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { AgentProcess } from '../support/agent-process.ts';
+import { rawSender } from '../support/forged.ts';
 import { type CommandResult, Lab, type LabHost, cgroup2Root, listening, until } from '../support/lab.ts';
 import { tcpClient, tcpServer } from '../support/programs.ts';
 
@@ -119,6 +120,16 @@ describe("a cgroup as a workload: it shares its node's network", () => {
       assert.equal(connect(cgroup, address, 9001), 'ECONNREFUSED');
     }
     assert.equal(connect(job, machine.address4, 7000), 'EPERM');
+  });
+
+  test('its raw sockets are no way around its policy; those of its neighbours are not touched', () => {
+    const send = (group: string, how: string, to: string): string =>
+      run(group, machine, 'python3', '-c', rawSender, how, to, machine.address4).stdout.trim();
+    for (const how of ['tcp', 'udp', 'raw tcp', 'icmp with a tcp header']) {
+      assert.equal(send(job, how, api.address4), 'EPERM', how);
+      assert.equal(send(cgroup, how, api.address4), 'sent', how);
+    }
+    for (const how of ['tcp', 'udp']) assert.equal(send(job, how, api.address6), 'EPERM', `${how}, IPv6`);
   });
 
   test('its requests are judged one by one, over both families', () => {

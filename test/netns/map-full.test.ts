@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { policyAction, policyKey, policyVerdict } from '../../src/core/abi/policy.ts';
+import { pinLayout } from '../../src/datapath/layout.ts';
+import { loadNative } from '../../src/datapath/native.ts';
 import { AgentProcess } from '../support/agent-process.ts';
 import { objects } from '../support/kernel-scene.ts';
 import { type LabHost, until } from '../support/lab.ts';
@@ -101,5 +104,36 @@ describe('the policy map is full', () => {
     await until('the next revision', async () => (await revision()) > before);
     assert.deepEqual(seen(web), asWritten);
     await until('the new workload to be governed', () => seen(late).join() === asWritten.join());
+  });
+
+  test('what failed is tried again by itself, without another change of a file', async () => {
+    // A new one has told nothing yet, so repeats nothing.
+    await agent.end('SIGKILL');
+    await agent.start();
+    const before = await revision();
+    const map = loadNative().BpfMap.openPinned(join(pinLayout(agent.pinRoot).maps, 'policy'));
+    // Entries of a workload that does not exist take the room that is left.
+    const stuff = (workload: number): boolean => {
+      const fields = { prefixLength: 80, identity: 0, direction: 1, protocol: 6, port: 0 };
+      const key = policyKey.encode({ ...fields, workload });
+      try {
+        map.update(key, policyVerdict.encode({ action: policyAction.deny, audit: 0, reason: 0, rule: 0 }));
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    let workload = 1_000_000;
+    while (stuff(workload)) workload += 1;
+    map.close();
+    assert.ok(workload > 1_000_000);
+    const told = agent.logs(1000).split('No space left on device').length;
+    node.write('wide.yaml', wide(late, 2));
+    await until('the failure', () => agent.logs(1000).split('No space left on device').length > told);
+    await until('the next revision', async () => (await revision()) > before);
+    assert.deepEqual(seen(web), asWritten);
+    assert.equal(seen(late)[2], '000');
+    const { stdout } = await agent.cli(['status', '-o', 'json']);
+    assert.doesNotMatch(stdout, /ReconcileFailed/);
   });
 });

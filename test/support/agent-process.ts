@@ -86,15 +86,21 @@ export class AgentProcess {
     );
   }
 
-  /** The proxy's process: the one that was started for this run folder. */
+  /** The proxy's process: the first that was started for this run folder. */
   proxyPid(): number | undefined {
+    return this.proxyPids()[0];
+  }
+
+  /** All of them: a draining one may still be there. */
+  proxyPids(): readonly number[] {
     const mine = join(this.runDirectory, 'proxy.sock');
     const isMine = (pid: string): boolean => {
       const words = commandLine(pid);
       return words.includes('proxy') && words.includes(mine);
     };
-    const found = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isMine(name));
-    return found === undefined ? undefined : Number(found);
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && isMine(name))
+      .map(Number);
   }
 
   /** Takes every hook and pin of this name off the host; also those of a run that was killed. */

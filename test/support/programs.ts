@@ -12,12 +12,12 @@ while True:
     c.sendall(('%s|%s'%(a[0],c.getpeername()[0])).encode()); c.close()
 `;
 
-/** Connects to argv[1]:argv[2] and prints 'ok <what the server said>' or the name of the error. */
+/** Connects to argv[1]:argv[2] (with %DEVICE on the link) and prints 'ok <what the server said>' or the name of the error. */
 export const tcpClient = `
 import socket,sys,errno
 h=sys.argv[1]; s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET); s.settimeout(3)
 try:
-    s.connect((h,int(sys.argv[2]))); print('ok',s.recv(200).decode())
+    s.connect(socket.getaddrinfo(h,int(sys.argv[2]),s.family,s.type)[0][4]); print('ok',s.recv(200).decode())
 except OSError as e:
     print(errno.errorcode.get(e.errno,type(e).__name__))
 `;
