@@ -15,6 +15,9 @@ enum policy_action {
 	ACTION_PROXY = 3, /* layer 7 rules decide: steer to the proxy */
 };
 
+/* In the place of a peer that policy does not tell from most others. */
+#define IDENTITY_REST 0
+
 /*
  * Longest-prefix key. 80 bits are always significant; the port's leading bits
  * carry a range (a range of ports is a few prefixes).
@@ -22,7 +25,7 @@ enum policy_action {
 struct policy_key {
 	__u32 prefix_length; /* bits after this field: 80 to 96 */
 	__u32 workload; /* the governed workload */
-	__u32 identity; /* its peer */
+	__u32 identity; /* its peer, or IDENTITY_REST */
 	__u8 direction; /* enum direction */
 	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
 	__be16 port; /* destination port */

@@ -48,7 +48,11 @@ struct policy_side {
 	__u16 port; /* host byte order */
 };
 
-/* Stance: not selected = allow; selected and no answer = deny. */
+/*
+ * Stance: not selected = allow; selected and no answer = deny. A peer that has
+ * no entry gets the answer of the rest, which is as strict as any peer's of that
+ * workload: an entry that is missing allows nothing.
+ */
 static __always_inline struct policy_verdict policy_decide(const struct policy_side *side)
 {
 	struct policy_verdict allow = { .action = ACTION_ALLOW };
@@ -68,7 +72,13 @@ static __always_inline struct policy_verdict policy_decide(const struct policy_s
 
 	if (!(side->flags & selected))
 		return allow;
+	if (!side->peer)
+		return missing;
 	found = bpf_map_lookup_elem(&policy, &key);
+	if (!found) {
+		key.identity = IDENTITY_REST;
+		found = bpf_map_lookup_elem(&policy, &key);
+	}
 	return found ? *found : missing;
 }
 

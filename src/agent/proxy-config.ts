@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Compiled } from '../control/compile/compile.ts';
 import type { ProxyConfig, ProxyLimits } from '../core/proxy/config.ts';
-import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
 
 export interface ProxyConfigInput {
   readonly revision: number;
@@ -16,6 +16,7 @@ export interface ProxyConfigInput {
 
 /** What the proxy is told: every captured workload may be the client of a destination with layer 7 rules. */
 export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
+  const identities = identitiesByWorkload(input.compiled.desired.ipcache);
   const workloads = input.compiled.desired.workloads.flatMap((workload) => {
     const netns = input.netnsOf(workload);
     if (netns === undefined) return [];
@@ -24,6 +25,7 @@ export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
       {
         id: workload.id,
         identity: workload.identity,
+        identities: [...(identities.get(workload.id) ?? [])],
         namespace,
         name,
         netns: netns.path,
@@ -40,4 +42,14 @@ export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
     automata: input.compiled.proxy.automata.map((table) => Buffer.from(table).toString('base64')),
     limits: input.limits,
   };
+}
+
+function identitiesByWorkload(ipcache: readonly DesiredAddress[]): Map<number, Set<number>> {
+  const identities = new Map<number, Set<number>>();
+  for (const { workload, identity } of ipcache) {
+    if (workload === 0) continue;
+    const known = identities.get(workload) ?? new Set();
+    identities.set(workload, known.add(identity));
+  }
+  return identities;
 }

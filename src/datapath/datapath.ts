@@ -3,7 +3,6 @@ import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { PerigeeError } from '../lib/errors.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
-import { type EncodedState, encodeState } from './encode.ts';
 import { type Hook, type PinLayout, hooks } from './layout.ts';
 import {
   type LoadReport,
@@ -16,7 +15,8 @@ import {
 } from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
 import { neededHooks } from './needs.ts';
-import { type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
+import type { ReconcileReport, ReconcileSteps } from './reconcile.ts';
+import { StateWriter } from './state-writer.ts';
 
 /** A workload whose namespace or cgroup is there. */
 export interface Enrolled {
@@ -33,9 +33,6 @@ export interface NotCaptured {
   /** Its path is gone, but processes live in its namespace: they stay governed. */
   readonly kept: boolean;
 }
-
-/** How long the agent trusts what it wrote, ms: reading tens of thousands of entries back takes a second. */
-const AUDIT_MS = 30_000;
 
 /** Whether any process is in the network namespace. */
 function hasProcesses(inode: bigint): boolean {
@@ -56,10 +53,7 @@ export class Datapath {
   readonly loaded: LoadReport;
   readonly maps: Maps;
   #enrolled = new Map<number, Enrolled>();
-  /** What the maps hold, as written last. */
-  #written: EncodedState | undefined;
-  /** When the kernel is to be read again, ms since 1970. */
-  #auditAt = 0;
+  readonly #writer: StateWriter;
   /** Namespaces whose hook this process has attached or replaced. */
   readonly #lookups = new Set<bigint>();
   /** Hooks on demand that are attached. */
@@ -71,6 +65,7 @@ export class Datapath {
     const there = new Set([...loaded.attached, ...loaded.replaced]);
     this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
+    this.#writer = new StateWriter(this.maps);
   }
 
   /** Loads the hooks, or replaces those of an earlier agent. */
@@ -140,15 +135,10 @@ export class Datapath {
     const kernelIds = new Map([...this.#enrolled].map(([id, entry]) => [id, entry.kernelId]));
     const namespaces = [...this.#enrolled.values()].filter((entry) => entry.netnsFd !== -1);
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
-    const encoded = encodeState(state, kernelIds);
     const demand = neededHooks(state);
     this.#attach(demand.wanted);
-    const known = Date.now() < this.#auditAt ? this.#written : undefined;
-    this.#written = undefined; // unknown, if anything fails from here
-    const report = reconcile(this.maps, encoded, this.#steps(namespaces, wanted), known);
-    this.#written = encoded;
+    const report = this.#writer.write(state, kernelIds, this.#steps(namespaces, wanted));
     this.#detach(demand.idle);
-    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
     return report;
   }
 

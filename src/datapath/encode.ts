@@ -11,16 +11,29 @@ import {
 import { reason } from '../core/abi/reason.ts';
 import { datapathSettings, workload, workloadFlag, workloadKey, workloadKind } from '../core/abi/workload.ts';
 import { addressBytes, prefixBits } from '../core/identity/wire-address.ts';
-import type { DesiredAddress, DesiredPolicy, DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import {
+  type DesiredAddress,
+  type DesiredRow,
+  type DesiredState,
+  type DesiredTable,
+  type DesiredWorkload,
+  REST,
+} from '../core/state/desired.ts';
 import { type PortPrefix, portPrefixes } from './port-prefixes.ts';
 import { type Entries, keyText } from './typed-map.ts';
 
-/** The maps that reconciliation owns, as bytes. */
+/** The small maps that reconciliation owns, as bytes. */
 export interface EncodedState {
-  readonly policy: Entries;
   readonly ipcache: Entries;
   readonly workloads: Entries;
   readonly settings: Entries;
+}
+
+/** One entry of the policy map, but for the workload and the direction of its key. */
+export interface EncodedRow {
+  readonly row: DesiredRow;
+  readonly block: PortPrefix;
+  readonly value: Uint8Array;
 }
 
 /** Bits of a policy key before its port. */
@@ -65,7 +78,7 @@ function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
   return [keyText(key), ipcacheEntry.encode(entry)];
 }
 
-function verdictBytes(desired: DesiredPolicy): Uint8Array {
+function verdictBytes(desired: DesiredRow): Uint8Array {
   return policyVerdict.encode({
     action: policyAction[desired.action],
     audit: desired.audit ? 1 : 0,
@@ -74,24 +87,25 @@ function verdictBytes(desired: DesiredPolicy): Uint8Array {
   });
 }
 
-function policyKeyText(desired: DesiredPolicy, block: PortPrefix): string {
+/** The key of a row in the table of one direction of a workload. */
+export function policyKeyText(table: DesiredTable, { row, block }: EncodedRow): string {
   const key = policyKey.encode({
     prefixLength: POLICY_FIXED_BITS + block.bits,
-    workload: desired.workload,
-    identity: desired.identity,
-    direction: direction[desired.direction],
-    protocol: protocolNumber[desired.protocol],
+    workload: table.workload,
+    identity: row.identity,
+    direction: direction[table.direction],
+    protocol: protocolNumber[row.protocol],
     port: block.port,
   });
   return keyText(key);
 }
 
 /**
- * The ranges of one (workload, direction, identity, protocol), which cover all ports: the verdict of most ports
- * stands once for all of them, the others as exceptions, which the longest match prefers. Exceptions come
- * first, so that while they are being written no port takes a verdict that is in neither state.
+ * The ranges of one (identity, protocol), which cover all ports: the verdict of most ports stands once for all
+ * of them, the others as exceptions, which the longest match prefers. Exceptions come first, so that while they
+ * are being written no port takes a verdict that is in neither state.
  */
-function* encodeRanges(ranges: readonly DesiredPolicy[]): Generator<[string, Uint8Array]> {
+function* encodeRanges(ranges: readonly DesiredRow[]): Generator<EncodedRow> {
   const ports = new Map<string, number>();
   const texts = ranges.map((range) => keyText(verdictBytes(range)));
   ranges.forEach(({ from, to }, index) => {
@@ -99,29 +113,35 @@ function* encodeRanges(ranges: readonly DesiredPolicy[]): Generator<[string, Uin
     ports.set(text, (ports.get(text) ?? 0) + to - from + 1);
   });
   const [most] = [...ports].reduce<[string, number]>((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
-  for (const [index, range] of ranges.entries()) {
+  for (const [index, row] of ranges.entries()) {
     if (texts[index] === most) continue;
-    for (const block of portPrefixes(range.from, range.to)) {
-      yield [policyKeyText(range, block), verdictBytes(range)];
-    }
+    for (const block of portPrefixes(row.from, row.to)) yield { row, block, value: verdictBytes(row) };
   }
   const usual = ranges[texts.indexOf(most)];
-  if (usual !== undefined) yield [policyKeyText(usual, { port: 0, bits: 0 }), verdictBytes(usual)];
+  if (usual !== undefined) yield { row: usual, block: { port: 0, bits: 0 }, value: verdictBytes(usual) };
 }
 
-function groupRanges(policy: readonly DesiredPolicy[]): DesiredPolicy[][] {
-  const groups = new Map<string, DesiredPolicy[]>();
-  for (const range of policy) {
-    const key = [range.workload, range.direction, range.identity, range.protocol].join(' ');
+/** In the order in which they are to be written: whom the rest is not meant for, then the rest. */
+export function encodeRows(rows: readonly DesiredRow[]): EncodedRow[] {
+  const groups = new Map<string, DesiredRow[]>();
+  for (const row of rows) {
+    const key = `${row.identity} ${row.protocol}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, [range]);
-    else group.push(range);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
   }
-  return [...groups.values()];
+  const encoded = [...groups.values()].flatMap((ranges) => [...encodeRanges(ranges)]);
+  return [
+    ...encoded.filter(({ row }) => row.identity !== REST),
+    ...encoded.filter(({ row }) => row.identity === REST),
+  ];
 }
 
 /** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
-export function encodeState(state: DesiredState, kernelIds: ReadonlyMap<number, bigint>): EncodedState {
+export function encodeState(
+  state: Omit<DesiredState, 'policy'>,
+  kernelIds: ReadonlyMap<number, bigint>,
+): EncodedState {
   const workloads: Entries = new Map();
   let cgroupWorkloads = 0;
   for (const desired of state.workloads) {
@@ -131,7 +151,6 @@ export function encodeState(state: DesiredState, kernelIds: ReadonlyMap<number, 
     workloads.set(...encodeWorkload(desired, kernelId));
   }
   return {
-    policy: new Map(groupRanges(state.policy).flatMap((ranges) => [...encodeRanges(ranges)])),
     ipcache: new Map(state.ipcache.map(encodeAddress)),
     workloads,
     settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EncodedState } from './encode.ts';
 import type { Maps } from './maps.ts';
-import { type Difference, type Entries, difference, keyBytes, readEntries } from './typed-map.ts';
 import type { BpfMap } from './native-types.ts';
+import { type Difference, keyBytes } from './typed-map.ts';
 
 /** What a reconcile changed, entries by map. */
 export interface ReconcileReport {
@@ -11,7 +11,10 @@ export interface ReconcileReport {
   readonly policyChanged: boolean;
 }
 
-type Owned = keyof EncodedState;
+type Owned = 'policy' | keyof EncodedState;
+
+/** What is to be written into each map that reconciliation owns, and what goes. */
+export type Differences = Readonly<Record<Owned, Difference>>;
 
 /** What is asked comes before who asks: a workload is never selected before its answers are there. */
 const upsertOrder: readonly Owned[] = ['policy', 'ipcache', 'settings', 'workloads'];
@@ -25,25 +28,13 @@ export interface ReconcileSteps {
   readonly withdraw: () => void;
 }
 
-/**
- * Brings the maps to the desired state with the fewest writes. The actual state is read from the kernel, so a
- * restart is the same as an update and what somebody else changed is put right; `known` is what the caller wrote
- * last, where a look at the kernel is not due.
- */
-export function reconcile(
-  maps: Maps,
-  desired: EncodedState,
-  steps: ReconcileSteps,
-  known?: EncodedState,
-): ReconcileReport {
-  const differences = new Map<Owned, Difference>(
-    upsertOrder.map((name) => [name, differenceOf(maps[name], desired[name], name, known?.[name])]),
-  );
+/** Brings the maps to the desired state with the fewest writes, in an order that is safe at every moment. */
+export function reconcile(maps: Maps, differences: Differences, steps: ReconcileSteps): ReconcileReport {
   let upserted = 0;
   let removed = 0;
   let failure: Error | undefined;
   for (const name of upsertOrder) {
-    const { upsert: wanted, remove: stale } = differences.get(name) ?? { upsert: [], remove: [] };
+    const { upsert: wanted, remove: stale } = differences[name];
     try {
       upserted += upsertIn(maps[name], wanted, stale);
     } catch (error) {
@@ -54,20 +45,13 @@ export function reconcile(
   // A workload whose answers found no room is enrolled all the same, and refused. Nothing goes that others need.
   if (failure !== undefined) throw failure;
   steps.withdraw();
-  for (const name of removeOrder) removed += remove(maps[name], differences.get(name)?.remove ?? []);
-  const policy = differences.get('policy');
-  const ipcache = differences.get('ipcache');
-  const changes = [policy, ipcache, differences.get('workloads')];
+  for (const name of removeOrder) removed += remove(maps[name], differences[name].remove);
+  const changes = [differences.policy, differences.ipcache, differences.workloads];
   return {
     upserted,
     removed,
-    policyChanged: changes.some((change) => (change?.upsert.length ?? 0) + (change?.remove.length ?? 0) > 0),
+    policyChanged: changes.some((change) => change.upsert.length + change.remove.length > 0),
   };
-}
-
-function differenceOf(map: BpfMap, desired: Entries, name: Owned, known: Entries | undefined): Difference {
-  if (name !== 'settings') return difference(desired, known ?? readEntries(map));
-  return { upsert: [...desired], remove: [] };
 }
 
 function upsert(map: BpfMap, entries: Difference['upsert']): number {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Address, isLoopback, parseAddress } from '../core/identity/address.ts';
-import type { DesiredAddress, DesiredPolicy, DesiredWorkload } from '../core/state/desired.ts';
-import type { PolicyIndex } from '../core/state/policy-index.ts';
+import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
+import type { PolicyIndex, PolicySide } from '../core/state/policy-index.ts';
 import type { DiagProtocol, DiagSocket, Native } from './native.ts';
 
 /** A socket of a governed workload that policy no longer bears. */
@@ -123,7 +123,7 @@ function judge(
   const name = protocol === 'tcp' ? 'TCP' : 'UDP';
   const port = serving ? socket.source.port : socket.destination.port;
   for (const side of governingSides(workload, serving, protocol, peer)) {
-    const verdict = index.verdict({ ...side, protocol: name }, port);
+    const verdict = index.verdict(side, name, port);
     if (verdict?.action === 'allow') continue;
     return { direction: side.direction, serving, protocol: name, rule: verdict?.rule ?? 0 };
   }
@@ -136,10 +136,10 @@ function governingSides(
   serving: boolean,
   protocol: DiagProtocol,
   peer: DesiredAddress | undefined,
-): Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] {
+): PolicySide[] {
   const direction = serving ? 'ingress' : 'egress';
   const own = { workload: workload.id, direction, identity: peer?.identity ?? 0 } as const;
-  const sides: Pick<DesiredPolicy, 'workload' | 'direction' | 'identity'>[] = [];
+  const sides: PolicySide[] = [];
   if (selected(workload, direction)) sides.push(own);
   // The receiver of datagrams is judged packet by packet.
   if (protocol === 'tcp' && !serving && peer !== undefined && peer.workload !== 0 && peer.ingressSelected) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ProxyVerdict } from '../core/proxy/config.ts';
 import { reason } from '../core/abi/reason.ts';
+import { REST } from '../core/state/desired.ts';
 
 /** How a connection is handled. */
 export const Mode = { allow: 1, deny: 2, http: 3 } as const;
@@ -41,18 +42,20 @@ type Direction = ProxyVerdict['direction'];
 const ungoverned: Row = { from: 0, to: 65535, mode: Mode.allow, rule: 0, automaton: -1 };
 const noRow: Row = { from: 0, to: 65535, mode: Mode.deny, rule: 0, automaton: -1 };
 
+/** What is known of a workload of this node now. */
+interface KnownWorkload {
+  readonly identity: number;
+  /** Of all its addresses. */
+  readonly identities: readonly number[];
+}
+
 /** The verdict rows of a configuration, indexed. */
 export class PolicyTable {
   private readonly rows = new Map<string, Row[]>();
   private readonly governed = new Set<string>();
+  private readonly workloads: ReadonlyMap<number, KnownWorkload>;
 
-  /** Identities of this node's workloads as of now, by workload. */
-  private readonly workloads: ReadonlyMap<number, { readonly identity: number }>;
-
-  constructor(
-    verdicts: readonly ProxyVerdict[],
-    workloads: ReadonlyMap<number, { readonly identity: number }> = new Map(),
-  ) {
+  constructor(verdicts: readonly ProxyVerdict[], workloads: ReadonlyMap<number, KnownWorkload> = new Map()) {
     this.workloads = workloads;
     for (const verdict of verdicts) {
       this.governed.add(`${verdict.direction}/${verdict.workload}`);
@@ -70,10 +73,7 @@ export class PolicyTable {
   rule(parties: Parties): Ruling {
     const port = parties.destinationPort;
     const source = this.workloads.get(parties.sourceWorkload)?.identity ?? parties.sourceIdentity;
-    const known = this.find('egress', parties.sourceWorkload, parties.destinationIdentity, port);
-    const now = this.workloads.get(parties.destinationWorkload)?.identity;
-    const egress =
-      known === noRow && now !== undefined ? this.find('egress', parties.sourceWorkload, now, port) : known;
+    const egress = this.find('egress', parties.sourceWorkload, this.destinationNow(parties), port);
     const ingress = this.find('ingress', parties.destinationWorkload, source, port);
     const denied = egress.mode === Mode.deny ? egress : ingress.mode === Mode.deny ? ingress : undefined;
     const http = egress.mode === Mode.http || ingress.mode === Mode.http;
@@ -92,9 +92,21 @@ export class PolicyTable {
     };
   }
 
+  /** Each address of a workload may have its own identity: what is still one of them stands. */
+  private destinationNow({ destinationWorkload, destinationIdentity }: Parties): number {
+    const now = this.workloads.get(destinationWorkload);
+    if (now === undefined) return destinationIdentity;
+    return now.identities.includes(destinationIdentity) ? destinationIdentity : now.identity;
+  }
+
+  /** Own rows, else those of the rest. */
   private find(direction: Direction, workload: number, peer: number, port: number): Row {
     if (workload === 0 || !this.governed.has(`${direction}/${workload}`)) return ungoverned;
-    const rows = this.rows.get(rowKey(direction, workload, peer)) ?? [];
+    if (peer === 0) return noRow;
+    const rows =
+      this.rows.get(rowKey(direction, workload, peer)) ??
+      this.rows.get(rowKey(direction, workload, REST)) ??
+      [];
     return rows.find((row) => row.from <= port && port <= row.to) ?? noRow;
   }
 }

@@ -22,6 +22,8 @@ export interface WorkloadFacts {
   readonly netnsCookie: bigint;
   /** Its identity as of now. */
   readonly identity: number;
+  /** Those of all its addresses. */
+  readonly identities: readonly number[];
 }
 
 /** More than this many at once can only be a scan: begin again. */

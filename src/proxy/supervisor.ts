@@ -247,10 +247,12 @@ function workerConfig(config: ProxyConfig): WorkerConfig {
     limits: config.limits,
     verdicts: config.verdicts,
     automata: config.automata.map(sharedTable),
-    workloads: config.workloads.map(({ id, identity, name, namespace, netnsCookie }) => [
-      id,
-      { name: `${namespace}/${name}`, netnsCookie: BigInt(netnsCookie), identity },
-    ]),
+    workloads: config.workloads.map(
+      ({ id, identity, identities = [identity], name, namespace, netnsCookie }) => [
+        id,
+        { name: `${namespace}/${name}`, netnsCookie: BigInt(netnsCookie), identity, identities },
+      ],
+    ),
     pooling: true,
   };
 }

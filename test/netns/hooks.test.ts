@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { type DesiredTable, REST } from '../../src/core/state/desired.ts';
 import { readEntries } from '../../src/datapath/typed-map.ts';
-import { KernelScene, sceneState } from '../support/kernel-scene.ts';
+import { KernelScene, sceneState, WORLD } from '../support/kernel-scene.ts';
 import { type LabHost, listening } from '../support/lab.ts';
 import { tcpClient, tcpServer, udpClient, udpServer } from '../support/programs.ts';
 
@@ -92,6 +93,33 @@ describe('the hooks, without an agent or a proxy', () => {
     assert.equal(connect(stranger, server.address4, 8080), 'ECONNREFUSED');
     assert.equal(connect(stranger, server.address6, 8080), 'ECONNREFUSED');
     assert.ok(scene.drops('proxy-unavailable') - before >= 2);
+  });
+
+  test('a peer without answers of its own gets that of the rest, and one that nobody knows is refused', () => {
+    const open = sceneState([{ host: client, egress: [{ port: 8080, action: 'allow' }] }, { host: server }]);
+    const [table] = open.policy;
+    assert.ok(table !== undefined);
+    const rest = table.rows
+      .filter(({ identity }) => identity === WORLD)
+      .map((row) => ({ ...row, identity: REST }));
+    const own = table.rows.filter(({ identity }) => identity !== WORLD);
+    const govern = (rows: DesiredTable['rows']) => {
+      scene.datapath.capture(open.workloads);
+      scene.datapath.apply({ ...open, policy: [{ ...table, rows }] });
+    };
+    govern(rest);
+    assert.match(connect(client, server.address4, 8080), /^ok/);
+    assert.equal(connect(client, server.address4, 9090), 'EPERM');
+    govern([...own, ...rest]);
+    assert.equal(connect(client, server.address4, 8080), 'EPERM');
+    govern(rest);
+    const { ipcache } = scene.datapath.maps;
+    const dump = ipcache.dump();
+    ipcache.deleteBatch(dump.keys);
+    const before = scene.drops('policy-state-missing');
+    assert.equal(connect(client, server.address4, 8080), 'EPERM');
+    assert.equal(scene.drops('policy-state-missing') - before, 1);
+    ipcache.updateBatch(dump.keys, dump.values);
   });
 
   test('a governed workload whose answers are missing from the map is refused', () => {

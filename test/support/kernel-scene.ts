@@ -7,8 +7,9 @@ import { parseAddress } from '../../src/core/identity/address.ts';
 import { parsePrefix } from '../../src/core/identity/prefix.ts';
 import type {
   DesiredAddress,
-  DesiredPolicy,
+  DesiredRow,
   DesiredState,
+  DesiredTable,
   DesiredWorkload,
 } from '../../src/core/state/desired.ts';
 import { removeDatapath } from '../../src/datapath/cleanup.ts';
@@ -141,8 +142,8 @@ export function sceneState(governed: readonly Governed[]): DesiredState {
     workloads: governed.map(sceneWorkload),
     ipcache,
     policy: governed.flatMap(({ host, egress, ingress }) => [
-      ...(egress === undefined ? [] : table(host, 'egress', egress, peers)),
-      ...(ingress === undefined ? [] : table(host, 'ingress', ingress, peers)),
+      ...(egress === undefined ? [] : [table(host, 'egress', egress, peers)]),
+      ...(ingress === undefined ? [] : [table(host, 'ingress', ingress, peers)]),
     ]),
   };
 }
@@ -167,13 +168,17 @@ function addressEntry(text: string, identity: number, workload: number): Desired
   return { prefix, identity, workload, egressSelected: false, ingressSelected: false };
 }
 
-/** What the rules do not name is refused, port by port, as the compiler writes it. */
-function* table(
+function table(
   host: LabHost,
   direction: 'egress' | 'ingress',
   rules: readonly SceneRule[],
   peers: readonly number[],
-): Generator<DesiredPolicy> {
+): DesiredTable {
+  return { workload: workloadId(host), direction, rows: [...rowsOf(rules, peers)] };
+}
+
+/** What the rules do not name is refused, port by port, as the compiler writes it. */
+function* rowsOf(rules: readonly SceneRule[], peers: readonly number[]): Generator<DesiredRow> {
   for (const identity of peers) {
     for (const protocol of ['TCP', 'UDP'] as const) {
       const mine = rules.filter(
@@ -181,7 +186,7 @@ function* table(
           (rule.peer === undefined ? WORLD : identityOf(rule.peer)) === identity &&
           (rule.protocol ?? 'TCP') === protocol,
       );
-      const base = { workload: workloadId(host), direction, identity, protocol, audit: false, rule: 7 };
+      const base = { identity, protocol, audit: false, rule: 7 };
       let next = 0;
       for (const rule of [...mine].sort((a, b) => a.port - b.port)) {
         if (rule.port > next)

@@ -13,6 +13,7 @@ import type { Names } from '../../src/control/compile/names.ts';
 import { formatAddress } from '../../src/core/identity/address.ts';
 import { addressOfBytes } from '../../src/core/identity/wire-address.ts';
 import { formatRuleRef } from '../../src/core/policy/rule-ref.ts';
+import { REST } from '../../src/core/state/desired.ts';
 import type { Maps } from '../../src/datapath/maps.ts';
 import { keyBytes, readEntries } from '../../src/datapath/typed-map.ts';
 
@@ -63,7 +64,7 @@ function dumpPolicy(maps: Maps, names: Names): string[] {
     const rule = names.ruleOf(verdict.rule);
     return [
       `policy ${names.workloadOf(key.workload)?.key ?? 'unknown'} ${directionNames[key.direction] ?? '?'}`,
-      `${key.protocol === 6 ? 'TCP' : 'UDP'} ${peerName(names, key.identity)} ports ${ports} =`,
+      `${key.protocol === 6 ? 'TCP' : 'UDP'} ${key.identity === REST ? 'the rest' : peerName(names, key.identity)} ports ${ports} =`,
       policyActionNames[verdict.action] ?? '?',
       ...(verdict.reason === 0 ? [] : [`(${reasonNames[verdict.reason] ?? '?'})`]),
       ...(verdict.audit === 0 ? [] : ['audit']),

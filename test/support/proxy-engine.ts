@@ -203,8 +203,14 @@ export class TestProxy {
       ],
       tables,
       workloads: new Map([
-        [CLIENT, { name: 'shop/client', netnsCookie: 11n, identity: CLIENT_IDENTITY }],
-        [SERVER, { name: 'shop/server', netnsCookie: 12n, identity: SERVER_IDENTITY }],
+        [
+          CLIENT,
+          { name: 'shop/client', netnsCookie: 11n, identity: CLIENT_IDENTITY, identities: [CLIENT_IDENTITY] },
+        ],
+        [
+          SERVER,
+          { name: 'shop/server', netnsCookie: 12n, identity: SERVER_IDENTITY, identities: [SERVER_IDENTITY] },
+        ],
       ]),
       pooling: options.pooling ?? true,
     };

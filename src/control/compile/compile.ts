@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseAddress } from '../../core/identity/address.ts';
-import type { PeerIdentity } from '../../core/identity/peer-identity.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
-import { connectionVerdict } from '../../core/policy/connection-verdict.ts';
-import { ipcache, peerIdentities, peerOfWorkload } from '../../core/policy/peers.ts';
-import { DEFAULT_DENY_INDEX, type Direction } from '../../core/policy/rule-ref.ts';
-import type { PortRange } from '../../core/policy/verdict.ts';
+import { ipcache, type IpcacheEntry, peerIdentities, peerOfWorkload } from '../../core/policy/peers.ts';
+import type { Policy } from '../../core/policy/rule.ts';
+import type { Direction } from '../../core/policy/rule-ref.ts';
 import { type World, selectionsOf } from '../../core/policy/world.ts';
 import type { ProxyVerdict } from '../../core/proxy/config.ts';
 import type {
   DesiredAddress,
-  DesiredPolicy,
   DesiredState,
+  DesiredTable,
   DesiredWorkload,
 } from '../../core/state/desired.ts';
 import type { Workload } from '../../core/workload/workload.ts';
-import { AutomatonSet } from './automata.ts';
+import { type Automaton, AutomatonSet } from './automata.ts';
+import { ContentKeys } from './content-key.ts';
+import { DistinctPeers } from './distinct-peers.ts';
 import type { Names } from './names.ts';
+import { type CompiledTable, TableSet } from './tables.ts';
 
 /** A world in the terms of those who enforce it. */
 export interface Compiled {
@@ -29,78 +30,122 @@ export interface Compiled {
   readonly problems: readonly string[];
 }
 
-interface Context {
-  readonly world: World;
-  readonly names: Names;
-  readonly peers: readonly (readonly [PeerIdentity, number])[];
-  readonly automata: AutomatonSet;
-  readonly policy: DesiredPolicy[];
-  readonly verdicts: ProxyVerdict[];
-}
-
 const directions = ['egress', 'ingress'] as const;
 
-/** Pure but for the numbers that `names` gives to what is new. */
-export function compile(world: World, names: Names): Compiled {
-  const automata = new AutomatonSet(names);
-  const peers = peerIdentities(world).map((peer) => [peer, names.peer(peer)] as const);
-  const context: Context = { world, names, peers, automata, policy: [], verdicts: [] };
-  const workloads = [...world.workloads.values()].map((workload) => compileWorkload(context, workload));
-  return {
-    desired: { workloads, ipcache: compileAddresses(world, names, workloads), policy: context.policy },
-    proxy: { verdicts: context.verdicts, automata: automata.tables },
-    problems: automata.problems,
-  };
-}
+/** Compiles one world after the other; what it yields does not depend on those before. */
+export class Compiler {
+  readonly #names: Names;
+  readonly #peers: DistinctPeers;
+  readonly #tables: TableSet;
+  #policies: ReadonlySet<Policy> = new Set();
 
-function compileWorkload(context: Context, workload: Workload): DesiredWorkload {
-  const { world, names } = context;
-  const id = names.workload(workload);
-  const selected = (direction: Direction): boolean => selectionsOf(world, workload, direction).length > 0;
-  for (const direction of directions)
-    if (selected(direction)) compileDirection(context, workload, id, direction);
-  return {
-    id,
-    key: workload.key,
-    identity: names.peer(peerOfWorkload(world, workload)),
-    attachment: workload.attachment.type,
-    path: workload.attachment.path,
-    egressSelected: selected('egress'),
-    ingressSelected: selected('ingress'),
-    addresses: workload.addresses.map(parseAddress).filter((address) => address !== undefined),
-  };
-}
+  constructor(names: Names) {
+    const keys = new ContentKeys();
+    this.#names = names;
+    this.#peers = new DistinctPeers(keys);
+    this.#tables = new TableSet(names, new AutomatonSet(names), this.#peers, keys);
+  }
 
-function compileDirection(context: Context, workload: Workload, id: number, direction: Direction): void {
-  for (const [peer, identity] of context.peers) {
-    for (const protocol of ['TCP', 'UDP'] as const) {
-      for (const range of connectionVerdict(context.world, workload, direction, peer, protocol)) {
-        const rule = context.names.rule(range.rule);
-        const shared = { workload: id, direction, identity, from: range.from, to: range.to, rule };
-        context.policy.push({ ...shared, protocol, ...kernelVerdict(range) });
-        if (protocol !== 'TCP') continue;
-        const { world, automata } = context;
-        const answer = automata.verdict({ world, workload, direction, peer, range });
-        context.verdicts.push({ ...shared, ...answer });
-      }
+  /** Pure but for the numbers that `names` gives to what is new. */
+  compile(world: World): Compiled {
+    const names = this.#names;
+    this.#renewRules(world);
+    const entries = ipcache(world);
+    const peers = peerIdentities(entries);
+    for (const peer of peers) names.peer(peer);
+    this.#peers.take(world, peers);
+    const all = [...world.workloads.values()];
+    const workloads = all.map((workload) => this.#workload(world, workload));
+    const tables = all.flatMap((workload, index) =>
+      directions.flatMap((direction) => {
+        if (selectionsOf(world, workload, direction).length === 0) return [];
+        return [
+          {
+            workload: workloads[index]?.id ?? 0,
+            direction,
+            table: this.#tables.of(world, workload, direction),
+          },
+        ];
+      }),
+    );
+    this.#tables.settle();
+    return {
+      desired: {
+        workloads,
+        ipcache: compileAddresses(world, names, entries, workloads),
+        policy: tables.map(({ workload, direction, table }) => ({ workload, direction, rows: table.rows })),
+      },
+      ...compileProxy(tables),
+    };
+  }
+
+  /** Where the rules are written may have changed alone. */
+  #renewRules(world: World): void {
+    const policies = new Set([...world.policies, ...world.networkPolicies]);
+    for (const policy of policies) {
+      if (this.#policies.has(policy)) continue;
+      for (const { defaultDeny, rules } of policy.directions)
+        for (const ref of [defaultDeny, ...rules.map((rule) => rule.ref)]) this.#names.renewRule(ref);
     }
+    this.#policies = policies;
+  }
+
+  #workload(world: World, workload: Workload): DesiredWorkload {
+    const names = this.#names;
+    const selected = (direction: Direction): boolean => selectionsOf(world, workload, direction).length > 0;
+    return {
+      id: names.workload(workload),
+      key: workload.key,
+      identity: names.peer(peerOfWorkload(world, workload)),
+      attachment: workload.attachment.type,
+      path: workload.attachment.path,
+      egressSelected: selected('egress'),
+      ingressSelected: selected('ingress'),
+      addresses: workload.addresses.map(parseAddress).filter((address) => address !== undefined),
+    };
   }
 }
 
-const actions = { Allow: 'allow', Deny: 'deny', Proxy: 'proxy' } as const;
+/** Compiles one world alone. */
+export function compile(world: World, names: Names): Compiled {
+  return new Compiler(names).compile(world);
+}
 
-function kernelVerdict(range: PortRange): Pick<DesiredPolicy, 'action' | 'audit' | 'reason'> {
-  const byDefault = range.rule === undefined || range.rule.index === DEFAULT_DENY_INDEX;
-  return {
-    action: actions[range.verdict],
-    audit: range.audit?.verdict === 'Deny',
-    reason: range.verdict !== 'Deny' ? 'none' : byDefault ? 'policy-no-rule' : 'policy-denied',
+interface NamedTable extends Omit<DesiredTable, 'rows'> {
+  readonly table: CompiledTable;
+}
+
+/** The proxy's part: TCP alone, and with the automata of the ranges that requests decide. */
+function compileProxy(tables: readonly NamedTable[]): Pick<Compiled, 'proxy' | 'problems'> {
+  const automata: Uint8Array[] = [];
+  const places = new Map<Automaton, number>();
+  const problems = new Set<string>();
+  const placeOf = (automaton: Automaton): number | undefined => {
+    if (automaton.problem !== undefined) problems.add(automaton.problem);
+    if (automaton.bytes === undefined) return undefined;
+    const place = places.get(automaton) ?? automata.push(automaton.bytes) - 1;
+    places.set(automaton, place);
+    return place;
   };
+  const verdicts = tables.flatMap(({ workload, direction, table }) =>
+    table.rows
+      .filter(({ protocol }) => protocol === 'TCP')
+      .map(({ identity, from, to, rule, action, automaton }): ProxyVerdict => {
+        const row = { workload, direction, identity, from, to, rule };
+        if (automaton === undefined) return { ...row, action: action === 'allow' ? 'allow' : 'deny' };
+        const place = placeOf(automaton);
+        return place === undefined
+          ? { ...row, action: 'deny' }
+          : { ...row, action: 'http', automaton: place };
+      }),
+  );
+  return { proxy: { verdicts, automata }, problems: [...problems] };
 }
 
 function compileAddresses(
   world: World,
   names: Names,
+  entries: readonly IpcacheEntry[],
   workloads: readonly DesiredWorkload[],
 ): DesiredAddress[] {
   const owners = new Map(
@@ -108,7 +153,7 @@ function compileAddresses(
       .filter((workload) => workload.attachment === 'netns')
       .map((workload) => [workload.key, workload] as const),
   );
-  return ipcache(world).flatMap(({ prefix: text, peer }) => {
+  return entries.flatMap(({ prefix: text, peer }) => {
     const prefix = parsePrefix(text);
     if (prefix === undefined) return [];
     const owner = ownerOf(world, text, owners);

@@ -37,6 +37,12 @@ export class Names {
     return number;
   }
 
+  /** Takes note of where a rule is written now, if it has a number. */
+  renewRule(ref: RuleRef): void {
+    const number = this.#allocator.lookup(`rule:${ruleKey(ref)}`);
+    if (number !== undefined) this.#rules.set(number, ref);
+  }
+
   workload(workload: Workload): number {
     const number = this.#allocator.allocate(`workload:${workload.key}`);
     this.#workloads.set(number, workload);

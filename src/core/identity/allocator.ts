@@ -24,6 +24,8 @@ export interface AllocatorOptions {
  */
 export class IdentityAllocator {
   readonly #numbers = new Map<string, number>();
+  /** The same by the keys themselves, as far as they were asked for: a digest costs more than the rest. */
+  readonly #asked = new Map<string, number>();
   #next: number;
 
   constructor(options: AllocatorOptions = {}) {
@@ -41,8 +43,7 @@ export class IdentityAllocator {
 
   /** The number of the key, a new one if it has none. */
   allocate(key: string): number {
-    const hash = digest(key);
-    const known = this.#numbers.get(hash);
+    const known = this.lookup(key);
     if (known !== undefined) return known;
     if (this.#next > LAST) {
       throw new PerigeeError('ERR_IDENTITY_EXHAUSTED', 'all 32-bit numeric identities have been used', {
@@ -51,18 +52,24 @@ export class IdentityAllocator {
       });
     }
     const number = this.#next++;
-    this.#numbers.set(hash, number);
+    this.#numbers.set(digest(key), number);
+    this.#asked.set(key, number);
     return number;
   }
 
   /** The number of the key if it has one. */
   lookup(key: string): number | undefined {
-    return this.#numbers.get(digest(key));
+    const asked = this.#asked.get(key);
+    if (asked !== undefined) return asked;
+    const number = this.#numbers.get(digest(key));
+    if (number !== undefined) this.#asked.set(key, number);
+    return number;
   }
 
   /** Forgets all but these keys and the reserved ones. Numbers set free are not given out again. */
   retain(keys: Iterable<string>): void {
     const keep = new Set(Array.from(keys, digest));
+    this.#asked.clear();
     for (const [hash, number] of this.#numbers) {
       if (number >= FIRST_ALLOCATED && !keep.has(hash)) this.#numbers.delete(hash);
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type PeerIdentity, portText } from '../identity/peer-identity.ts';
+import type { PeerIdentity } from '../identity/peer-identity.ts';
 import type { Protocol, Workload } from '../workload/workload.ts';
 import { FIRST_PORT, LAST_PORT } from './port-match.ts';
 import { rulesAt, type Selection, selectionsFor, type Subject } from './rule-match.ts';
 import { type Direction, type RuleRef, ruleKey } from './rule-ref.ts';
 import { accessStance, auditRefs, networkStance, combine, selectionsOfApi } from './stance.ts';
 import type { HttpRule, PortRange, RuleSet } from './verdict.ts';
-import { selectionsOf, type World } from './world.ts';
+import type { World } from './world.ts';
 
 const UNGOVERNED: readonly PortRange[] = [
   { from: FIRST_PORT, to: LAST_PORT, verdict: 'Allow', rule: undefined },
@@ -23,15 +23,13 @@ export function connectionVerdict(
   peer: PeerIdentity,
   protocol: Protocol,
 ): readonly PortRange[] {
-  const selected = selectionsOf(world, workload, direction);
-  if (selected.length === 0) return UNGOVERNED;
-  const named = direction === 'ingress' ? workload.ports.map(portText).join(' ') : '';
-  const compute = () => computeRanges(world, { workload, direction, peer, protocol });
-  return world.tables.get(selected, peer.key, `${protocol} ${named}`, compute);
+  const subject = { workload, direction, peer, protocol };
+  return portRanges(selectionsFor(world, subject), subject);
 }
 
-function computeRanges(world: World, subject: Subject): PortRange[] {
-  const selections = selectionsFor(world, subject);
+/** The same, where it is known already which rules apply to the subject. */
+export function portRanges(selections: readonly Selection[], subject: Subject): readonly PortRange[] {
+  if (selections.length === 0) return UNGOVERNED;
   const ranges: PortRange[] = [];
   for (const { from, to } of segments(selections)) {
     const range = { from, to, ...verdictAt(selections, subject, from) };

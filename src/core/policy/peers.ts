@@ -86,8 +86,8 @@ export function ipcache(world: World): IpcacheEntry[] {
     .sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
-/** The distinct peer identities that connections of this world can have, in the order of their keys. */
-export function peerIdentities(world: World): PeerIdentity[] {
-  const peers = new Map(ipcache(world).map(({ peer }) => [peer.key, peer]));
+/** The distinct peer identities that connections can have, in the order of their keys. */
+export function peerIdentities(entries: readonly IpcacheEntry[]): PeerIdentity[] {
+  const peers = new Map(entries.map(({ peer }) => [peer.key, peer]));
   return [...peers.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -12,7 +12,6 @@ import { namespaceMismatch } from './peer-match.ts';
 import type { Policy, PolicyDirection, Rule } from './rule.ts';
 import { type Direction, ruleKey } from './rule-ref.ts';
 import { type Labels, selects } from './selector.ts';
-import { TableCache } from './table-cache.ts';
 
 export interface WorldInput {
   readonly resources: readonly Resource[];
@@ -45,8 +44,6 @@ export interface World {
   readonly addresses: AddressBook;
   /** Port names that egress rules use: named ports of peers beyond these can't matter. */
   readonly egressPortNames: ReadonlySet<string>;
-  /** Answers of `connectionVerdict`; nothing that can be seen from outside. */
-  readonly tables: TableCache;
   /** Addresses claimed by several; worth a warning. */
   readonly conflicts: readonly AddressConflict[];
 }
@@ -92,7 +89,6 @@ export function buildWorld(input: WorldInput): World {
     prefixes: new PrefixTable(collectPrefixes(rules)),
     addresses,
     egressPortNames: collectEgressPortNames(all),
-    tables: new TableCache(),
     conflicts: addresses.conflicts,
   };
 }

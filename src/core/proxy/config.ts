@@ -13,13 +13,20 @@ const port = z.int().min(0).max(65535);
 export const proxyWorkload = z.strictObject({
   id: u32.describe('Numeric name, as in the kernel maps'),
   identity: u32,
+  identities: z
+    .array(u32)
+    .optional()
+    .describe('Those of all its addresses as of now, absent: that one; another is from before a change'),
   namespace: z.string(),
   name: z.string(),
   netns: z.string().describe('Path of the namespace file'),
   netnsCookie: z.string().regex(/^\d+$/).describe('SO_NETNS_COOKIE, decimal'),
 });
 
-/** One row of the verdict table: disjoint port ranges per (workload, direction, identity). TCP only. */
+/**
+ * One row of the verdict table: disjoint port ranges per (workload, direction, identity). TCP only. Identity 0
+ * stands for every peer that has no rows of its own.
+ */
 export const proxyVerdict = z.strictObject({
   workload: u32,
   direction: z.enum(['egress', 'ingress']),

@@ -9,7 +9,8 @@ import type { Prefix } from '../identity/prefix.ts';
 export interface DesiredState {
   readonly workloads: readonly DesiredWorkload[];
   readonly ipcache: readonly DesiredAddress[];
-  readonly policy: readonly DesiredPolicy[];
+  /** One for each direction in which policy selects a workload. */
+  readonly policy: readonly DesiredTable[];
 }
 
 export interface DesiredWorkload {
@@ -36,10 +37,22 @@ export interface DesiredAddress {
   readonly ingressSelected: boolean;
 }
 
-export interface DesiredPolicy {
+/** In the place of a peer's identity: every peer that has no rows of its own. */
+export const REST = 0;
+
+/** What policy says of one direction of one workload. */
+export interface DesiredTable {
   readonly workload: number;
   readonly direction: 'egress' | 'ingress';
-  /** The peer. */
+  /**
+   * The rows of one (identity, protocol) stand together and cover all ports. Workloads that are governed alike
+   * share one list, and rows that stay as they are stay the same list.
+   */
+  readonly rows: readonly DesiredRow[];
+}
+
+export interface DesiredRow {
+  /** The peer, or `REST`. */
   readonly identity: number;
   readonly protocol: 'TCP' | 'UDP';
   readonly from: number;

@@ -2,21 +2,32 @@
 import type { Address } from '../identity/address.ts';
 import { hostPrefix } from '../identity/prefix.ts';
 import { addressBytes, prefixBits } from '../identity/wire-address.ts';
-import type { DesiredAddress, DesiredPolicy, DesiredState } from './desired.ts';
+import {
+  type DesiredAddress,
+  type DesiredRow,
+  type DesiredState,
+  type DesiredTable,
+  REST,
+} from './desired.ts';
 
-/** The two look-ups of the kernel over a desired state, for sockets that are open already. */
+/** One side's part of a question about an open connection. */
+export interface PolicySide {
+  readonly workload: number;
+  readonly direction: DesiredTable['direction'];
+  /** The peer. */
+  readonly identity: number;
+}
+
+/** The look-ups of the kernel over a desired state, for sockets that are open already. */
 export class PolicyIndex {
-  readonly #policy = new Map<string, DesiredPolicy[]>();
+  readonly #tables: ReadonlyMap<string, readonly DesiredRow[]>;
   readonly #ipcache = new Map<string, DesiredAddress>();
   readonly #lengths: readonly number[];
 
   constructor(state: DesiredState) {
-    for (const entry of state.policy) {
-      const key = policyKeyOf(entry.workload, entry.direction, entry.protocol, entry.identity);
-      const entries = this.#policy.get(key);
-      if (entries === undefined) this.#policy.set(key, [entry]);
-      else entries.push(entry);
-    }
+    this.#tables = new Map(
+      state.policy.map((table) => [tableKey(table.workload, table.direction), table.rows]),
+    );
     for (const entry of state.ipcache) {
       this.#ipcache.set(prefixKey(addressBytes(entry.prefix), prefixBits(entry.prefix)), entry);
     }
@@ -36,17 +47,19 @@ export class PolicyIndex {
   }
 
   /** Undefined: no answer, which a governed workload takes for a refusal. */
-  verdict(
-    side: Pick<DesiredPolicy, 'workload' | 'direction' | 'protocol' | 'identity'>,
-    port: number,
-  ): DesiredPolicy | undefined {
-    const key = policyKeyOf(side.workload, side.direction, side.protocol, side.identity);
-    return this.#policy.get(key)?.find((entry) => entry.from <= port && port <= entry.to);
+  verdict(side: PolicySide, protocol: DesiredRow['protocol'], port: number): DesiredRow | undefined {
+    const rows = this.#tables.get(tableKey(side.workload, side.direction)) ?? [];
+    const at = (identity: number): DesiredRow | undefined =>
+      rows.find(
+        (row) => row.identity === identity && row.protocol === protocol && row.from <= port && port <= row.to,
+      );
+    return side.identity === 0 ? undefined : (at(side.identity) ?? at(REST));
   }
 }
 
-function policyKeyOf(workload: number, direction: string, protocol: string, identity: number): string {
-  return `${String(workload)}/${direction}/${protocol}/${String(identity)}`;
+/** Names the table of one direction of a workload. */
+export function tableKey(workload: number, direction: DesiredTable['direction']): string {
+  return `${direction} ${workload}`;
 }
 
 /** The first `length` bits of the address, and how many they are. */

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DesiredState, DesiredTable } from '../core/state/desired.ts';
+import { type EncodedState, encodeState } from './encode.ts';
+import type { Maps } from './maps.ts';
+import { PolicyDifferences } from './policy-difference.ts';
+import { type Differences, type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
+import { difference, readEntries } from './typed-map.ts';
+
+/** What the maps hold. */
+interface Written extends EncodedState {
+  readonly policy: readonly DesiredTable[];
+}
+
+/** How long the agent trusts what it wrote, ms: reading tens of thousands of entries back takes a second. */
+const AUDIT_MS = 30_000;
+
+/** Writes one desired state after the other, each with the fewest writes. */
+export class StateWriter {
+  readonly #maps: Maps;
+  readonly #policy = new PolicyDifferences();
+  /** As written last; undefined: unknown. */
+  #written: Written | undefined;
+  /** When the kernel is to be read again, ms since 1970. */
+  #auditAt = 0;
+
+  constructor(maps: Maps) {
+    this.#maps = maps;
+  }
+
+  /** @param kernelIds by workload id: cookies of namespaces, ids of cgroups */
+  write(state: DesiredState, kernelIds: ReadonlyMap<number, bigint>, steps: ReconcileSteps): ReconcileReport {
+    const wish = { policy: state.policy, ...encodeState(state, kernelIds) };
+    const known = Date.now() < this.#auditAt ? this.#written : undefined;
+    const differences = known === undefined ? this.#fromKernel(wish) : this.#fromKnown(wish, known);
+    this.#written = undefined; // until all of it is written
+    const report = reconcile(this.#maps, differences, steps);
+    this.#written = wish;
+    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
+    return report;
+  }
+
+  /** The kernel says what is there: a restart is the same as an update, and what others changed is put right. */
+  #fromKernel({ policy, ipcache, workloads, settings }: Written): Differences {
+    const maps = this.#maps;
+    return {
+      policy: this.#policy.fromKernel(policy, readEntries(maps.policy)),
+      ipcache: difference(ipcache, readEntries(maps.ipcache)),
+      workloads: difference(workloads, readEntries(maps.workloads)),
+      settings: { upsert: [...settings], remove: [] },
+    };
+  }
+
+  #fromKnown({ policy, ipcache, workloads, settings }: Written, known: Written): Differences {
+    return {
+      policy: this.#policy.fromKnown(policy, known.policy),
+      ipcache: difference(ipcache, known.ipcache),
+      workloads: difference(workloads, known.workloads),
+      settings: { upsert: [...settings], remove: [] },
+    };
+  }
+}
