@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * cgroup_skb: what no socket call decides. Ingress: datagrams to a governed
- * workload. Egress: TCP and UDP that a raw socket builds by hand.
+ * cgroup_skb/ingress: datagrams to a governed workload. Attached only while some
+ * namespace's ingress is selected, because it runs for every packet of every
+ * socket of the node. It can't be sk_lookup: multicast and broadcast are
+ * delivered without a lookup, IPv6 takes a packet from outside under the
+ * workload's own address, and which socket a datagram answers is known here
+ * alone.
  *
- * Stance: not enrolled or not selected = pass; selected and unreadable = drop; a
- * raw socket's packet with a source that isn't its workload's = drop. A dropped
- * datagram is silent, as on any network.
+ * Stance: not enrolled or not selected = pass; selected and unreadable = drop. A
+ * dropped datagram is silent, as on any network.
  */
 #include "lib/attempt.h"
 #include "lib/udp.h"
 
-#define SOCK_RAW_TYPE	 3
-#define RAW_PORT_LAST	 255
 #define IP6_EXTENSIONS	 6
 #define LOOPBACK_IFINDEX 1
 
@@ -90,16 +91,6 @@ static __always_inline void packet_flow(const struct packet *packet, struct flow
 	record->family = packet->family;
 }
 
-/* By the fixed header alone: behind an IPv6 extension it is found later. */
-static __always_inline bool is_tcp(struct __sk_buff *skb)
-{
-	__u8 *data = (__u8 *)(long)skb->data, *end = (__u8 *)(long)skb->data_end;
-
-	if (data + sizeof(struct iphdr) > end)
-		return false;
-	return data[0] >> 4 == 4 ? data[9] == IPPROTO_TCP : data[6] == IPPROTO_TCP;
-}
-
 /* A datagram that is no answer: ingress policy decides; the first of a peer is recorded. */
 static __always_inline int datagram_in(struct __sk_buff *skb, struct bpf_sock *sk,
 				       const struct workload *workload, const struct packet *packet)
@@ -148,8 +139,13 @@ int packet_ingress(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct workload *workload;
 
-	/* Every segment of every connection comes by here: no helper is called for them. */
-	if (!sk || is_tcp(skb))
+	/*
+	 * Every segment of every TCP connection comes by here, and goes after one
+	 * look: a socket that takes packets while in this state is a datagram
+	 * socket without a peer. The kernel gives one with a peer that peer's
+	 * datagrams alone, and connect() was judged.
+	 */
+	if (!sk || sk->state != BPF_TCP_CLOSE)
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)
@@ -166,84 +162,9 @@ int packet_ingress(struct __sk_buff *skb)
 	}
 	if (packet.protocol != IPPROTO_UDP)
 		return HOOK_ALLOW; /* ICMP errors for the socket */
-	/*
-	 * The kernel gives a connected socket its peer's datagrams alone, and
-	 * connect() was judged.
-	 */
-	if (sk->dst_port || udp_peer_known(sk, &packet.source, packet.source_port))
+	if (udp_peer_known(sk, &packet.source, packet.source_port))
 		return HOOK_ALLOW;
 	return datagram_in(skb, sk, workload, &packet);
-}
-
-/* The innermost enrolled cgroup of the socket that sends. */
-static __always_inline struct workload *workload_of_packet(struct __sk_buff *skb)
-{
-	struct workload_key key = { .kind = WORKLOAD_CGROUP };
-	struct workload *found = NULL, *workload;
-
-	if (!cgroup_workloads())
-		return NULL;
-	for (int level = 1; level < CGROUP_DEPTH; level++) {
-		key.id = bpf_skb_ancestor_cgroup_id(skb, level);
-		if (!key.id)
-			break;
-		workload = bpf_map_lookup_elem(&workloads, &key);
-		if (workload)
-			found = workload;
-	}
-	return found;
-}
-
-SEC("cgroup_skb/egress")
-int packet_egress(struct __sk_buff *skb)
-{
-	struct bpf_sock *sk = skb->sk;
-	struct attempt attempt = {};
-	struct packet packet = {};
-	struct workload *workload;
-	struct flow_record record = {};
-	bool owns_netns;
-
-	/* The local port of a raw socket is its protocol's number: no helper for the others. */
-	if (!sk || sk->src_port > RAW_PORT_LAST)
-		return HOOK_ALLOW;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->type != SOCK_RAW_TYPE)
-		return HOOK_ALLOW;
-	workload = workload_of_netns(bpf_get_netns_cookie(skb));
-	owns_netns = workload;
-	if (!workload)
-		workload = workload_of_packet(skb);
-	if (!workload)
-		return HOOK_ALLOW;
-	if (parse(skb, &packet)) {
-		drop_count(REASON_PACKET_MALFORMED);
-		return HOOK_DENY;
-	}
-	if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP)
-		return HOOK_ALLOW;
-	if (address_is_loopback(&packet.destination))
-		return HOOK_ALLOW;
-	if (owns_netns && ipcache_find(&packet.source).workload != workload->id) {
-		drop_count(REASON_SOURCE_FORGED);
-		return HOOK_DENY;
-	}
-	attempt.destination = packet.destination;
-	attempt.port = packet.destination_port;
-	attempt.protocol = packet.protocol;
-	attempt.family = packet.family;
-	attempt_from(&attempt, workload);
-	attempt_decide(&attempt);
-	if (attempt.action == ACTION_ALLOW)
-		return HOOK_ALLOW;
-	if (attempt.action == ACTION_PROXY)
-		attempt.reason = REASON_POLICY_STATE_MISSING;
-	attempt_flow(&attempt, &record);
-	packet_flow(&packet, &record);
-	record.verdict = VERDICT_DENIED;
-	record.reason = attempt.reason;
-	flow_emit_denied(&record);
-	return HOOK_DENY;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -23,7 +23,7 @@ enum reason {
 	REASON_WORKLOAD_UNKNOWN = 10, /* enrolled, but its state is missing */
 	REASON_STRAY_SEGMENT =
 		12, /* TCP to an ephemeral port without a connection; policy would refuse it */
-	REASON_SOURCE_FORGED = 11, /* a raw packet with somebody else's source address */
+	REASON_SOURCE_FORGED = 11, /* a socket that would choose its source address */
 	REASON_STATE_NOT_KEPT = 13, /* the verdict found no room at the socket */
 
 	/* 32-95: decided by the proxy */

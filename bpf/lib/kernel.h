@@ -14,8 +14,9 @@
 #include "abi/flow.h"
 
 /* Names that BTF doesn't carry, because the kernel has them as macros. */
-#define AF_INET	 2
-#define AF_INET6 10
+#define AF_INET	       2
+#define AF_INET6       10
+#define IPPROTO_ICMPV6 58
 
 /* Return values of the cgroup hooks. */
 #define HOOK_ALLOW 1

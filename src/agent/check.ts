@@ -81,7 +81,7 @@ const needs: readonly Need[] = [
   {
     name: 'packet-netns',
     required: true,
-    gives: 'verdict on datagrams that arrive, and on raw sockets',
+    gives: 'verdict on datagrams that arrive',
     hint: 'a kernel whose cgroup_skb programs may ask for the namespace (tried: 6.18)',
     probe: (native) => found(native.probe.helper('cgroup_skb', 'get_netns_cookie'), 'bpf_get_netns_cookie'),
   },

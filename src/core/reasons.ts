@@ -38,7 +38,7 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
   },
   'protocol-refused': {
     summary:
-      'A workload asked for a socket of a transport that no hook can judge (Multipath TCP, SCTP, DCCP, UDP-Lite)',
+      'A workload asked for a socket that no hook can judge: Multipath TCP, SCTP, DCCP, UDP-Lite, L2TP, or a raw one of anything but ICMP and IGMP',
     action:
       'Nothing for Multipath TCP: runtimes fall back to TCP; programs that need the others cannot be enrolled',
   },
@@ -69,8 +69,9 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     action: 'Nothing; services on ports of 32768 and up that refuse many show here instead of in flows',
   },
   'source-forged': {
-    summary: "A raw socket built a packet with a source address that is not its workload's",
-    action: 'Find out which program does this; nothing well-behaved does',
+    summary:
+      'A workload asked for a socket that sends under any address (IP_HDRINCL, IP_TRANSPARENT, IP_FREEBIND for IPv6)',
+    action: 'Find out which program does this; transparent proxies and routing daemons cannot be enrolled',
   },
   'http-denied': {
     summary: 'A rule with action Deny matches the request',

@@ -44,10 +44,10 @@ export const hooks: readonly Hook[] = [
   { object: 'sockname', program: 'getsockname6' },
   { object: 'sockops', program: 'tcp_lifecycle' },
   { object: 'socket', program: 'sock_create' },
+  { object: 'socket', program: 'setsockopt' },
   { object: 'sendmsg', program: 'sendmsg4' },
   { object: 'sendmsg', program: 'sendmsg6' },
   { object: 'packet', program: 'packet_ingress', need: 'datagrams' },
-  { object: 'packet', program: 'packet_egress' },
   { object: 'connect', program: 'connect4' },
   { object: 'connect', program: 'connect6' },
 ];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
@@ -70,11 +70,19 @@ function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgr
  */
 export function loadHooks(options: LoaderOptions): LoadReport {
   ensurePinFolders(options);
-  const { layout } = options;
-  return attachHooks(
+  const { native, layout } = options;
+  const report = attachHooks(
     options,
     hooks.filter((hook) => hook.need === undefined || existsSync(hookLink(layout, hook))),
   );
+  for (const name of retiredHooks(layout)) detachLink(native, join(layout.links, name));
+  return report;
+}
+
+/** Links of hooks that an earlier version had and this one has not. Those of namespaces carry a number. */
+function retiredHooks(layout: PinLayout): string[] {
+  const known = new Set(hooks.map(({ program }) => program));
+  return readdirSync(layout.links).filter((name) => !known.has(name) && !/-\d+$/.test(name));
 }
 
 /**

@@ -9,6 +9,7 @@ export const mapNames = [
   'settings',
   'names',
   'own_sockets',
+  'socket_grants',
   'ipcache',
   'policy',
   'flows',

@@ -160,35 +160,6 @@ describe('the hooks, without an agent or a proxy', () => {
     );
   });
 
-  test('TCP that a raw socket builds by hand does not leave a governed workload', () => {
-    scene.govern([{ host: client, egress: [] }, { host: server }]);
-    const program = `
-import socket,struct,sys
-s=socket.socket(socket.AF_INET,socket.SOCK_RAW,6)
-try: s.sendto(struct.pack('!HHIIBBHHH',1234,8080,1,0,5<<4,2,100,0,0),(sys.argv[1],0)); print('sent')
-except OSError as e: print(e.errno)
-`;
-    const before = scene.drops('policy-no-rule');
-    assert.equal(scene.python(client, program, server.address4), '1');
-    assert.equal(scene.drops('policy-no-rule') - before, 1);
-  });
-
-  test("a raw packet with somebody else's source address does not leave a workload, whatever its policy", () => {
-    scene.govern([{ host: client }, { host: server }]);
-    const program = `
-import socket,struct,sys
-s=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_RAW)
-def ip(a): return socket.inet_aton(a)
-h=struct.pack('!BBHHHBBH4s4s',0x45,0,28,0,0,64,17,0,ip(sys.argv[1]),ip(sys.argv[2]))+struct.pack('!HHHH',5,53,8,0)
-try: s.sendto(h,(sys.argv[2],0)); print('sent')
-except OSError as e: print(e.errno)
-`;
-    const before = scene.drops('source-forged');
-    assert.equal(scene.python(client, program, stranger.address4, server.address4), '1');
-    assert.equal(scene.drops('source-forged') - before, 1);
-    assert.equal(scene.python(client, program, client.address4, server.address4), 'sent');
-  });
-
   test('Multipath TCP is refused to governed workloads alone', () => {
     scene.govern([{ host: client }]);
     const program = `

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_SOCKET_GRANT_H
+#define PERIGEE_LIB_SOCKET_GRANT_H
+
+#include "lib/kernel.h"
+
+/*
+ * Perigee itself may make a raw socket in a governed namespace: it says so here,
+ * under the id of its own process as the host counts it, for one socket and a
+ * second at most. Who asks can't be told by the socket (it has no mark yet) nor
+ * by its namespaces (the process has entered the workload's); but to write this
+ * map takes CAP_BPF of the host and its pin, which is root's.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u64); /* ns, CLOCK_MONOTONIC: the grant's end */
+	MAP_PINNED;
+} socket_grants SEC(".maps");
+
+/* True for who was granted a socket; the grant is used up. Process context only. */
+static __always_inline bool socket_grant_take(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 process = BPF_CORE_READ(task, tgid);
+	__u64 *end = bpf_map_lookup_elem(&socket_grants, &process);
+	bool valid;
+
+	if (!end)
+		return false;
+	valid = bpf_ktime_get_ns() < *end;
+	/* Of two threads at once, one finds it gone. */
+	return !bpf_map_delete_elem(&socket_grants, &process) && valid;
+}
+
+#endif

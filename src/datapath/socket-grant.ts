@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Maps } from './maps.ts';
+
+/** How long a grant waits for its socket, ns: none is left to whoever gets the process's number after its end. */
+const GRANT_NS = 1_000_000_000n;
+
+/**
+ * Lets a process of Perigee make one raw socket in a governed namespace, which the datapath refuses to everybody
+ * else. Call it just before the socket is made.
+ *
+ * @param processId as the host counts processes, so the agent has to run in the host's PID namespace
+ */
+export function grantSocket(maps: Pick<Maps, 'socket_grants'>, processId: number = process.pid): void {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(processId);
+  const end = Buffer.alloc(8);
+  end.writeBigUInt64LE(process.hrtime.bigint() + GRANT_NS);
+  maps.socket_grants.update(key, end);
+}
