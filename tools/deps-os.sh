@@ -5,8 +5,9 @@ set -eu
 
 # To build: eBPF programs (vmlinux.h comes from bpftool), the native addon, the checks of `make lint`.
 build='ca-certificates clang llvm clang-format bpftool libbpf-dev libelf-dev zlib1g-dev pkg-config cmake g++ make python3 shellcheck'
-# To test, demonstrate and measure: real programs that know nothing of Perigee, and the peers it is compared with.
-run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3'
+# To test, demonstrate and measure: real programs that know nothing of Perigee, the peers it is compared with, and
+# systemd, which the tests boot in namespaces of its own.
+run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3 systemd'
 # Their services would take ports of the host at once and at every boot.
 services='nginx haproxy iperf3'
 

@@ -22,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitBpffs(env, exports);
   InitCgroup(env, exports);
   InitClock(env, exports);
+  InitFileLock(env, exports);
   InitNetns(env, exports);
   InitProbe(env, exports);
   InitRingBuffer(env, exports);

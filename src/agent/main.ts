@@ -95,8 +95,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const cgroupRoot =
     settings.cgroup || required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
   const locks = [
-    await takeLock('pins', settings.pinRoot),
-    await takeLock('cgroup', String(native.cgroup.id(cgroupRoot))),
+    takeLock(native, 'pins', settings.pinRoot),
+    takeLock(native, 'cgroup', String(native.cgroup.id(cgroupRoot))),
   ];
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);

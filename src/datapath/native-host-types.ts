@@ -161,4 +161,6 @@ export interface HostFacilities {
   readonly clock: KernelClock;
   /** Mounts bpffs on an existing folder (mode 0700); false if it already was. */
   readonly mountBpffs: (path: string) => boolean;
+  /** A descriptor that holds the file's lock until it is closed; undefined while another holds it. Makes the file. */
+  readonly lockFile: (path: string) => number | undefined;
 }

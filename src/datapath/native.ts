@@ -29,7 +29,7 @@ export interface NativeErrorShape {
   readonly done?: number;
 }
 
-/** A fault in the addon. Codes: ERR_BPF_*, ERR_SOCKET, ERR_NETNS, ERR_DIAG, ERR_CGROUP, ERR_PROBE, ERR_MOUNT, ERR_NATIVE_*. */
+/** A fault in the addon. Codes: ERR_BPF_*, ERR_SOCKET, ERR_NETNS, ERR_DIAG, ERR_CGROUP, ERR_PROBE, ERR_MOUNT, ERR_LOCK, ERR_NATIVE_*. */
 export class NativeError extends PerigeeError {
   declare readonly errno?: number;
   declare readonly operation: string;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { LabHost } from '../support/lab.ts';
+import { type LabHost, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { tcpClient } from '../support/programs.ts';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../support/web-scene.ts';
 
 const KILLS = 4;
+const perigee = join(import.meta.dirname, '../../bin/perigee');
 
 describe('the agent dies under load', () => {
   let node: NodeScene;
@@ -70,7 +71,6 @@ describe('the agent dies under load', () => {
   });
 
   test('a second agent beside the first is refused with a clear message, and disturbs nothing', async () => {
-    const perigee = join(import.meta.dirname, '../../bin/perigee');
     const flags = ['--config', node.config, '--pin-root', node.pinRoot, '--cgroup', node.cgroup];
     const traffic = load(node, web, `http://${api.address4}:${String(RULED)}/`, { seconds: 2 });
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -82,5 +82,23 @@ describe('the agent dies under load', () => {
     assert.match(second.stderr, /another agent governs this host already/);
     assert.deepEqual((await traffic).complaints, []);
     assert.equal(node.status()?.ready, true);
+  });
+
+  test('of agents that are started at once after one was killed, exactly one governs', async () => {
+    await node.killAgent();
+    const flags = ['--config', node.config, '--pin-root', node.pinRoot, '--cgroup', node.cgroup];
+    const places = ['--run-directory', node.run, '--metrics-address', 'off'];
+    const [program = 'sh', ...rest] = node.inside([perigee, 'agent', ...flags, ...places]);
+    const agents = Array.from({ length: 4 }, () => node.lab.own(spawn(program, rest, { stdio: 'ignore' })));
+    await until('all but one to give up', () => agents.filter(({ exitCode }) => exitCode === 2).length === 3);
+    await node.settled();
+    const [winner] = agents.filter(({ exitCode }) => exitCode === null);
+    assert.ok(winner !== undefined);
+    assert.equal(node.curl(web, `http://${api.address4}:${String(RULED)}/admin`).status, '403');
+    const gone = new Promise((resolve) => winner.once('exit', resolve));
+    winner.kill('SIGTERM');
+    await gone;
+    await node.startAgent();
+    await node.settled();
   });
 });
