@@ -191,10 +191,9 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 	struct flow_record record = {};
-	__u64 sent = 0, received = 0;
 	struct tcp_sock *tcp;
 
-	if (!connection)
+	if (!connection || !connection->recorded)
 		return;
 	if (connection->path != PATH_DIRECT && connection->established) {
 		drop_handoff(ctx);
@@ -204,16 +203,8 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	record.kind = FLOW_CLOSE;
 	record.duration = record.time - connection->start;
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp) {
-		/* bytes_acked would count SYN and FIN, too. */
-		sent = tcp->bytes_sent - tcp->bytes_retrans;
-		received = tcp->bytes_received;
-		if (received &&
-		    (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE)))
-			received -= 1; /* the peer's FIN counts */
-	}
-	record.bytes_sent = connection->direction == DIRECTION_EGRESS ? sent : received;
-	record.bytes_received = connection->direction == DIRECTION_EGRESS ? received : sent;
+	if (tcp)
+		connection_bytes(tcp, connection->direction == DIRECTION_EGRESS, &record);
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;
 	if (connection->established) {

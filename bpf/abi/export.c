@@ -11,6 +11,7 @@
 #include "abi/workload.h"
 #include "abi/connection.h"
 #include "abi/flow.h"
+#include "abi/sweep.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -37,3 +38,5 @@ EXPORT(struct, steering);
 EXPORT(struct, announcement);
 EXPORT(struct, listener_key);
 EXPORT(struct, flow_record);
+EXPORT(enum, open_state);
+EXPORT(struct, open_connection);

@@ -76,4 +76,17 @@ static __always_inline struct connection *connection_accept(struct bpf_sock *sk,
 	return connection;
 }
 
+static __always_inline void connection_bytes(const struct tcp_sock *tcp, bool connecting,
+					     struct flow_record *record)
+{
+	/* bytes_acked would count SYN and FIN, too. */
+	__u64 sent = tcp->bytes_sent - tcp->bytes_retrans;
+	__u64 received = tcp->bytes_received;
+
+	if (received && (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE)))
+		received -= 1; /* the peer's FIN counts */
+	record->bytes_sent = connecting ? sent : received;
+	record->bytes_received = connecting ? received : sent;
+}
+
 #endif

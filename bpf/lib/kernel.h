@@ -12,6 +12,7 @@
 #include "abi/workload.h"
 #include "abi/connection.h"
 #include "abi/flow.h"
+#include "abi/sweep.h"
 
 /* Names that BTF doesn't carry, because the kernel has them as macros. */
 #define AF_INET	       2

@@ -4,10 +4,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <vector>
 
 #include "arguments.h"
 #include "bpf_program.h"
+#include "netns_scope.h"
 
 namespace perigee {
 namespace {
@@ -16,6 +20,9 @@ namespace {
 Napi::String Name(Napi::Env env, const char* name, uint32_t number) {
   return Napi::String::New(env, name == nullptr ? std::to_string(number) : name);
 }
+
+// As much as the kernel keeps for one read of a walk.
+constexpr size_t kWalkChunk = 32 * 1024;
 
 void SetAttachType(Napi::Object& result, uint32_t type) {
   result.Set("attachType",
@@ -33,6 +40,7 @@ void BpfLink::Define(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&BpfLink::Unpin>("unpin"),
                       InstanceMethod<&BpfLink::Update>("update"),
                       InstanceMethod<&BpfLink::Info>("info"),
+                      InstanceMethod<&BpfLink::Iterate>("iterate"),
                       InstanceMethod<&BpfLink::Detach>("detach"),
                       InstanceMethod<&BpfLink::Close>("close"),
                       InstanceMethod<&BpfLink::Close>(Napi::Symbol::WellKnown(env, "dispose")),
@@ -101,6 +109,31 @@ Napi::Value BpfLink::Info(const Napi::CallbackInfo& info) {
     SetAttachType(result, link.tracing.attach_type);
   }
   return result;
+}
+
+// The walk sees the namespace that it was begun in, whichever thread reads on.
+Napi::Value BpfLink::Iterate(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const int link = RequireFd(env);
+  UniqueFd walk;
+  int error;
+  {
+    NetnsScope scope(env, NetnsArgument(info[0]));
+    walk.reset(bpf_iter_create(link));
+    error = errno;
+  }
+  if (!walk.valid()) Throw(env, "ERR_BPF_ITERATE", error, "begin walk", native_.name);
+  std::vector<uint8_t> bytes;
+  for (;;) {
+    const size_t done = bytes.size();
+    bytes.resize(done + kWalkChunk);
+    const ssize_t got = read(walk.get(), bytes.data() + done, kWalkChunk);
+    bytes.resize(done + (got > 0 ? static_cast<size_t>(got) : 0));
+    // A batch that did not fit, or a signal: the walk goes on where it was.
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (got < 0) Throw(env, "ERR_BPF_ITERATE", errno, "read walk", native_.name);
+    if (got == 0) return Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size());
+  }
 }
 
 void BpfLink::Detach(const Napi::CallbackInfo& info) {

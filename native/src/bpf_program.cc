@@ -32,6 +32,7 @@ void BpfProgram::Define(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&BpfProgram::AttachNetns>("attachNetns"),
                       InstanceMethod<&BpfProgram::AttachTracepoint>("attachTracepoint"),
                       InstanceMethod<&BpfProgram::AttachTracing>("attachTracing"),
+                      InstanceMethod<&BpfProgram::AttachIterator>("attachIterator"),
                       InstanceMethod<&BpfProgram::AttachSkMsg>("attachSkMsg"),
                       InstanceMethod<&BpfProgram::DetachSkMsg>("detachSkMsg"),
                       InstanceMethod<&BpfProgram::TestRun>("testRun"),
@@ -102,6 +103,21 @@ Napi::Value BpfProgram::AttachTracepoint(const Napi::CallbackInfo& info) {
 Napi::Value BpfProgram::AttachTracing(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   UniqueFd link(bpf_raw_tracepoint_open(nullptr, RequireFd(env)));
+  if (!link.valid()) ThrowAttach(env, errno, native_.section);
+  return BpfLink::Make(env, std::move(link), native_.name);
+}
+
+Napi::Value BpfProgram::AttachIterator(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bpf_iter_link_info target = {};
+  bpf_link_create_opts options = {};
+  options.sz = sizeof(options);
+  if (!IsAbsent(info[0])) {
+    target.map.map_fd = static_cast<uint32_t>(BpfMap::From(info[0], "map").RequireFd(env));
+    options.iter_info = &target;
+    options.iter_info_len = sizeof(target);
+  }
+  UniqueFd link(bpf_link_create(RequireFd(env), 0, BPF_TRACE_ITER, &options));
   if (!link.valid()) ThrowAttach(env, errno, native_.section);
   return BpfLink::Make(env, std::move(link), native_.name);
 }

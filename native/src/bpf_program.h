@@ -44,6 +44,7 @@ class BpfProgram : public Wrapped<BpfProgram, ProgramHandle> {
   Napi::Value AttachNetns(const Napi::CallbackInfo& info);
   Napi::Value AttachTracepoint(const Napi::CallbackInfo& info);
   Napi::Value AttachTracing(const Napi::CallbackInfo& info);
+  Napi::Value AttachIterator(const Napi::CallbackInfo& info);
   void AttachSkMsg(const Napi::CallbackInfo& info);
   void DetachSkMsg(const Napi::CallbackInfo& info);
   Napi::Value TestRun(const Napi::CallbackInfo& info);

@@ -89,8 +89,11 @@ const needs: readonly Need[] = [
     name: 'close-connections',
     required: false,
     gives: 'closing open connections that a new policy forbids',
-    hint: 'a kernel with CONFIG_INET_DIAG_DESTROY=y; until then they live on to their end',
-    probe: (native) => found(native.probe.sockDestroy(), 'SOCK_DESTROY'),
+    hint: 'a kernel of 6.5 or later, or with CONFIG_INET_DIAG_DESTROY=y; until then they live on to their end',
+    probe: (native) =>
+      native.probe.kfunc('bpf_sock_destroy')
+        ? 'bpf_sock_destroy'
+        : found(native.probe.sockDestroy(), 'SOCK_DESTROY'),
   },
 ];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -21,34 +21,4 @@ export function findObjects(): string | undefined {
 export function hostAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return all.filter((entry) => !entry.internal).map((entry) => entry.address.replace(/%.*$/, ''));
-}
-
-/** Inodes of the sockets that processes hold. Those that are gone hold none. */
-export function socketInodes(pids: readonly number[]): ReadonlySet<number> {
-  const inodes = new Set<number>();
-  for (const pid of pids) {
-    const folder = `/proc/${String(pid)}/fd`;
-    for (const name of entriesOf(folder)) {
-      const inode = socketInode(`${folder}/${name}`);
-      if (inode !== undefined) inodes.add(inode);
-    }
-  }
-  return inodes;
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function socketInode(path: string): number | undefined {
-  try {
-    const match = /^socket:\[(\d+)\]$/.exec(readlinkSync(path));
-    return match?.[1] === undefined ? undefined : Number(match[1]);
-  } catch {
-    return undefined; // closed meanwhile
-  }
 }

@@ -18,7 +18,6 @@ import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { FlowStore } from '../observability/flow-store.ts';
 import { runChecks } from './check.ts';
-import { closedRecords } from './closed-flows.ts';
 import { createExplainer } from './explain.ts';
 import { findCgroup2, findObjects } from './host.ts';
 import { takeLock } from './lock.ts';
@@ -112,9 +111,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     settings,
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
-    proxyPids: () => supervisor.pids(),
     cgroupRoot,
-    onClosed: (closed, index) => flows.append(...closedRecords(closed, index, native.clock.monotonicNs())),
   });
   const folder: FolderState = { errors: [], counts: {} };
   const errors = (): readonly ResourceError[] => folder.errors;

@@ -3,35 +3,35 @@ import type { Compiled } from '../control/compile/compile.ts';
 import type { ProxyConfig, ProxyLimits } from '../core/proxy/config.ts';
 import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
 
+/** Where a namespace is found, and its cookie. */
+export interface NetnsPlace {
+  readonly path: string;
+  readonly cookie: bigint;
+}
+
 export interface ProxyConfigInput {
   readonly revision: number;
   readonly mapsRoot: string;
   readonly compiled: Compiled;
   readonly limits: ProxyLimits;
-  /** Path and cookie of the namespace that a workload's sockets are in; undefined: not captured. */
-  readonly netnsOf: (
-    workload: DesiredWorkload,
-  ) => { readonly path: string; readonly cookie: bigint } | undefined;
+  /** The namespaces that a workload's sockets are in, its own last; none: not captured. */
+  readonly netnsOf: (workload: DesiredWorkload) => readonly NetnsPlace[];
 }
 
 /** What the proxy is told: every captured workload may be the client of a destination with layer 7 rules. */
 export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
   const identities = identitiesByWorkload(input.compiled.desired.ipcache);
   const workloads = input.compiled.desired.workloads.flatMap((workload) => {
-    const netns = input.netnsOf(workload);
-    if (netns === undefined) return [];
     const [namespace = '', name = ''] = workload.key.split('/');
-    return [
-      {
-        id: workload.id,
-        identity: workload.identity,
-        identities: [...(identities.get(workload.id) ?? [])],
-        namespace,
-        name,
-        netns: netns.path,
-        netnsCookie: String(netns.cookie),
-      },
-    ];
+    return input.netnsOf(workload).map(({ path, cookie }) => ({
+      id: workload.id,
+      identity: workload.identity,
+      identities: [...(identities.get(workload.id) ?? [])],
+      namespace,
+      name,
+      netns: path,
+      netnsCookie: String(cookie),
+    }));
   });
   return {
     version: 1,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ProxyState } from '../api/ports.ts';
@@ -42,7 +42,6 @@ export class ProxySupervisor {
   readonly #options: SupervisorOptions;
   readonly #repeats = new RepeatFilter();
   #status: ProxyStatus | undefined;
-  readonly #pids = new Set<number>();
   #startedAt = 0;
   #spawned: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -71,11 +70,6 @@ export class ProxySupervisor {
     );
   }
 
-  /** Processes that may hold connections: the one that answers, and those before it. */
-  pids(): readonly number[] {
-    return [...this.#pids];
-  }
-
   /** Resolves once the proxy runs under this configuration, or did not take it. */
   async push(config: ProxyConfig): Promise<void> {
     if (this.#options.settings.proxy === 'off') return;
@@ -97,8 +91,6 @@ export class ProxySupervisor {
 
   #saw(status: ProxyStatus): void {
     this.#status = status;
-    for (const pid of this.#pids) if (!existsSync(`/proc/${String(pid)}`)) this.#pids.delete(pid);
-    this.#pids.add(status.pid);
   }
 
   state(): ProxyState {

@@ -8,15 +8,15 @@ import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
 import type { Attachment } from '../core/workload/workload.ts';
-import { PolicyIndex } from '../core/state/policy-index.ts';
-import type { Datapath, NotCaptured } from '../datapath/datapath.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import type { Enrolled, NotCaptured } from '../datapath/enrolment.ts';
 import { writeNames } from '../datapath/name-store.ts';
 import type { Native } from '../datapath/native.ts';
-import { type Closed, sweepConnections } from '../datapath/sweep.ts';
+import type { SweepRound } from '../datapath/sweep.ts';
 import { AddressWatch, type Seen } from './addresses.ts';
-import { hostAddresses, socketInodes } from './host.ts';
+import { hostAddresses } from './host.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
-import { proxyConfigOf } from './proxy-config.ts';
+import { type NetnsPlace, proxyConfigOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
 export interface ReconcilerOptions {
@@ -27,11 +27,8 @@ export interface ReconcilerOptions {
   readonly log: Logger;
   /** Tells the proxy; resolves once the configuration is in force there, or it did not take it. */
   readonly pushConfig: (config: ProxyConfig) => Promise<unknown>;
-  /** Processes that may hold connections of the proxy: the running one, and those that drain. */
-  readonly proxyPids: () => readonly number[];
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
-  readonly onClosed: (closed: readonly Closed[], index: PolicyIndex) => unknown;
 }
 
 /** What is in force. */
@@ -48,6 +45,10 @@ export interface Applied {
 const PUSH_MS = 250;
 /** After a failure the next attempt comes no sooner, ms. */
 const RETRY_MS = 1000;
+/** Between the two rounds of a sweep: the RST of a closed end has long arrived at the other, ms. */
+const REST_MS = 200;
+/** Between two looks for entries whose sockets are gone, ms. */
+const TIDY_MS = 30_000;
 
 /** From resources to the kernel: the one path for a start, a change, and a namespace that came or went. */
 export class Reconciler {
@@ -61,6 +62,9 @@ export class Reconciler {
   /** Why the last attempt failed; undefined after a success. */
   #failure: Error | undefined;
   #failedAt = 0;
+  /** When the second round of the last sweep is due, ms since 1970. */
+  #restAt: number | undefined;
+  #tidyAt = 0;
   #running: Promise<void> | undefined;
   #again = false;
 
@@ -97,8 +101,10 @@ export class Reconciler {
     }
     const world = this.#applied?.world;
     if (world === undefined) return;
+    if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
+    this.#tidy();
     const seen = this.#watch.look(attachmentsOf(world));
-    if (seen.fingerprint !== this.#seen.fingerprint) await this.run();
+    if (seen.fingerprint !== this.#seen.fingerprint || this.#options.datapath.hasEmptied()) await this.run();
   }
 
   /** One at a time; what arrives meanwhile is done in one more round. */
@@ -144,7 +150,7 @@ export class Reconciler {
     const report = datapath.apply(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
     if (report.policyChanged || this.#failure !== undefined || this.#applied === undefined)
-      this.#sweep(compiled);
+      this.#sweep('first');
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     log.info(
@@ -174,38 +180,44 @@ export class Reconciler {
   }
 
   #proxyConfig(revision: number, compiled: Compiled): ProxyConfig {
-    const { datapath, settings } = this.#options;
-    const { native } = this.#options;
+    const { datapath, settings, native } = this.#options;
     const selfFd = native.netns.selfFd();
     const self = { path: '/proc/self/ns/net', cookie: native.netns.cookie(selfFd) };
     native.sockets.close(selfFd);
-    const netnsOf = (workload: DesiredWorkload): { path: string; cookie: bigint } | undefined => {
-      const cookie = datapath.netnsCookie(workload.id);
-      if (workload.attachment === 'cgroup') return self;
-      return cookie === undefined ? undefined : { path: workload.path, cookie };
+    const netnsOf = (workload: DesiredWorkload): readonly NetnsPlace[] => {
+      if (workload.attachment === 'cgroup') return [self];
+      const entries = datapath.enrolled.filter((entry) => entry.workload.id === workload.id);
+      return entries.map(placeOf);
     };
     const { limits } = settings;
     return proxyConfigOf({ revision, mapsRoot: datapath.layout.maps, compiled, limits, netnsOf });
   }
 
   /** Only after the maps: a connection that is closed here must not come back under the old policy. */
-  #sweep(compiled: Compiled): void {
-    const { native, datapath, log } = this.#options;
-    const index = new PolicyIndex(compiled.desired);
-    const { closed, failed } = sweepConnections({
-      native,
-      index,
-      workloads: datapath.enrolled.filter((entry) => entry.netnsFd !== -1),
-      proxyInodes: () => socketInodes(this.#options.proxyPids()),
-    });
+  #sweep(round: SweepRound): void {
+    const { datapath, log } = this.#options;
+    const { closed, failed } = datapath.sweep(round);
+    this.#restAt = round === 'first' ? Date.now() + REST_MS : undefined;
     const [problem] = failed;
     if (problem !== undefined) {
       warnRepeated(log, this.#repeats, problem, 'a connection that policy forbids now could not be closed');
     }
-    if (closed.length === 0) return;
-    log.info({ closed: closed.length }, 'closed connections that policy forbids now');
-    this.#options.onClosed(closed, index);
+    if (closed > 0) log.info({ closed }, 'closed connections that policy forbids now');
   }
+
+  /** What processes that were killed have left between two hooks. */
+  #tidy(): void {
+    if (Date.now() < this.#tidyAt) return;
+    this.#tidyAt = Date.now() + TIDY_MS;
+    const removed = this.#options.datapath.removeStale();
+    if (removed > 0) this.#options.log.info({ removed }, 'removed entries whose sockets are gone');
+  }
+}
+
+/** No path leads any more to a namespace that was left behind: the agent's descriptor does. */
+function placeOf({ workload, kernelId, netnsFd, left }: Enrolled): NetnsPlace {
+  const path = left ? `/proc/${String(process.pid)}/fd/${String(netnsFd)}` : workload.path;
+  return { path, cookie: kernelId };
 }
 
 function attachmentsOf(world: World): Map<string, Attachment> {

@@ -82,9 +82,7 @@ function workloadOf(workload: DesiredWorkload, applied: Applied): WorkloadStatus
     (conflict === undefined
       ? undefined
       : `address ${conflict.address} is claimed by ${conflict.claimants.join(', ')}`) ??
-    (cgroup
-      ? "shares the host's network namespace: governed on egress only, open connections are not closed by a change"
-      : undefined);
+    (cgroup ? "shares the host's network namespace: governed on egress only" : undefined);
   return {
     key: workload.key,
     attachment: workload.attachment,

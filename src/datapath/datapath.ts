@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { PerigeeError } from '../lib/errors.ts';
+import type { OpenConnection } from '../core/abi/sweep.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import { type Enrolled, Enrolment, type NotCaptured } from './enrolment.ts';
 import { type Hook, type PinLayout, hooks } from './layout.ts';
 import {
   type LoadReport,
@@ -16,43 +15,18 @@ import {
 import { type Maps, closeMaps, openMaps } from './maps.ts';
 import { neededHooks } from './needs.ts';
 import type { ReconcileReport, ReconcileSteps } from './reconcile.ts';
+import { removeStale } from './stale.ts';
 import { StateWriter } from './state-writer.ts';
-
-/** A workload whose namespace or cgroup is there. */
-export interface Enrolled {
-  readonly workload: DesiredWorkload;
-  readonly kernelId: bigint;
-  /** -1 for a cgroup. */
-  readonly netnsFd: number;
-}
-
-/** A workload that can't be captured, and why. */
-export interface NotCaptured {
-  readonly workload: DesiredWorkload;
-  readonly error: PerigeeError;
-  /** Its path is gone, but processes live in its namespace: they stay governed. */
-  readonly kept: boolean;
-}
-
-/** Whether any process is in the network namespace. */
-function hasProcesses(inode: bigint): boolean {
-  const link = `net:[${String(inode)}]`;
-  return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      return readlinkSync(`/proc/${name}/ns/net`) === link;
-    } catch {
-      return false; // ended meanwhile
-    }
-  });
-}
+import { type SweepReport, type SweepRound, sweepConnections } from './sweep.ts';
+import { SocketWalk } from './walk.ts';
 
 /** The kernel's side of one node. */
 export class Datapath {
   readonly #options: LoaderOptions;
   readonly loaded: LoadReport;
   readonly maps: Maps;
-  #enrolled = new Map<number, Enrolled>();
+  readonly #enrolment: Enrolment;
+  readonly #walk: SocketWalk;
   readonly #writer: StateWriter;
   /** Namespaces whose hook this process has attached or replaced. */
   readonly #lookups = new Set<bigint>();
@@ -66,6 +40,8 @@ export class Datapath {
     this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
     this.#writer = new StateWriter(this.maps);
+    this.#enrolment = new Enrolment(options, this.maps);
+    this.#walk = SocketWalk.load(options);
   }
 
   /** Loads the hooks, or replaces those of an earlier agent. */
@@ -77,54 +53,42 @@ export class Datapath {
     return this.#options.layout;
   }
 
-  /** Workloads that are captured now. */
+  /** What is captured now. */
   get enrolled(): readonly Enrolled[] {
-    return [...this.#enrolled.values()];
+    return this.#enrolment.entries;
   }
 
-  /** Cookie of a workload's namespace; undefined while it isn't there. */
-  netnsCookie(workload: number): bigint | undefined {
-    const entry = this.#enrolled.get(workload);
-    return entry === undefined || entry.netnsFd === -1 ? undefined : entry.kernelId;
-  }
-
-  /**
-   * Finds the namespaces and cgroups of the workloads: a first step that changes nothing in the kernel. One
-   * whose path cannot be opened any more stays governed for as long as processes live in it.
-   */
+  /** The first step of a change: finds what is to be governed, and changes nothing in the kernel. */
   capture(workloads: readonly DesiredWorkload[]): readonly NotCaptured[] {
-    const next = new Map<number, Enrolled>();
-    const notCaptured: NotCaptured[] = [];
-    for (const workload of workloads) {
-      try {
-        next.set(workload.id, this.#open(workload));
-      } catch (error) {
-        if (!(error instanceof PerigeeError)) throw error;
-        const earlier = this.#enrolled.get(workload.id);
-        const kept = earlier !== undefined && this.#inUse(earlier);
-        if (kept) next.set(workload.id, { ...earlier, workload });
-        notCaptured.push({ workload, error, kept });
-      }
-    }
-    const used = new Set([...next.values()].map((entry) => entry.netnsFd));
-    for (const { netnsFd } of this.#enrolled.values()) {
-      if (netnsFd !== -1 && !used.has(netnsFd)) closeSync(netnsFd);
-    }
-    this.#enrolled = next;
-    return notCaptured;
+    return this.#enrolment.capture(workloads);
   }
 
-  #inUse({ netnsFd }: Enrolled): boolean {
-    return netnsFd !== -1 && hasProcesses(this.#options.native.netns.inode(netnsFd));
+  /** Whether a namespace that was governed for the processes left in it is empty by now. */
+  hasEmptied(): boolean {
+    return this.#enrolment.hasEmptied();
   }
 
-  #open(workload: DesiredWorkload): Enrolled {
-    const { native, cgroup } = this.#options;
-    if (workload.attachment === 'cgroup') {
-      return { workload, kernelId: native.cgroup.id(join(cgroup, workload.path)), netnsFd: -1 };
-    }
-    const netnsFd = native.netns.open(workload.path);
-    return { workload, kernelId: native.netns.cookie(netnsFd), netnsFd };
+  /** Closes connections that the policy in force forbids. Call after `apply`. */
+  sweep(round: SweepRound): SweepReport {
+    const { native } = this.#options;
+    return this.#enrolment.withNamespaces((namespaces) =>
+      sweepConnections({ native, walk: this.#walk, namespaces }, round),
+    );
+  }
+
+  /** The governed ends of open connections. */
+  connections(): OpenConnection[] {
+    return this.#enrolment.withNamespaces((namespaces) =>
+      namespaces.flatMap((netnsFd) => [
+        ...this.#walk.run('list_tcp', netnsFd),
+        ...this.#walk.run('list_udp', netnsFd),
+      ]),
+    );
+  }
+
+  /** Removes entries between two hooks whose socket is gone. */
+  removeStale(): number {
+    return removeStale(this.maps, this.#walk);
   }
 
   /**
@@ -132,12 +96,11 @@ export class Datapath {
    * demand is there before a map asks for it, and goes after.
    */
   apply(state: DesiredState): ReconcileReport {
-    const kernelIds = new Map([...this.#enrolled].map(([id, entry]) => [id, entry.kernelId]));
-    const namespaces = [...this.#enrolled.values()].filter((entry) => entry.netnsFd !== -1);
+    const { entries, namespaces } = this.#enrolment;
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
     const demand = neededHooks(state);
     this.#attach(demand.wanted);
-    const report = this.#writer.write(state, kernelIds, this.#steps(namespaces, wanted));
+    const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
     this.#detach(demand.idle);
     return report;
   }
@@ -164,7 +127,7 @@ export class Datapath {
       },
       withdraw: () => {
         // Also those that an earlier agent left.
-        for (const cookie of this.#pinnedLookups()) {
+        for (const cookie of this.#enrolment.lookups()) {
           if (wanted.has(cookie)) continue;
           detachLookup(this.#options, cookie);
           this.#lookups.delete(cookie);
@@ -173,16 +136,20 @@ export class Datapath {
     };
   }
 
-  #pinnedLookups(): bigint[] {
-    const names = readdirSync(this.#options.layout.links);
-    const cookies = names.map((name) => /^lookup-(\d+)$/.exec(name)?.[1]);
-    return cookies.filter((cookie) => cookie !== undefined).map(BigInt);
-  }
-
   /** Lets go of the descriptors; what is pinned goes on enforcing. */
   close(): void {
-    for (const entry of this.#enrolled.values()) if (entry.netnsFd !== -1) closeSync(entry.netnsFd);
-    this.#enrolled.clear();
+    this.#enrolment.close();
+    this.#walk.close();
     closeMaps(this.maps);
   }
+}
+
+function kernelIdsOf(entries: readonly Enrolled[]): ReadonlyMap<number, readonly bigint[]> {
+  const ids = new Map<number, bigint[]>();
+  for (const { workload, kernelId } of entries) {
+    const known = ids.get(workload.id);
+    if (known === undefined) ids.set(workload.id, [kernelId]);
+    else known.push(kernelId);
+  }
+  return ids;
 }

@@ -140,15 +140,15 @@ export function encodeRows(rows: readonly DesiredRow[]): EncodedRow[] {
 /** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
 export function encodeState(
   state: Omit<DesiredState, 'policy'>,
-  kernelIds: ReadonlyMap<number, bigint>,
+  kernelIds: ReadonlyMap<number, readonly bigint[]>,
 ): EncodedState {
   const workloads: Entries = new Map();
   let cgroupWorkloads = 0;
   for (const desired of state.workloads) {
-    const kernelId = kernelIds.get(desired.id);
-    if (kernelId === undefined) continue;
-    if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
-    workloads.set(...encodeWorkload(desired, kernelId));
+    for (const kernelId of kernelIds.get(desired.id) ?? []) {
+      if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
+      workloads.set(...encodeWorkload(desired, kernelId));
+    }
   }
   return {
     ipcache: new Map(state.ipcache.map(encodeAddress)),

@@ -21,7 +21,8 @@ export interface LoadReport {
   readonly instructions: Readonly<Record<string, number>>;
 }
 
-function openObject(options: LoaderOptions, name: string): BpfObject {
+/** An object whose maps are the pinned ones; not loaded yet. */
+export function openObject(options: LoaderOptions, name: string): BpfObject {
   const path = join(options.objects, `${name}.bpf.o`);
   return options.native.BpfObject.open(path, { pinRoot: options.layout.maps });
 }

@@ -68,6 +68,8 @@ export interface BpfProgram extends Disposable {
   attachTracepoint(category: string, name: string): BpfLink;
   /** `tp_btf/…`, `fentry/…`, `fexit/…`: the target is the section's. */
   attachTracing(): BpfLink;
+  /** `iter/…`; those of a map's elements want the map. Nothing runs before {@link BpfLink.iterate}. */
+  attachIterator(map?: BpfMap): BpfLink;
   /** sk_msg and sk_skb programs; attachments to a sockmap have no link. */
   attachSkMsg(map: BpfMap): void;
   detachSkMsg(map: BpfMap): void;
@@ -98,6 +100,11 @@ export interface BpfLink extends Disposable {
   /** Replaces the attached program in one step: no packet sees neither or both. */
   update(program: BpfProgram): void;
   info(): LinkInfo;
+  /**
+   * Walks once over everything that an iterator program is attached to, sockets in a given namespace, and
+   * returns what the program wrote.
+   */
+  iterate(netnsFd?: number | null): Buffer;
   /** Detaches at once, whoever else holds the link. */
   detach(): void;
   close(): void;

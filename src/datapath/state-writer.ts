@@ -28,7 +28,11 @@ export class StateWriter {
   }
 
   /** @param kernelIds by workload id: cookies of namespaces, ids of cgroups */
-  write(state: DesiredState, kernelIds: ReadonlyMap<number, bigint>, steps: ReconcileSteps): ReconcileReport {
+  write(
+    state: DesiredState,
+    kernelIds: ReadonlyMap<number, readonly bigint[]>,
+    steps: ReconcileSteps,
+  ): ReconcileReport {
     const wish = { policy: state.policy, ...encodeState(state, kernelIds) };
     const known = Date.now() < this.#auditAt ? this.#written : undefined;
     const differences = known === undefined ? this.#fromKernel(wish) : this.#fromKnown(wish, known);

@@ -45,7 +45,7 @@ describe('resources in, maps of the kernel out', () => {
     const writer = new StateWriter(scene.datapath.maps);
     for (const resources of sets) {
       const { desired } = compiler.compile(buildWorld({ resources }));
-      const kernelIds = new Map(desired.workloads.map((workload, index) => [workload.id, BigInt(index + 1)]));
+      const kernelIds = new Map(desired.workloads.map((workload, index) => [workload.id, [BigInt(index + 1)]]));
       writer.write(desired, kernelIds, steps);
     }
     return dumpMaps(scene.datapath.maps, names);

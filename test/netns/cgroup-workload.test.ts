@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { AgentProcess } from '../support/agent-process.ts';
 import { rawSender } from '../support/forged.ts';
+import { Held } from '../support/held.ts';
 import { type CommandResult, Lab, type LabHost, cgroup2Root, listening, until } from '../support/lab.ts';
-import { tcpClient, tcpServer } from '../support/programs.ts';
+import { echoServer, tcpClient, tcpServer } from '../support/programs.ts';
 
 const NAME = 'perigee-rs7';
 
 /** The job may reach the server's port 8080 by request, 9000 by connection, and nothing else. */
-const resources = (netns: string): string => `apiVersion: perigee.dev/v1alpha1
+const resources = (netns: string, plain = 9000): string => `apiVersion: perigee.dev/v1alpha1
 kind: Workload
 metadata: {name: job, namespace: shop, labels: {app: job}}
 spec: {cgroup: job}
@@ -35,8 +36,20 @@ spec:
     http: [{methods: [GET], path: {type: PathPrefix, value: /items}}]
   - name: plain
     action: Allow
-    to: [{podSelector: {matchLabels: {app: api}}, port: 9000}]
+    to: [{podSelector: {matchLabels: {app: api}}, port: ${String(plain)}}]
 `;
+
+/** Resolves once the cgroup is empty and gone. */
+function removed(group: string): Promise<void> {
+  return until(`${group} to be empty`, () => {
+    try {
+      rmdirSync(group);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
 
 interface WorkloadView {
   readonly key: string;
@@ -67,8 +80,9 @@ describe("a cgroup as a workload: it shares its node's network", () => {
     const serve = (host: LabHost, ...command: string[]): unknown => lab.start(host, enter(cgroup, command));
     serve(api, 'python3', '-m', 'http.server', '-b', '::', '-d', folder, '8080');
     serve(api, 'python3', '-c', tcpServer, '9000');
+    serve(api, 'python3', '-c', echoServer, '9002');
     serve(machine, 'python3', '-c', tcpServer, '7000');
-    for (const port of [8080, 9000]) await listening(lab, api, port);
+    for (const port of [8080, 9000, 9002]) await listening(lab, api, port);
     await listening(lab, machine, 7000);
     mkdirSync(join(folder, 'config'));
     writeFileSync(join(folder, 'items'), 'an item\n');
@@ -86,15 +100,8 @@ describe("a cgroup as a workload: it shares its node's network", () => {
     await agent.cleanup();
     await lab.destroy();
     rmSync(folder, { recursive: true });
-    rmdirSync(job);
-    await until('the cgroup to be empty', () => {
-      try {
-        rmdirSync(cgroup);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    await removed(job);
+    await removed(cgroup);
   });
 
   const run = (group: string, from: LabHost, ...command: string[]): CommandResult =>
@@ -139,6 +146,48 @@ describe("a cgroup as a workload: it shares its node's network", () => {
       assert.match(curl(job, `http://${host}:8080/items`, '-X', 'POST'), / 403$/);
       assert.match(curl(cgroup, `http://${host}:8080/other`), / 404$/);
     }
+  });
+
+  const apply = async (text: string, revision: number): Promise<void> => {
+    writeFileSync(join(folder, 'config/shop.yaml'), text);
+    await until('the change to be in force', async () => (await inForce()) > revision);
+  };
+  const inForce = async (): Promise<number> => {
+    const { stdout } = await agent.cli(['status', '-o', 'json']);
+    return (JSON.parse(stdout) as { config: { revision: number } }).config.revision;
+  };
+  const hold = (group: string, address: string): Promise<Held> =>
+    Held.open({ lab, inside: (command) => enter(group, command) }, machine, [address, 9002]);
+
+  test('a change closes what it forbids and leaves the rest of the node alone, whenever it was opened', async () => {
+    await apply(resources(api.netns, 9002), await inForce());
+    const below = join(job, 'below');
+    mkdirSync(below);
+    const doomed = await Promise.all([
+      hold(job, api.address4),
+      hold(job, api.address6),
+      hold(below, `::ffff:${api.address4}`),
+    ]);
+    const neighbour = await hold(cgroup, api.address4);
+    await apply(resources(api.netns, 9000), await inForce());
+    for (const held of doomed) assert.equal(await held.ended(), 'ECONNABORTED');
+    assert.equal(await neighbour.ping(), 'ping');
+    neighbour.close();
+    await removed(below);
+  });
+
+  test('made again, it is another cgroup: governed again, also what was opened before that was seen', async () => {
+    const before = await inForce();
+    await removed(job);
+    await until('the cgroup to be let go', async () => (await inForce()) > before);
+    const gone = await inForce();
+    mkdirSync(job);
+    const early = await hold(job, api.address4);
+    await until('the new cgroup', async () => (await inForce()) > gone);
+    assert.equal(early.opened === 'EPERM' ? 'ECONNABORTED' : await early.ended(), 'ECONNABORTED');
+    assert.match(connect(job, api.address4, 9000), /^ok/);
+    assert.equal(connect(job, api.address4, 9002), 'EPERM');
+    assert.match(curl(job, `http://${api.address4}:8080/other`), / 403$/);
   });
 
   test('what connects to it is not governed, whatever its policy says', () => {

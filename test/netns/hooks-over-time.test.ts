@@ -4,8 +4,9 @@ import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { hooks, pinLayout } from '../../src/datapath/layout.ts';
 import { KernelScene, sceneState } from '../support/kernel-scene.ts';
+import { Held } from '../support/held.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
-import { tcpServer, udpClient, udpServer } from '../support/programs.ts';
+import { echoServer, tcpClient, tcpServer, udpClient, udpServer } from '../support/programs.ts';
 
 describe('the hooks, after the first packet', () => {
   let scene: KernelScene;
@@ -19,8 +20,9 @@ describe('the hooks, after the first packet', () => {
     server = scene.lab.host('server');
     stranger = scene.lab.host('stranger');
     scene.serve(server, tcpServer, '8080');
+    scene.serve(server, echoServer, '8090');
     scene.serve(server, udpServer, '53');
-    await listening(scene.lab, server, 8080);
+    for (const port of [8080, 8090]) await listening(scene.lab, server, port);
   });
   after(() => scene.destroy());
 
@@ -49,6 +51,39 @@ except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
     child.stdin?.write('\n');
     await until('its answer', () => lines.length === 2);
     assert.equal(lines[1], 'EPERM');
+  });
+
+  test('a namespace that was made again under its name: the old one stays governed beside it until it is empty', async () => {
+    const guest = scene.lab.host('twice');
+    const held = await Held.open(scene, guest, [server.address4, 8090]);
+    assert.equal(held.opened, 'open');
+    const govern = (ports: readonly number[]): readonly bigint[] => {
+      const egress = ports.map((port) => ({ peer: server, port, action: 'allow' as const }));
+      const state = sceneState([{ host: guest, egress }, { host: server }]);
+      assert.deepEqual(scene.datapath.capture(state.workloads), []);
+      scene.datapath.apply(state);
+      const { enrolled } = scene.datapath;
+      return enrolled.filter(({ workload }) => workload.key === 'lab/twice').map(({ kernelId }) => kernelId);
+    };
+    const [first, ...none] = govern([8090]);
+    assert.equal(none.length, 0);
+    scene.lab.remove(guest);
+    const second = scene.lab.host('twice');
+    assert.equal(govern([8090]).length, 2);
+    // The next agent finds it, too, and so does a sweep.
+    scene.datapath.close();
+    scene.replace(scene.load());
+    assert.equal(govern([8090]).length, 2);
+    assert.equal(scene.datapath.hasEmptied(), false);
+    assert.match(scene.python(second, tcpClient, server.address4, '8080'), /^EPERM/);
+    assert.equal(await held.ping(), 'ping');
+    govern([]);
+    assert.equal(scene.datapath.sweep('first').closed, 1);
+    assert.equal(await held.ended(), 'ECONNABORTED');
+    assert.equal(scene.datapath.hasEmptied(), true);
+    const last = govern([]);
+    assert.equal(last.length, 1);
+    assert.notEqual(last[0], first);
   });
 
   test('a hook on demand is attached while the state needs it, and taken over by the next agent', () => {

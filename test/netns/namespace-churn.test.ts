@@ -15,6 +15,15 @@ held[0].sendall(b'GET / HTTP/1.1\\r\\nhost: a\\r\\n\\r\\n'); held[0].recv(100)
 print('open',flush=True); time.sleep(600)
 `;
 
+/** Asks for each path of its input at host argv[1], port argv[2], each time anew; prints the status, or the error. */
+const asker = `
+import http.client,sys,errno
+for line in sys.stdin:
+    try:
+        c=http.client.HTTPConnection(sys.argv[1],int(sys.argv[2]),timeout=5); c.request('GET',line.strip()); print(c.getresponse().status,flush=True); c.close()
+    except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
+`;
+
 interface WorkloadView {
   readonly key: string;
   readonly ready: boolean;
@@ -75,6 +84,35 @@ describe('a namespace goes while it is in use, and comes again', () => {
     assert.deepEqual(governed(second, api), asWritten);
     assert.equal(workload('shop/guest')?.addresses.includes(first.address4), false);
     assert.deepEqual(governed(web, api), asWritten);
+  });
+
+  test('made again while a program lives in the first: both are judged request by request', async () => {
+    const first = node.lab.host('third');
+    node.write('workloads.yaml', workloadsYaml(web, api, first));
+    const key = 'shop/third';
+    await until('the guest to be governed', () => workload(key)?.ready === true);
+    const child = node.lab.start(first, node.inside(['python3', '-c', asker, api.address4, String(RULED)]), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines = linesOf(child);
+    const ask = async (path: string): Promise<string> => {
+      const count = lines.length;
+      child.stdin?.write(`${path}\n`);
+      await until('an answer', () => lines.length > count);
+      return lines[count] ?? '';
+    };
+    await node.settled();
+    assert.deepEqual([await ask('/'), await ask('/admin')], ['200', '403']);
+    node.lab.remove(first);
+    const second = node.lab.host('third');
+    await until('the second', () => workload(key)?.addresses.includes(second.address6) === true);
+    await node.settled();
+    assert.deepEqual(governed(second, api), asWritten);
+    assert.deepEqual([await ask('/'), await ask('/admin')], ['200', '403']);
+    const revision = node.status()?.config.revision ?? 0;
+    await end(child);
+    await node.settled(revision + 1);
+    assert.deepEqual(governed(second, api), asWritten);
   });
 
   test('a server: its clients fail, and find it governed under its new address', async () => {

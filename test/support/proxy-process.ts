@@ -73,7 +73,9 @@ export class ProxyProcess {
         namespace: 'lab',
         name: host.name,
         netns: host.path,
-        netnsCookie: String(datapath.netnsCookie(workloadId(host))),
+        netnsCookie: String(
+          datapath.enrolled.find((entry) => entry.workload.id === workloadId(host))?.kernelId,
+        ),
       })),
       verdicts: [...verdicts],
       automata: rules.map((set) => Buffer.from(compile(set).bytes).toString('base64')),
