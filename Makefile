@@ -164,6 +164,10 @@ bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATH
 bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=…)
 	@SECONDS='$(SECONDS)' node bench/agent-kills.ts
 
+.PHONY: bench-memory
+bench-memory: check-privileged dist ## resident memory of the shipped agent and proxy
+	@node bench/memory.ts
+
 .PHONY: demo
 demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when the story has)
 	@DEMO_EXIT='$(DEMO_EXIT)' node demo/main.ts

@@ -23,6 +23,19 @@ export function residentMib(pids: readonly number[]): number {
   return kib.reduce((sum, value) => sum + value, 0) / 1024;
 }
 
+/** What of a process is resident: in all, of its own (heaps, stacks), and pages of files that it shares with others. */
+export interface Residence {
+  readonly rssMib: number;
+  readonly anonymousMib: number;
+  readonly fileMib: number;
+}
+
+export function residence(pid: number): Residence {
+  const mib = (field: string): number => Number(statusField(pid, field) ?? 0) / 1024;
+  const [anonymousMib, fileMib, sharedMib] = [mib('RssAnon'), mib('RssFile'), mib('RssShmem')];
+  return { rssMib: anonymousMib + fileMib + sharedMib, anonymousMib: anonymousMib + sharedMib, fileMib };
+}
+
 function statusField(pid: number, field: string): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/status`, 'utf8');

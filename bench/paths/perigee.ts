@@ -58,11 +58,15 @@ spec:
     - {path: {type: PathPrefix, value: /admin}}
 `;
 
-/** Machines of its own, in the governed cgroup: the other paths have none of the hooks. */
+/**
+ * Machines of its own, in the governed cgroup: the other paths have none of the hooks.
+ * @param program the launcher to start, if not the one of this checkout
+ */
 export async function perigeePaths(
   network: Network,
   cgroup: GovernedCgroup,
   name: string,
+  program?: string,
 ): Promise<PerigeePaths> {
   const client = addMachine(network, 'governed-client');
   const server = addMachine(network, 'governed-server');
@@ -71,7 +75,8 @@ export async function perigeePaths(
   mkdirSync(config);
   writeFileSync(join(config, 'bench.yaml'), resources(client.netns, server.netns));
   const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);
-  const agent = new AgentProcess({ name, config, cgroup: cgroup.path, wrap });
+  const options = { name, config, cgroup: cgroup.path, wrap };
+  const agent = new AgentProcess(program === undefined ? options : { ...options, program });
   const start: BenchPath['start'] = (command) => network.start(client, command, cgroup);
   const proxy = (): readonly number[] => [agent.proxyPid() ?? 0];
   return {

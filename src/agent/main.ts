@@ -34,9 +34,9 @@ import { version } from './version.ts';
 /** How often namespaces are looked at for new addresses, ms. */
 const REFRESH_MS = 500;
 
-/** Entry point of the command line, for starting the proxy. */
+/** Entry point of the command line with the launcher's flags, for starting the proxy. */
 function selfCommand(): string[] {
-  return [process.execPath, fileURLToPath(new URL(process.argv[1] ?? '', 'file:'))];
+  return [process.execPath, ...process.execArgv, fileURLToPath(new URL(process.argv[1] ?? '', 'file:'))];
 }
 
 function required(value: string | undefined, what: string, hint: string): string {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { proxyLimits } from '../core/proxy/config.ts';
 import { PerigeeError } from '../lib/errors.ts';
 

@@ -5,7 +5,7 @@ import type { FlowRing } from './flow-ring.ts';
 const CHUNK_BYTES = 64 * 1024;
 /** A reader that is further behind than this loses frames. */
 const BEHIND_BYTES = 8 * 1024 * 1024;
-const SPARE_CHUNKS = 32;
+const SPARE_CHUNKS = 8;
 
 /**
  * Carries the workers' flow records to whoever reads GET /v1/flows. Traffic never waits for it. While nobody reads (the

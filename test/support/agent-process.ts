@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { CommandResult } from './lab.ts';
+import type { NodeStatus } from './node-scene.ts';
 
 /** The command as a person starts it. */
 export const perigeeCommand = fileURLToPath(new URL('../../bin/perigee', import.meta.url));
@@ -18,6 +19,8 @@ export interface AgentOptions {
   readonly cgroup?: string;
   /** Puts a command somewhere, such as into a cgroup. */
   readonly wrap?: (command: readonly string[]) => readonly string[];
+  /** The launcher to start. Default: the one of this checkout. */
+  readonly program?: string;
 }
 
 /** A real agent with pins, sockets and a proxy of its own. */
@@ -41,6 +44,10 @@ export class AgentProcess {
     return this.#child?.pid ?? 0;
   }
 
+  get #program(): string {
+    return this.#options.program ?? perigeeCommand;
+  }
+
   /** Arguments that start the agent. */
   get arguments(): readonly string[] {
     const { config, cgroup } = this.#options;
@@ -53,7 +60,7 @@ export class AgentProcess {
 
   /** Starts the agent and waits until it is ready; its proxy, too. */
   async start(readyMs = 20_000): Promise<void> {
-    const command = [perigeeCommand, ...this.arguments];
+    const command = [this.#program, ...this.arguments];
     const [program = '', ...rest] = this.#options.wrap?.(command) ?? command;
     const log = openSync(join(this.runDirectory, 'agent.log'), 'a', 0o600);
     const child = spawn(program, rest, { stdio: ['ignore', log, log] });
@@ -82,7 +89,7 @@ export class AgentProcess {
   /** Runs a command of the CLI against this agent. */
   cli(command: readonly string[]): Promise<CommandResult> {
     return finished(
-      spawn(perigeeCommand, [...command, '--socket', this.socket], { stdio: ['ignore', 'pipe', 'pipe'] }),
+      spawn(this.#program, [...command, '--socket', this.socket], { stdio: ['ignore', 'pipe', 'pipe'] }),
     );
   }
 
@@ -106,7 +113,7 @@ export class AgentProcess {
   /** Takes every hook and pin of this name off the host; also those of a run that was killed. */
   async clear(): Promise<void> {
     const flags = ['--pin-root', this.pinRoot, '--run-directory', this.runDirectory];
-    const child = spawn(perigeeCommand, ['cleanup', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(this.#program, ['cleanup', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     const { status, stdout, stderr } = await finished(child);
     if (status !== 0) throw new Error(`perigee cleanup failed:\n${stdout}${stderr}`);
   }
@@ -127,8 +134,8 @@ export class AgentProcess {
     if (!existsSync(this.socket)) return false;
     const { status, stdout } = await this.cli(['status', '-o', 'json']);
     if (status === 2) return false;
-    const { ready, proxy } = JSON.parse(stdout) as { ready?: boolean; proxy?: { state?: string } };
-    return ready === true && proxy?.state === 'running';
+    const { ready, config, proxy } = JSON.parse(stdout) as Partial<NodeStatus>;
+    return ready === true && proxy?.state === 'running' && proxy.revision === config?.revision;
   }
 
   /** The last lines of what agent and proxy have logged. */

@@ -110,7 +110,7 @@ suite('the launcher', () => {
       join(tree.root, 'perigee'),
     ]);
     const entry = `${tree.root}/release/dist/cli/main.js`;
-    assert.equal(stdout, `--max-semi-space-size=2 --enable-source-maps ${entry} observe two words\n`);
+    assert.equal(stdout, `--max-semi-space-size=2 --no-enable-source-maps ${entry} observe two words\n`);
   });
 
   test('in a checkout that is not built it says what to do', () => {

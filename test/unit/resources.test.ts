@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { z } from 'zod';
+import * as z from 'zod';
 import { didYouMean } from '../../src/core/resources/did-you-mean.ts';
 import { resourceKinds } from '../../src/core/resources/kinds.ts';
 import { MAX_MANIFEST_LENGTH, parseManifest } from '../../src/core/resources/manifest.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The parts of JSON Schema that zod writes for our definitions. */
 export interface Schema {

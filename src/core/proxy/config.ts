@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What the proxy needs to know: the agent compiles it, the proxy validates it, keeps the last one that it

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 import { entities } from '../identity/peer-identity.ts';
 import { type Finding, findings } from './check.ts';
 import { httpMatchSchema } from './http-match.ts';

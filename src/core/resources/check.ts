@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** What a check that spans fields reports; the path is relative to the object checked. */
 export interface Finding {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkMatch } from '../automaton/check-rules.ts';
 import type { HttpMatch } from '../automaton/rules.ts';
 import { type Finding, findings } from './check.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 import { dnsLabel, labels } from './metadata.ts';
 
 /** Optional: a namespace that a workload names exists without it. */

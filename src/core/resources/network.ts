@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { contains, formatPrefix, hasHostBits, parsePrefix } from '../identity/prefix.ts';
 import type { Finding } from './check.ts';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Finding, findings } from './check.ts';
 import { dnsSubdomain, namespacedMetadata } from './metadata.ts';
 import { ipAddress, portName, portNumber, protocol } from './network.ts';
