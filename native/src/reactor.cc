@@ -24,6 +24,7 @@ ReactorLimits ReadLimits(const Napi::Value& value) {
   ReactorLimits result;
   result.sockets = Limit(limits, "sockets", 1, 1 << kSlotIndexBits);
   result.turn_sockets = Limit(limits, "turnSockets", 1, 4096);
+  result.turn_accepts = Limit(limits, "turnAccepts", 1, 4096);
   result.read_bytes = Limit(limits, "readBytes", 64, kMaxMemory / 4 / result.turn_sockets);
   result.high_water = Limit(limits, "highWater", 1, kMaxMemory);
   result.queue_bytes = Limit(limits, "queueBytes", 1, kMaxMemory);

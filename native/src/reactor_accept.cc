@@ -78,7 +78,7 @@ void ReactorEngine::SuspendAccepting() {
 void ReactorEngine::Accept(size_t index) {
   for (int i = 0; i < kAcceptBatch && EventRoom() >= kEventsPerSocket; i++) {
     Listener& listener = listeners_[index];
-    if (!listener.armed) return;
+    if (!listener.armed || accepted_ == limits_.turn_accepts) return;
     if (slots_.full()) return SuspendAccepting();
     const int fd = accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
@@ -92,6 +92,7 @@ void ReactorEngine::Accept(size_t index) {
     }
     Slot* slot = slots_.Allocate(fd, SlotPhase::kOpen);
     open_sockets_++;
+    accepted_++;
     if (Register(*slot) != 0) {
       Drop(*slot);
       return SuspendAccepting();

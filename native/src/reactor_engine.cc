@@ -98,6 +98,7 @@ void ReactorEngine::Flush() {
 
 int ReactorEngine::Collect() {
   event_count_ = 0;
+  accepted_ = 0;
   slab_used_ = 0;
   collecting_ = true;
   DeliverPending();

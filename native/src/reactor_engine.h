@@ -21,6 +21,7 @@ struct ReactorLimits {
   uint32_t sockets;
   uint32_t read_bytes;
   uint32_t turn_sockets;
+  uint32_t turn_accepts;
   uint32_t high_water;
   uint32_t queue_bytes;
   uint32_t linger_ms;
@@ -164,6 +165,7 @@ class ReactorEngine {
   bool in_turn_ = false;
   bool closed_ = false;
   int32_t event_count_ = 0;
+  uint32_t accepted_ = 0;  // in this turn
   size_t slab_used_ = 0;
   std::deque<Event> pending_;
   std::vector<Slot*> dead_;  // their end is in this batch

@@ -134,8 +134,9 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     action: 'Use keep-alive messages of the protocol, or raise the limit',
   },
   'connection-limit': {
-    summary: 'The workload has limits.connectionsPerWorkload connections in the proxy',
-    action: 'Look for a leak of connections in the client, or raise the limit',
+    summary:
+      'The workload has limits.connectionsPerWorkload connections in the proxy, or its share of the sockets that RLIMIT_NOFILE allows',
+    action: 'Look for a leak of connections in the client, or raise the limit or LimitNOFILE= of the proxy',
   },
   'memory-limit': {
     summary: 'The workload has limits.bytesPerWorkload bytes buffered in the proxy',

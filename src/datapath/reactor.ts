@@ -25,6 +25,7 @@ const SHORT_COPY = 48;
 
 const DEFAULT_LINGER_MS = 2000;
 const DEFAULT_STALL_MS = 30_000;
+const DEFAULT_TURN_ACCEPTS = 64;
 
 /** The reactor on real sockets. Commands are records in memory that native code reads when `onBatch` has returned. */
 export class SocketReactor implements Reactor {
@@ -46,7 +47,12 @@ export class SocketReactor implements Reactor {
   private scheduled = false;
 
   constructor(addon: ReactorNoun, limits: ReactorLimits) {
-    const complete = { lingerMs: DEFAULT_LINGER_MS, stallMs: DEFAULT_STALL_MS, ...limits };
+    const complete = {
+      turnAccepts: DEFAULT_TURN_ACCEPTS,
+      lingerMs: DEFAULT_LINGER_MS,
+      stallMs: DEFAULT_STALL_MS,
+      ...limits,
+    };
     this.native = new addon.Reactor(complete, (count) => this.runBatch(count));
     this.events = this.native.events;
     this.slab = this.native.slab;

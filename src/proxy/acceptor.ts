@@ -111,10 +111,14 @@ export class Acceptor {
     const { route } = session;
     const ruling = route.rulingOf(context.policy);
     if (ruling.mode === Mode.deny) this.refuse(session, ruling.reason);
-    else if (route.share.connections >= context.limits.connectionsPerWorkload) {
-      this.refuse(session, reason['connection-limit']);
-    } else if (ruling.mode === Mode.allow) Relay.start(session, context);
+    else if (!this.hasRoom(route)) this.refuse(session, reason['connection-limit']);
+    else if (ruling.mode === Mode.allow) Relay.start(session, context);
     else new Exchange(session, context);
+  }
+
+  private hasRoom({ share }: Route): boolean {
+    const { budget, limits } = this.context;
+    return share.connections < limits.connectionsPerWorkload && budget.admits(share);
   }
 
   /** Nobody may use the listener as a relay of his own. */

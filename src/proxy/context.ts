@@ -10,6 +10,7 @@ import type { Owners } from './owner.ts';
 import type { PolicyTable } from './policy.ts';
 import type { Pool } from './pool.ts';
 import type { RefusalWriter } from './refusal.ts';
+import type { SocketBudget } from './socket-budget.ts';
 import type { Spares } from './spares.ts';
 import type { Gate } from './gate.ts';
 import type { HeadPieces } from './head-pieces.ts';
@@ -24,6 +25,7 @@ export interface Context {
   readonly flows: FlowWriter;
   readonly counters: Counters;
   readonly pool: Pool;
+  readonly budget: SocketBudget;
   readonly upstreams: Upstreams;
   readonly refusals: RefusalWriter;
   /** For flow templates, and for request heads that are kept. */

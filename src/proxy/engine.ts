@@ -22,6 +22,7 @@ import type { Clock, Kernel, SocketFactory } from './ports.ts';
 import { RefusalWriter } from './refusal.ts';
 import type { Listener } from './route.ts';
 import { Routes, type WorkloadFacts } from './routes.ts';
+import { SocketBudget } from './socket-budget.ts';
 import { Spares } from './spares.ts';
 import { TimerWheel } from './timers.ts';
 import { Upstreams } from './upstream.ts';
@@ -32,8 +33,6 @@ export interface EnginePorts {
   readonly sockets: SocketFactory;
   readonly clock: Clock;
   readonly ring: FlowRing;
-  /** Size of the reactor's tables. */
-  readonly maxSockets: number;
   /** Runs a task soon, after what is due now. */
   readonly defer: (task: () => void) => void;
   /** A fault of the proxy itself; the connection concerned is closed, the others go on. */
@@ -46,6 +45,8 @@ export interface EngineConfig {
   readonly verdicts: readonly ProxyVerdict[];
   readonly tables: readonly HeadTable[];
   readonly workloads: ReadonlyMap<number, WorkloadFacts>;
+  /** Sockets that this worker may have. */
+  readonly sockets: number;
   /** Keep upstream connections for the next client of the same workload. */
   readonly pooling: boolean;
 }
@@ -59,12 +60,13 @@ const SPARE_ARRAYS = 1024;
 /** The proxy's core in one worker: sockets' events in, commands out. */
 export class Engine implements Context {
   readonly reactor: Reactor;
-  readonly owners: Owners;
+  readonly owners = new Owners();
   readonly timers: TimerWheel;
   readonly flows: FlowWriter;
   readonly counters = new Counters();
   readonly shares = new Shares();
   readonly pool: Pool;
+  readonly budget: SocketBudget;
   readonly upstreams: Upstreams;
   readonly refusals = new RefusalWriter();
   readonly pieces = new HeadPieces();
@@ -89,10 +91,10 @@ export class Engine implements Context {
     this.ports = ports;
     this.reactor = ports.reactor;
     this.refreshClock();
-    this.owners = new Owners(ports.maxSockets);
     this.timers = new TimerWheel(this.nowMs);
     this.flows = new FlowWriter(ports.ring);
     this.pool = new Pool(ports.reactor, this.owners, this.timers, POOL_CAPACITY);
+    this.budget = new SocketBudget(ports.reactor, this.shares, this.pool);
     this.upstreams = new Upstreams(ports.reactor, ports.kernel, ports.sockets);
     this.routes = new Routes(ports.sockets, this.shares, this.counters);
     this.acceptor = new Acceptor(this, ports.kernel, ports.sockets, this.routes);
@@ -115,6 +117,7 @@ export class Engine implements Context {
     this.responseHeads = this.makeResponseHeads();
     this.routes.reset(config.workloads);
     this.shares.retain(new Set(config.workloads.keys()));
+    this.budget.divide(config.sockets, config.workloads.size);
     this.refreshClock();
     for (const owner of this.owners.all()) this.guarded(() => owner.reviewed(this.policy));
     this.flows.publish();
@@ -141,6 +144,7 @@ export class Engine implements Context {
   tick(): void {
     this.refreshClock();
     this.guarded(() => this.timers.advance(this.nowMs));
+    this.budget.settle();
     this.flows.publish();
   }
 

@@ -256,7 +256,7 @@ export class Exchange extends Connection implements RequestSink, Deferred {
     if (this.hasEnded) return;
     const { context, isUnderWay, session } = this;
     this.stop();
-    context.reactor.close(session.client);
+    context.budget.close(session.route.share, session.client);
     if (!isUnderWay && this.responses.keepAlive && !context.isDraining) this.server.leave();
     else this.server.drop(isUnderWay);
   }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/** A client's and its server's. */
+export const SOCKETS_PER_CONNECTION = 2;
+
 /**
  * One workload's use of the proxy. Charged is the workload in whose namespace the listener stands: it is the
  * one that can cause the load on it, or whose clients do, and nobody else's share is touched.
@@ -8,6 +11,15 @@ export class Share {
   connections = 0;
   /** Bytes that wait in the proxy for a slow reader or an unfinished head. */
   bytes = 0;
+  /** Connections to servers that wait for a next client. */
+  pooled = 0;
+  /** Slots that are closed but have output left, or a peer that hasn't closed yet. */
+  closing: number[] = [];
+
+  /** Sockets that it has, or may need for the connections that it has. */
+  get sockets(): number {
+    return this.connections * SOCKETS_PER_CONNECTION + this.pooled + this.closing.length;
+  }
 }
 
 export class Shares {
@@ -26,8 +38,12 @@ export class Shares {
   /** Forgets workloads that are gone and idle. */
   retain(workloads: ReadonlySet<number>): void {
     for (const [id, share] of this.shares) {
-      if (!workloads.has(id) && share.connections === 0) this.shares.delete(id);
+      if (!workloads.has(id) && share.sockets === 0) this.shares.delete(id);
     }
+  }
+
+  all(): Iterable<Share> {
+    return this.shares.values();
   }
 
   get connections(): number {

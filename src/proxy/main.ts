@@ -6,11 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { loadNative } from '../datapath/native.ts';
 import { askToDrain, ControlServer } from './control-server.ts';
+import { descriptorLimit, socketsPerWorker } from './descriptors.ts';
 import { FlowStream } from './flow-stream.ts';
 import { ListenerSet } from './listener-set.ts';
 import { Publisher } from './publisher.ts';
 import { StateFile } from './state-file.ts';
 import { Supervisor } from './supervisor.ts';
+import { ProxyWorker } from './worker.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface ProxyOptions {
@@ -22,12 +24,11 @@ export interface ProxyOptions {
   readonly logLevel: string;
   /** What open connections get to end, ms. */
   readonly drainMs?: number;
-  /** Sockets of one worker at most. */
+  /** Sockets of one worker at most; never more than its part of RLIMIT_NOFILE. */
   readonly maxSockets?: number;
 }
 
 const DRAIN_MS = 30_000;
-const MAX_SOCKETS = 32_768;
 const FLOW_PUMP_MS = 25;
 const COLLECT_MS = 5000;
 const FLOW_RING_BYTES = 2 * 1024 * 1024;
@@ -36,11 +37,15 @@ const FLOW_RING_BYTES = 2 * 1024 * 1024;
 export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Promise<void> {
   const log = pino({ level: options.logLevel, base: { process: 'proxy' } });
   const native = loadNative();
+  const { workers: count, maxSockets: most } = options;
+  const use = { limit: descriptorLimit(), workers: count, ...(most === undefined ? {} : { most }) };
+  const socketsBeside = (workloads: number): number => socketsPerWorker({ ...use, workloads });
   const ended = Promise.withResolvers<undefined>();
   const workers = new WorkerPool({
     script: new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
-    workers: options.workers,
-    maxSockets: options.maxSockets ?? MAX_SOCKETS,
+    local: (data, onFault) => new ProxyWorker(data, onFault),
+    workers: count,
+    maxSockets: socketsBeside(0),
     ringBytes: FLOW_RING_BYTES,
     onFault: (stack) => log.error({ stack }, 'a connection met a fault of the proxy'),
     // Its connections are gone; whoever looks after the process starts it again.
@@ -61,6 +66,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     flows,
     log,
     drainMs: options.drainMs ?? DRAIN_MS,
+    socketsBeside,
     sleep: (ms) => sleep(ms),
     onEnd: () => ended.resolve(undefined),
   });

@@ -22,15 +22,14 @@ export interface SlotOwner {
   terminate(why: number): void;
 }
 
-/** Owners by slot. A slot that has ended, or belongs to an earlier generation, has none. */
-export class Owners {
-  private readonly owners: (SlotOwner | null)[];
-  private readonly slots: Int32Array;
+/** No slot: every one has a generation above its index. */
+const NONE = 0;
+const FIRST_SIZE = 1024;
 
-  constructor(sockets: number) {
-    this.owners = new Array<SlotOwner | null>(sockets).fill(null);
-    this.slots = new Int32Array(sockets).fill(-1);
-  }
+/** Owners by slot. A slot that has ended, or belongs to an earlier generation, has none. Grows with the indices. */
+export class Owners {
+  private readonly owners: (SlotOwner | null)[] = new Array<SlotOwner | null>(FIRST_SIZE).fill(null);
+  private slots = new Int32Array(FIRST_SIZE);
 
   of(slot: number): SlotOwner | null {
     const index = slotIndex(slot);
@@ -39,6 +38,7 @@ export class Owners {
 
   set(slot: number, owner: SlotOwner): void {
     const index = slotIndex(slot);
+    if (index >= this.slots.length) this.grow(index);
     this.owners[index] = owner;
     this.slots[index] = slot;
   }
@@ -47,7 +47,7 @@ export class Owners {
     const index = slotIndex(slot);
     if (this.slots[index] !== slot) return;
     this.owners[index] = null;
-    this.slots[index] = -1;
+    this.slots[index] = NONE;
   }
 
   /** Each owner once. */
@@ -55,5 +55,12 @@ export class Owners {
     const all = new Set<SlotOwner>();
     for (const owner of this.owners) if (owner !== null) all.add(owner);
     return all;
+  }
+
+  private grow(index: number): void {
+    const grown = new Int32Array(2 ** Math.ceil(Math.log2(index + 1)));
+    grown.set(this.slots);
+    this.slots = grown;
+    while (this.owners.length < grown.length) this.owners.push(null);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Reactor } from '../core/port/reactor.ts';
 import type { Owners, SlotOwner } from './owner.ts';
+import type { Share } from './limits.ts';
 import type { Route } from './route.ts';
 import { Timed, type TimerWheel } from './timers.ts';
 import type { Upstream } from './upstream.ts';
@@ -63,7 +64,8 @@ export class Pool {
   private readonly owners: Owners;
   private readonly timers: TimerWheel;
   private readonly capacity: number;
-  size = 0;
+  /** Oldest first. */
+  private readonly all = new Set<IdleUpstream>();
   isOn = true;
 
   constructor(reactor: Reactor, owners: Owners, timers: TimerWheel, capacity: number) {
@@ -73,38 +75,57 @@ export class Pool {
     this.capacity = capacity;
   }
 
+  get size(): number {
+    return this.all.size;
+  }
+
   take(route: Route): Upstream | undefined {
     const idle = route.idle.pop();
     if (idle === undefined) return undefined;
-    this.size--;
-    this.timers.clear(idle);
+    this.forget(idle);
     return idle.upstream;
   }
 
-  /** Keeps an upstream whose last exchange ended cleanly, or closes it. */
-  put(upstream: Upstream, nowMs: number): void {
+  /** Keeps an upstream whose last exchange ended cleanly; false: there is no room for it. */
+  put(upstream: Upstream, nowMs: number): boolean {
     const { route } = upstream;
-    if (!this.isOn || this.size >= this.capacity || route.idle.length >= PER_ROUTE) {
-      this.owners.clear(upstream.slot);
-      this.reactor.close(upstream.slot);
-      return;
-    }
+    if (!this.isOn || this.size >= this.capacity || route.idle.length >= PER_ROUTE) return false;
     const idle = new IdleUpstream(upstream, this);
     route.idle.push(idle);
-    this.size++;
+    this.all.add(idle);
+    route.share.pooled++;
     this.owners.set(upstream.slot, idle);
     this.timers.set(idle, nowMs + IDLE_MS);
     this.reactor.resume(upstream.slot);
+    return true;
   }
 
+  /** Nothing waits on it in either direction: its descriptor is free at once. */
   drop(idle: IdleUpstream): void {
     const { upstream } = idle;
     const at = upstream.route.idle.indexOf(idle);
     if (at < 0) return;
     upstream.route.idle.splice(at, 1);
-    this.size--;
-    this.timers.clear(idle);
+    this.forget(idle);
     this.owners.clear(upstream.slot);
-    this.reactor.close(upstream.slot);
+    this.reactor.reset(upstream.slot);
+  }
+
+  /** Ends the oldest of a workload's; false: it has none. */
+  evict(share: Share, count: number): boolean {
+    if (share.pooled === 0) return false;
+    let left = count;
+    for (const idle of this.all) {
+      if (idle.upstream.route.share !== share) continue;
+      this.drop(idle);
+      if (--left === 0) break;
+    }
+    return true;
+  }
+
+  private forget(idle: IdleUpstream): void {
+    this.all.delete(idle);
+    idle.upstream.route.share.pooled--;
+    this.timers.clear(idle);
   }
 }

@@ -55,10 +55,10 @@ export class ServerEnd {
   drop(abort: boolean): void {
     const upstream = this.release();
     if (upstream === null) return;
-    const { reactor, upstreams } = this.context;
+    const { budget, reactor, upstreams } = this.context;
     if (!upstream.isOpen) upstreams.connectFailed(upstream);
     if (abort) reactor.reset(upstream.slot);
-    else reactor.close(upstream.slot);
+    else budget.close(upstream.route.share, upstream.slot);
   }
 
   /** Leaves it to the next client of the same workload. */
@@ -67,8 +67,10 @@ export class ServerEnd {
       this.drop(true);
       return;
     }
+    const { budget, nowMs, pool } = this.context;
     const upstream = this.release();
-    if (upstream !== null) this.context.pool.put(upstream, this.context.nowMs);
+    if (upstream === null || pool.put(upstream, nowMs)) return;
+    budget.close(upstream.route.share, upstream.slot);
   }
 
   /** Hands it over; the caller sees to it from now on. */

@@ -36,6 +36,8 @@ export interface SupervisorParts {
   readonly log: Log;
   /** Open connections get this long, ms. */
   readonly drainMs: number;
+  /** Sockets that each worker may have beside the listeners of so many workloads. */
+  readonly socketsBeside: (workloads: number) => number;
   readonly sleep: (ms: number) => Promise<void>;
   /** The proxy has ended. */
   readonly onEnd: () => void;
@@ -121,7 +123,8 @@ export class Supervisor implements ControlTarget {
 
   private async apply(config: ProxyConfig): Promise<void> {
     const publisher = this.publisherOf(config);
-    await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config) });
+    const sockets = this.parts.socketsBeside(config.workloads.length);
+    await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config, sockets) });
     this.config = config;
     this.publisher = publisher;
     const wanted = new Map([...config.workloads].reverse().map((workload) => [netnsKey(workload), workload]));
@@ -241,7 +244,7 @@ function parseConfig(json: unknown): ProxyConfig {
   return parsed.data;
 }
 
-function workerConfig(config: ProxyConfig): WorkerConfig {
+function workerConfig(config: ProxyConfig, sockets: number): WorkerConfig {
   return {
     mapsRoot: config.mapsRoot,
     limits: config.limits,
@@ -254,6 +257,7 @@ function workerConfig(config: ProxyConfig): WorkerConfig {
       ],
     ),
     pooling: true,
+    sockets,
   };
 }
 

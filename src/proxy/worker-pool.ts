@@ -9,11 +9,37 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** What a worker allocates dies with its connection; a small nursery keeps its memory small, MiB. */
-const YOUNG_MIB = 8;
+/** One worker seen from the main thread. */
+interface WorkerHandle {
+  readonly ring: FlowRing;
+  ask(request: WorkerRequest): Promise<WorkerScrape | undefined>;
+  end(): Promise<void>;
+}
 
-/** One worker thread seen from the main thread. */
-class WorkerHandle {
+/** What runs in the main thread: no second heap, no second copy of the code. */
+class LocalHandle implements WorkerHandle {
+  readonly ring: FlowRing;
+  private readonly worker: LocalWorker;
+
+  constructor({ local, ...options }: WorkerPoolOptions) {
+    const memory = flowRingMemory(options.ringBytes);
+    this.ring = new FlowRing(memory);
+    this.worker = local({ ring: memory, maxSockets: options.maxSockets }, options.onFault);
+  }
+
+  /** A fault of the call is the asker’s, as it is with a thread. */
+  ask(request: WorkerRequest): Promise<WorkerScrape | undefined> {
+    return new Promise((resolve) => resolve(this.worker.act(request)));
+  }
+
+  end(): Promise<void> {
+    this.worker.close();
+    return Promise.resolve();
+  }
+}
+
+/** A worker in a thread of its own. */
+class ThreadHandle implements WorkerHandle {
   readonly ring: FlowRing;
   private readonly worker: Worker;
   private readonly pending = new Map<number, Pending>();
@@ -23,10 +49,7 @@ class WorkerHandle {
     const memory = flowRingMemory(options.ringBytes);
     const workerData: WorkerData = { ring: memory, maxSockets: options.maxSockets };
     this.ring = new FlowRing(memory);
-    this.worker = new Worker(options.script, {
-      workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
-    });
+    this.worker = new Worker(options.script, { workerData });
     this.worker.on('message', (reply: WorkerReply) => {
       if ('fault' in reply) options.onFault(reply.fault);
       else this.settle(reply);
@@ -54,8 +77,17 @@ class WorkerHandle {
   }
 }
 
+/** A worker that is called. */
+export interface LocalWorker {
+  act(request: WorkerRequest): WorkerScrape | undefined;
+  close(): void;
+}
+
 export interface WorkerPoolOptions {
+  /** What a thread runs. */
   readonly script: URL;
+  /** Makes the only worker, in this thread. */
+  readonly local: (data: WorkerData, onFault: (stack: string) => void) => LocalWorker;
   readonly workers: number;
   readonly maxSockets: number;
   readonly ringBytes: number;
@@ -67,10 +99,12 @@ export interface WorkerPoolOptions {
 
 /** All workers; what one is told, all are told. */
 export class WorkerPool {
-  private readonly handles: WorkerHandle[];
+  private readonly handles: readonly WorkerHandle[];
 
   constructor(options: WorkerPoolOptions) {
-    this.handles = Array.from({ length: options.workers }, () => new WorkerHandle(options));
+    const { workers } = options;
+    if (workers === 1) this.handles = [new LocalHandle(options)];
+    else this.handles = Array.from({ length: workers }, () => new ThreadHandle(options));
   }
 
   get rings(): readonly FlowRing[] {
@@ -85,7 +119,7 @@ export class WorkerPool {
     await Promise.all(this.handles.map((handle) => handle.ask(request)));
   }
 
-  /** Stops the threads, whatever they are at. */
+  /** Stops the workers, whatever they are at. */
   async end(): Promise<void> {
     await Promise.all(this.handles.map((handle) => handle.end()));
   }

@@ -13,10 +13,13 @@ export interface WorkerConfig {
   readonly automata: readonly SharedArrayBuffer[];
   readonly workloads: readonly (readonly [number, WorkloadFacts])[];
   readonly pooling: boolean;
+  /** Sockets that each worker may have. */
+  readonly sockets: number;
 }
 
 export interface WorkerData {
   readonly ring: SharedArrayBuffer;
+  /** The most that a configuration may grant. */
   readonly maxSockets: number;
 }
 

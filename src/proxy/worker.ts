@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Composition root of one worker thread: the engine on the addon's reactor and the pinned maps.
+// Composition root of one worker: the engine on the addon's reactor and the pinned maps.
 import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { load } from '../core/automaton/table.ts';
 import { reason } from '../core/abi/reason.ts';
 import { loadNative } from '../datapath/native.ts';
 import { SocketReactor } from '../datapath/reactor.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { TURN_ACCEPTS } from './descriptors.ts';
 import { Engine, type EngineConfig } from './engine.ts';
 import { FlowRing } from './flow-ring.ts';
 import { HostSockets } from './host-sockets.ts';
@@ -23,34 +24,28 @@ import type {
 const TICK_MS = 50;
 const READ_BYTES = 64 * 1024;
 const TURN_SOCKETS = 64;
+/** Slots of sockets that are closed already and whose last event is on its way. */
+const DEAD_SLOTS = 512;
 const HIGH_WATER = 256 * 1024;
 const QUEUE_BYTES = 4 * 1024 * 1024;
 
-/** One worker: answers the main thread's requests in order. */
-class ProxyWorker {
+/** One worker's engine, driven by the main thread's requests: by a call, or by messages between threads. */
+export class ProxyWorker {
   private readonly native = loadNative();
   private readonly data: WorkerData;
-  private readonly reply: (reply: WorkerReply) => void;
+  private readonly onFault: (stack: string) => void;
   private engine: Engine | undefined;
   private kernel: PinnedKernel | undefined;
   private mapsRoot = '';
+  private ticking: NodeJS.Timeout | undefined;
 
-  constructor(data: WorkerData, reply: (reply: WorkerReply) => void) {
+  /** @param onFault hears of faults of the proxy itself */
+  constructor(data: WorkerData, onFault: (stack: string) => void) {
     this.data = data;
-    this.reply = reply;
+    this.onFault = onFault;
   }
 
-  take(id: number, request: WorkerRequest): void {
-    try {
-      const scrape = this.act(request);
-      this.reply(scrape === undefined ? { id } : { id, scrape });
-    } catch (error) {
-      const code = error instanceof PerigeeError ? error.code : 'ERR_PROXY_WORKER';
-      this.reply({ id, error: { code, message: error instanceof Error ? error.message : String(error) } });
-    }
-  }
-
-  private act(request: WorkerRequest): WorkerScrape | undefined {
+  act(request: WorkerRequest): WorkerScrape | undefined {
     switch (request.kind) {
       case 'configure':
         this.configure(request.config);
@@ -72,6 +67,13 @@ class ProxyWorker {
     }
   }
 
+  /** Closes every socket at once. */
+  close(): void {
+    clearInterval(this.ticking);
+    this.engine?.reactor.destroy();
+    this.engine = undefined;
+  }
+
   private configure(config: WorkerConfig): void {
     const engineConfig: EngineConfig = {
       limits: config.limits,
@@ -79,6 +81,7 @@ class ProxyWorker {
       tables: config.automata.map((bytes) => load(new Uint8Array(bytes))),
       workloads: new Map(config.workloads),
       pooling: config.pooling,
+      sockets: config.sockets,
     };
     const kernel = this.kernelOf(config.mapsRoot);
     if (this.engine === undefined) this.engine = this.start(kernel, engineConfig);
@@ -100,7 +103,8 @@ class ProxyWorker {
   private start(kernel: PinnedKernel, config: EngineConfig): Engine {
     const { maxSockets, ring } = this.data;
     const reactor = new SocketReactor(this.native, {
-      sockets: maxSockets,
+      sockets: maxSockets + TURN_ACCEPTS + DEAD_SLOTS,
+      turnAccepts: TURN_ACCEPTS,
       readBytes: READ_BYTES,
       turnSockets: TURN_SOCKETS,
       highWater: HIGH_WATER,
@@ -113,15 +117,14 @@ class ProxyWorker {
         sockets: new HostSockets(this.native, new SourcePorts(Math.random)),
         clock: { nowNs: () => Number(process.hrtime.bigint()) },
         ring: new FlowRing(ring),
-        maxSockets,
         defer: (task) => setImmediate(task),
         onFault: (error) => {
-          this.reply({ fault: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+          this.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error));
         },
       },
       config,
     );
-    setInterval(() => engine.tick(), TICK_MS);
+    this.ticking = setInterval(() => engine.tick(), TICK_MS);
     return engine;
   }
 
@@ -139,7 +142,20 @@ class ProxyWorker {
   }
 }
 
-const port = parentPort;
-if (port === null) throw new PerigeeError('ERR_PROXY_WORKER', 'worker.ts is started by main.ts, as a thread');
-const worker = new ProxyWorker(workerData as WorkerData, (reply) => port.postMessage(reply));
-port.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => worker.take(id, request));
+/** Answers the main thread's messages in order. */
+function serve(port: MessagePort, data: WorkerData): void {
+  const reply = (answer: WorkerReply): void => port.postMessage(answer);
+  const worker = new ProxyWorker(data, (fault) => reply({ fault }));
+  port.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => {
+    try {
+      const scrape = worker.act(request);
+      reply(scrape === undefined ? { id } : { id, scrape });
+    } catch (error) {
+      const code = error instanceof PerigeeError ? error.code : 'ERR_PROXY_WORKER';
+      reply({ id, error: { code, message: error instanceof Error ? error.message : String(error) } });
+    }
+  });
+}
+
+// Started as a thread; imported by the main thread it does nothing.
+if (parentPort !== null) serve(parentPort, workerData as WorkerData);

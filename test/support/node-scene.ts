@@ -21,6 +21,8 @@ export class NodeScene {
   readonly cgroup: string;
   readonly pinRoot: string;
   agent: ChildProcess | undefined;
+  /** A command that starts the agent's, such as one that sets limits. */
+  launcher: readonly string[] = [];
 
   constructor(name: string) {
     this.lab = Lab.create(name);
@@ -82,6 +84,7 @@ export class NodeScene {
   /** Starts the agent, which starts the proxy; resolves when it is ready and the proxy has its configuration. */
   async startAgent(...flags: string[]): Promise<void> {
     const command = this.inside([
+      ...this.launcher,
       perigee,
       'agent',
       ...[

@@ -30,6 +30,8 @@ export interface ProxyOptions {
   readonly action?: 'allow' | 'deny' | 'http';
   readonly limits?: Partial<ProxyLimits>;
   readonly pooling?: boolean;
+  /** Sockets that the worker may have. */
+  readonly sockets?: number;
   /** The kernel has no word on connections. */
   readonly unsteered?: boolean;
   readonly direction?: Listener['direction'];
@@ -66,9 +68,8 @@ export class TestProxy {
     this.options = options;
     this.serverPort = options.serverPort;
     this.ring = new FlowRing(flowRingMemory(1 << 20));
-    const maxSockets = 32768;
     this.reactor = new SocketReactor(native, {
-      sockets: maxSockets,
+      sockets: 32768,
       readBytes: 65536,
       turnSockets: 64,
       highWater: 65536,
@@ -78,7 +79,6 @@ export class TestProxy {
     this.engine = new Engine(
       {
         reactor: this.reactor,
-        maxSockets,
         ring: this.ring,
         clock: { nowNs: () => Number(process.hrtime.bigint()) + this.aheadMs * 1e6 },
         defer: (task) => setImmediate(task),
@@ -213,6 +213,7 @@ export class TestProxy {
         ],
       ]),
       pooling: options.pooling ?? true,
+      sockets: options.sockets ?? 32000,
     };
   }
 }

@@ -10,7 +10,7 @@ interface ProxyFlags {
   readonly state: string;
   readonly workers: string;
   readonly drainMs: string;
-  readonly maxSockets: string;
+  readonly maxSockets?: string;
   readonly logLevel: string;
 }
 
@@ -32,7 +32,10 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
     .option('--state <file>', 'file of the last accepted configuration', '/run/perigee/proxy-config.json')
     .option('--workers <n>', 'worker threads', '1')
     .option('--drain-ms <ms>', 'how long connections may last when it ends', '30000')
-    .option('--max-sockets <n>', 'sockets of one worker', '65536')
+    .option(
+      '--max-sockets <n>',
+      'sockets of one worker at most (default: what the limit of open files allows)',
+    )
     .addOption(
       new Option('--log-level <level>', 'how much to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
@@ -43,8 +46,9 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
     const { runProxy } = await import('../../proxy/main.ts');
     const workers = count('--workers', flags.workers, 64);
     const drainMs = count('--drain-ms', flags.drainMs, 3_600_000);
-    const maxSockets = count('--max-sockets', flags.maxSockets, 1_048_576);
-    await runProxy({ control, state, workers, drainMs, maxSockets, logLevel }, context.signal);
+    const { maxSockets: most } = flags;
+    const limits = most === undefined ? {} : { maxSockets: count('--max-sockets', most, 1_048_576) };
+    await runProxy({ control, state, workers, drainMs, logLevel, ...limits }, context.signal);
     finish(0);
   });
 }

@@ -48,6 +48,8 @@ export interface ReactorLimits {
   readonly readBytes: number;
   /** Sockets read in one turn at most; slab has readBytes × turnSockets bytes. */
   readonly turnSockets: number;
+  /** Connections accepted in one turn at most; 64 unless told. */
+  readonly turnAccepts?: number;
   /** Output bytes queued on one socket before `congested` is raised. */
   readonly highWater: number;
   /** Output bytes queued on one socket at most; beyond, the send fails and the socket is closed with ENOBUFS. */
