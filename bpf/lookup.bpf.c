@@ -90,12 +90,6 @@ int lookup(struct bpf_sk_lookup *ctx)
 	}
 	if (!(workload->flags & WORKLOAD_INGRESS_SELECTED))
 		return SK_PASS;
-	address_copy(key.source_address, &remote);
-	address_copy(key.destination_address, &local);
-	key.source_port = bpf_ntohs(ctx->remote_port);
-	key.destination_port = ctx->local_port;
-	if (bpf_map_lookup_elem(&announcements, &key))
-		return SK_PASS; /* the proxy has judged both sides */
 	peer = ipcache_find(&remote);
 	side.workload = workload->id;
 	side.flags = workload->flags;
@@ -106,6 +100,12 @@ int lookup(struct bpf_sk_lookup *ctx)
 	ingress = policy_decide(&side);
 	if (ingress.action == ACTION_ALLOW)
 		return SK_PASS;
+	address_copy(key.source_address, &remote);
+	address_copy(key.destination_address, &local);
+	key.source_port = bpf_ntohs(ctx->remote_port);
+	key.destination_port = ctx->local_port;
+	if (bpf_map_lookup_elem(&announcements, &key))
+		return SK_PASS; /* the proxy has judged both sides */
 	lookup_flow(ctx, &side, &key, &peer, &ingress, &record);
 	record.destination_identity = workload->identity;
 	if (ingress.action == ACTION_DENY && ctx->local_port >= EPHEMERAL_FIRST) {

@@ -11,7 +11,8 @@
  */
 #define FLOWS_BYTES	(4 * 1024 * 1024)
 #define DENIALS_BYTES	(1 * 1024 * 1024)
-#define WAKEUP_FRACTION 8
+#define WAKEUP_FRACTION 8 /* a power of two, as the sizes are */
+#define WAKEUP_RECORDS	8
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -83,11 +84,25 @@ static __always_inline void verdict_count(__u32 rule, __u8 direction, __u8 verdi
 		__sync_fetch_and_add(count, 1);
 }
 
+/*
+ * Wakes the reader at each eighth of a ring, with the few records about there:
+ * a wake-up is an interrupt, and more than all the rest of a record. Of several
+ * processors that write at once, one at least meets the mark.
+ */
+static __always_inline __u64 ring_wakeup(__u64 waiting, __u32 ring_bytes)
+{
+	__u32 mark = ring_bytes / WAKEUP_FRACTION;
+
+	return waiting >= mark &&
+			       (waiting & (mark - 1)) < WAKEUP_RECORDS * sizeof(struct flow_record)
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline void flow_emit_allowed(const struct flow_record *record)
 {
 	__u64 waiting = bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA);
-	__u64 flags =
-		waiting > FLOWS_BYTES / WAKEUP_FRACTION ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 flags = ring_wakeup(waiting, FLOWS_BYTES);
 
 	if (bpf_ringbuf_output(&flows, (void *)record, sizeof(*record), flags))
 		flow_lost(RING_FLOWS);
@@ -96,8 +111,7 @@ static __always_inline void flow_emit_allowed(const struct flow_record *record)
 static __always_inline void flow_emit_denied(const struct flow_record *record)
 {
 	__u64 waiting = bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA);
-	__u64 flags =
-		waiting > DENIALS_BYTES / WAKEUP_FRACTION ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 flags = ring_wakeup(waiting, DENIALS_BYTES);
 
 	drop_count(record->reason);
 	if (bpf_ringbuf_output(&denials, (void *)record, sizeof(*record), flags))

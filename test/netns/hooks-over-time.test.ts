@@ -131,4 +131,23 @@ print('heard')
     assert.equal(more.length, 0);
     assert.equal(record?.verdict, 1);
   });
+
+  test('a ring that fills up wakes its reader, who need not ask', async () => {
+    scene.govern([{ host: client, egress: [] }]);
+    scene.records();
+    let woken = 0;
+    const ring = new scene.native.RingBuffer([scene.datapath.maps.denials], (_, __, offsets) => {
+      woken += offsets.length - 1;
+    });
+    const program = `
+import socket,sys
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
+for i in range(2000):
+    try: s.sendto(b'hi',(sys.argv[1],53))
+    except PermissionError: pass
+`;
+    assert.equal(scene.python(client, program, server.address4), '');
+    await until('the records', () => woken >= 2000);
+    ring.close();
+  });
 });
