@@ -109,6 +109,23 @@ test-unit: build ## the tests that need no privileges
 test-privileged: check-privileged build $(GO_PROGRAM) ## the tests of the kernel side, in namespaces
 	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
 
+# Debian's newest kernel of each series, fetched once.
+KERNELS ?= 6.1 6.12 6.18
+KERNEL_CACHE ?= build/kernels
+TEST_KERNELS = node tools/test-kernels.ts --cache $(KERNEL_CACHE) $(FILES:%=--file %) $(KERNELS)
+
+.PHONY: test-kernels record-kernels kernels
+test-kernels: kernels ## every program on other kernels, under emulation (KERNELS=… FILES=…)
+	@$(STEP) -v 'Testing on other kernels' $(TEST_KERNELS)
+
+record-kernels: kernels ## the same, writing what is found to test/kernels
+	@$(STEP) -v 'Recording what other kernels do' $(TEST_KERNELS) --record
+	@$(STEP) 'Writing the reference' node tools/generate-reference.ts
+
+kernels: build
+	@sh tools/deps-os.sh kernels
+	@$(STEP) 'Fetching kernels' sh tools/fetch-kernels.sh $(KERNEL_CACHE) $(KERNELS)
+
 .PHONY: check-privileged
 check-privileged:
 	@$(PREFLIGHT) linux root btf cgroup2

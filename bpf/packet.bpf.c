@@ -11,6 +11,7 @@
  * dropped datagram is silent, as on any network.
  */
 #include "lib/attempt.h"
+#include "lib/features.h"
 #include "lib/udp.h"
 
 #define IP6_EXTENSIONS	 6
@@ -153,7 +154,7 @@ int packet_ingress(struct __sk_buff *skb)
 	/* The workload's own, told by the device: a source address can be forged. */
 	if (skb->ifindex == LOOPBACK_IFINDEX)
 		return HOOK_ALLOW;
-	workload = workload_of_netns(bpf_get_netns_cookie(skb));
+	workload = workload_of_netns(netns_of_packet(skb, sk));
 	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
 		return HOOK_ALLOW;
 	if (parse(skb, &packet)) {

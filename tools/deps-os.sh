@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that are missing. Takes some 20 ms when none is.
+# usage: deps-os.sh [kernels]   with kernels: what boots other kernels under emulation, and nothing else
 set -eu
 
 # To build: eBPF programs (vmlinux.h comes from bpftool), the native addon, the checks of `make lint`.
@@ -8,6 +9,8 @@ build='ca-certificates clang llvm clang-format bpftool libbpf-dev libelf-dev zli
 # To test, demonstrate and measure: real programs that know nothing of Perigee, the peers it is compared with, and
 # systemd, which the tests boot in namespaces of its own.
 run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3 systemd'
+# To boot other kernels under emulation.
+kernels='qemu-system-x86 busybox-static cpio kmod xz-utils debian-archive-keyring'
 # Their services would take ports of the host at once and at every boot.
 services='nginx haproxy iperf3'
 
@@ -20,8 +23,10 @@ if [ "${SKIP_OS_DEPS:-0}" = 1 ]; then
   exit 0
 fi
 wanted="$build $run"
+if [ "${1:-}" = kernels ]; then
+  wanted=$kernels
 # Any Node.js from 18 on serves to fetch the pinned one.
-if [ ! -x node_modules/.bin/node ] && ! command -v npm >/dev/null 2>&1; then
+elif [ ! -x node_modules/.bin/node ] && ! command -v npm >/dev/null 2>&1; then
   wanted="$wanted nodejs npm"
 fi
 # Debian's own Go is too old for the tests; pip fetches one.

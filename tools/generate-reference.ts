@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { commandLinePage } from './reference/command-line.ts';
+import { kernelsPage } from './reference/kernels.ts';
 import { metricsPage } from './reference/metrics.ts';
 import { reasonsPage } from './reference/reasons.ts';
 import { resourcesPage } from './reference/resources.ts';
@@ -15,6 +16,7 @@ const folder = join(root, 'docs/reference');
 
 const pages: Readonly<Record<string, string>> = {
   'command-line.md': await commandLinePage(),
+  'kernels.md': kernelsPage(),
   'metrics.md': metricsPage(),
   'reasons.md': reasonsPage(),
   'resources.md': resourcesPage(),

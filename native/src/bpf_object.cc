@@ -63,12 +63,18 @@ Napi::Value BpfObject::Open(const Napi::CallbackInfo& info) {
   ObjectHandle handle;
   handle.path = PathArgument(info[0], "path");
   std::string pin_root;
+  std::string kconfig;
   LIBBPF_OPTS(bpf_object_open_opts, options);
   if (!IsAbsent(info[1])) {
     Napi::Value root = ObjectArgument(info[1], "options").Get("pinRoot");
     if (!IsAbsent(root)) {
       pin_root = PathArgument(root, "pinRoot");
       options.pin_root_path = pin_root.c_str();
+    }
+    Napi::Value switches = ObjectArgument(info[1], "options").Get("kconfig");
+    if (!IsAbsent(switches)) {
+      kconfig = StringArgument(switches, "kconfig");
+      options.kconfig = kconfig.c_str();
     }
   }
   LibbpfCapture capture;

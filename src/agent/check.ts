@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import type { CheckResult } from '../api/ports.ts';
+import { hasFeature } from '../datapath/features.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { findCgroup2 } from './host.ts';
 
@@ -15,6 +16,11 @@ interface Need {
 }
 
 const found = (ok: boolean, detail: string): string | false => (ok ? detail : false);
+
+function packetNetns(native: Native): string | false {
+  if (hasFeature(native, 'PACKET_NETNS')) return 'bpf_get_netns_cookie';
+  return found(native.probe.helper('cgroup_skb', 'probe_read_kernel'), 'read from the socket');
+}
 
 /** Kernel features in the order in which a connection meets them. Behaviour is tried, versions are not compared. */
 const needs: readonly Need[] = [
@@ -82,8 +88,8 @@ const needs: readonly Need[] = [
     name: 'packet-netns',
     required: true,
     gives: 'verdict on datagrams that arrive',
-    hint: 'a kernel whose cgroup_skb programs may ask for the namespace (tried: 6.18)',
-    probe: (native) => found(native.probe.helper('cgroup_skb', 'get_netns_cookie'), 'bpf_get_netns_cookie'),
+    hint: 'a kernel of 6.16 or later, or CAP_PERFMON and no lockdown: older ones read it from the socket',
+    probe: packetNetns,
   },
   {
     name: 'close-connections',
@@ -96,6 +102,11 @@ const needs: readonly Need[] = [
         : found(native.probe.sockDestroy(), 'SOCK_DESTROY'),
   },
 ];
+
+/** What `runChecks` looks for. */
+export const capabilities: readonly Pick<Need, 'name' | 'required' | 'gives'>[] = needs.map(
+  ({ name, required, gives }) => ({ name, required, gives }),
+);
 
 /** Tries what this machine can do. Needs no agent. */
 export async function runChecks(native: Native = loadNative()): Promise<readonly CheckResult[]> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { featureSwitches } from './features.ts';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
 
@@ -22,9 +23,13 @@ export interface LoadReport {
 }
 
 /** An object whose maps are the pinned ones; not loaded yet. */
-export function openObject(options: LoaderOptions, name: string): BpfObject {
+export function openObject(
+  options: Pick<LoaderOptions, 'native' | 'layout' | 'objects'>,
+  name: string,
+): BpfObject {
   const path = join(options.objects, `${name}.bpf.o`);
-  return options.native.BpfObject.open(path, { pinRoot: options.layout.maps });
+  const kconfig = featureSwitches(options.native);
+  return options.native.BpfObject.open(path, { pinRoot: options.layout.maps, kconfig });
 }
 
 /** Folders of the pins, on a bpffs that is mounted when it is not. */

@@ -6,6 +6,8 @@
 export interface OpenOptions {
   /** Folder in bpffs where maps declared LIBBPF_PIN_BY_NAME are created or, if already there, reused. */
   readonly pinRoot?: string;
+  /** Values of `extern … __kconfig` variables, a line each (`CONFIG_X=y`); the kernel's own when they aren't here. */
+  readonly kconfig?: string;
 }
 
 /** An ELF object: opened, configured, loaded. Maps and programs handed out outlive it. */

@@ -32,6 +32,14 @@ test('read-only data of another length is refused', () => {
   }
 });
 
+test('a switch that is off hides from the verifier what the kernel would refuse', () => {
+  using object = BpfObject.open(testObject('switches'), { kconfig: 'CONFIG_PERIGEE_TEST=n\n' });
+  object.load();
+  assert.equal(object.program('switched').testRun({ dataIn: new Uint8Array(64) }).returnValue, 3);
+  using refused = BpfObject.open(testObject('switches'), { kconfig: 'CONFIG_PERIGEE_TEST=y\n' });
+  assert.equal(faultOf(() => refused.load()).code, 'ERR_BPF_LOAD');
+});
+
 test('an object without read-only data has none to read or set', () => {
   using object = BpfObject.open(testObject('lookup-any'));
   assert.equal(object.readOnlyData().length, 0);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_FEATURES_H
+#define PERIGEE_LIB_FEATURES_H
+
+#include "lib/kernel.h"
+
+/*
+ * What the running kernel can do, tried by the loader (src/datapath/features.ts).
+ * Constants to the verifier, which never looks at a branch that isn't taken, so
+ * one object serves every kernel. The prefix is libbpf's.
+ */
+
+/* cgroup_skb programs may ask for the namespace's cookie (from 6.16 on). */
+extern bool CONFIG_PERIGEE_PACKET_NETNS __kconfig __weak;
+
+/* The namespace of a packet's socket; 0, which no namespace has, if it couldn't be read. */
+static __always_inline __u64 netns_of_packet(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct sock *address = NULL;
+
+	if (CONFIG_PERIGEE_PACKET_NETNS)
+		return bpf_get_netns_cookie(skb);
+	/* The verifier allows no arithmetic on a socket. Copied as a number, it can be read by. */
+	bpf_probe_read_kernel(&address, sizeof(address), &sk);
+	return BPF_CORE_READ(address, __sk_common.skc_net.net, net_cookie);
+}
+
+#endif
