@@ -178,8 +178,12 @@ bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATH
 	@CASES='$(CASES)' PATHS='$(PATHS)' ROUNDS='$(ROUNDS)' node bench/main.ts
 
 .PHONY: bench-kills
-bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=…)
-	@SECONDS='$(SECONDS)' node bench/agent-kills.ts
+bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=… PAIRS=…)
+	@SECONDS='$(SECONDS)' PAIRS='$(PAIRS)' node bench/agent-kills.ts
+
+.PHONY: bench-neighbour
+bench-neighbour: check-privileged build ## latency of a workload while another one floods (SECONDS=… ROUNDS=…)
+	@SECONDS='$(SECONDS)' ROUNDS='$(ROUNDS)' node bench/neighbour.ts
 
 .PHONY: bench-memory
 bench-memory: check-privileged dist ## resident memory of the shipped agent and proxy

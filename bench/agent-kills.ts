@@ -1,41 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills the agent with -9 under load, each time it is ready again, and compares with a run that lets it live.
-// usage: agent-kills.ts, with SECONDS=… in the environment for the length of each run (default 60)
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Kills the agent with -9 under load, each time it is ready again, and compares with phases that let it live: pairs of
+// both, interleaved, so that what the machine does meanwhile hits both alike.
+// usage: agent-kills.ts, with SECONDS=… (of one phase, default 12) and PAIRS=… (default 5) in the environment
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AgentProcess } from '../test/support/agent-process.ts';
 import { onlyOne } from '../test/support/only-one.ts';
 import { parseWrk, type WrkReport, wrkCommand } from '../test/support/wrk.ts';
 import { checkArmed } from './armed.ts';
 import { GovernedCgroup } from './governed-cgroup.ts';
+import { BAR_MS, isWithinBar, killRows, type KillRow, type KillRun, renderKills } from './kill-rows.ts';
 import { collect } from './load.ts';
 import { describeMachine } from './machine-use.ts';
 import { createNetwork, destroyNetwork } from './network.ts';
+import { wholeNumber } from './options.ts';
 import type { BenchPath } from './path.ts';
 import { perigeePaths } from './paths/perigee.ts';
+import { publishSection } from './section.ts';
 
 const NAME = 'pgkills';
 const CONNECTIONS = 64;
-const DEFAULT_SECONDS = 60;
+/** Enough of both for 60 s of load under more than 20 kills. */
+const DEFAULT_SECONDS = 12;
+const DEFAULT_PAIRS = 5;
 const resultsFile = new URL('results/agent-kills.json', import.meta.url);
 
-interface Run {
-  readonly path: string;
-  readonly killed: boolean;
-  /** How often the agent was killed while the load ran. */
-  readonly kills: number;
-  readonly requests: number;
-  readonly failed: number;
-  readonly complaints: readonly string[];
-  readonly maxLatencyMs: number;
+interface Plan {
+  readonly seconds: number;
+  readonly pairs: number;
 }
 
-function readSeconds(text: string | undefined): number {
-  const seconds = text === undefined || text === '' ? DEFAULT_SECONDS : Number(text);
-  if (Number.isInteger(seconds) && seconds >= 2 && seconds <= 3600) return seconds;
-  throw new Error(`SECONDS=${String(text)}: not a whole number from 2 to 3600`);
-}
-
-/** Both ports at once, as one node has them: the kills of one run then count for both. */
+/** Both ports at once, as one node has them: the kills of one phase then count for both. */
 async function loadAll(
   paths: readonly BenchPath[],
   seconds: number,
@@ -48,20 +43,31 @@ async function loadAll(
   return Promise.all(paths.map(run));
 }
 
+/** How often agents of this run have come to their first reconcile: after it they are ready. */
+function reconciles(agent: AgentProcess): number {
+  return readFileSync(join(agent.runDirectory, 'agent.log'), 'utf8').split('"revision":1,').length - 1;
+}
+
+async function kill(agent: AgentProcess): Promise<void> {
+  const before = reconciles(agent);
+  await agent.end('SIGKILL');
+  // Looked up in the log: a command line that asks again and again would be a load of its own.
+  await agent.start({ isReady: () => Promise.resolve(reconciles(agent) > before) });
+}
+
 async function measure(
   paths: readonly BenchPath[],
   seconds: number,
   agent: AgentProcess | undefined,
   signal: AbortSignal,
-): Promise<readonly Run[]> {
+): Promise<readonly Omit<KillRun, 'pair'>[]> {
   const loaded = new AbortController();
   let kills = 0;
   const loads = loadAll(paths, seconds, signal).finally(() => loaded.abort());
   const killing = async (): Promise<void> => {
     while (agent !== undefined && !loaded.signal.aborted) {
       kills += 1;
-      await agent.end('SIGKILL');
-      await agent.start();
+      await kill(agent);
     }
   };
   const [reports] = await Promise.all([loads, killing()]);
@@ -72,7 +78,7 @@ async function measure(
   });
 }
 
-async function main(seconds: number, signal: AbortSignal): Promise<readonly Run[]> {
+async function main({ seconds, pairs }: Plan, signal: AbortSignal): Promise<readonly KillRun[]> {
   const network = createNetwork(NAME);
   const cgroup = new GovernedCgroup(`perigee-${NAME}`);
   let agent: AgentProcess | undefined;
@@ -83,9 +89,16 @@ async function main(seconds: number, signal: AbortSignal): Promise<readonly Run[
     await agent.start();
     const paths = [proxied, direct];
     for (const path of paths) await checkArmed(path, signal);
-    const control = await measure(paths, seconds, undefined, signal);
-    const killed = await measure(paths, seconds, agent, signal);
-    return [...control, ...killed];
+    await measure(paths, 1, undefined, signal); // warms up
+    const runs: KillRun[] = [];
+    for (let pair = 0; pair < pairs; pair++) {
+      for (const victim of pair % 2 === 0 ? [undefined, agent] : [agent, undefined]) {
+        const phase = await measure(paths, seconds, victim, signal);
+        runs.push(...phase.map((run) => ({ ...run, pair })));
+        phase.forEach(print);
+      }
+    }
+    return runs;
   } catch (error) {
     console.error(agent?.logs(30) ?? '');
     throw error;
@@ -96,13 +109,18 @@ async function main(seconds: number, signal: AbortSignal): Promise<readonly Run[
   }
 }
 
-function print(runs: readonly Run[]): void {
-  for (const run of runs) {
-    const what = run.killed ? `${String(run.kills)} kills` : 'control';
-    const line = `${run.requests} requests, ${run.failed} failed, largest latency ${run.maxLatencyMs} ms`;
-    console.log(`${run.path.padEnd(8)} ${what.padEnd(9)} ${line}`);
-    for (const complaint of run.complaints) console.log(`  ${complaint}`);
-  }
+function print(run: Omit<KillRun, 'pair'>): void {
+  const what = run.killed ? `${String(run.kills)} kills` : 'control';
+  const line = `${run.requests} requests, ${run.failed} failed, largest latency ${run.maxLatencyMs} ms`;
+  console.log(`${run.path.padEnd(8)} ${what.padEnd(9)} ${line}`);
+  for (const complaint of run.complaints) console.log(`  ${complaint}`);
+}
+
+function conclude(row: KillRow): void {
+  const { path, kills, controlMaxMs, killedMaxMs, failed } = row;
+  const found = `${String(failed)} failed, largest latency ${killedMaxMs.toFixed(1)} ms against ${controlMaxMs.toFixed(1)} ms`;
+  const verdict = isWithinBar(row) ? 'within' : 'NOT within';
+  console.log(`${path}: ${String(kills)} kills, ${found} (medians): ${verdict} ${String(BAR_MS)} ms`);
 }
 
 const stop = new AbortController();
@@ -110,15 +128,24 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => stop.abort(new Error(`stopped by ${name}`)));
 }
 try {
-  const seconds = readSeconds(process.env['SECONDS']);
+  const { env } = process;
+  const plan = {
+    seconds: wholeNumber('SECONDS', env['SECONDS'], DEFAULT_SECONDS),
+    pairs: wholeNumber('PAIRS', env['PAIRS'], DEFAULT_PAIRS),
+  };
   await onlyOne('agent-kills bench');
-  const runs = await main(seconds, stop.signal);
-  print(runs);
-  const results = { machine: describeMachine({}), date: new Date().toISOString(), seconds, runs };
+  const runs = await main(plan, stop.signal);
+  const rows = killRows(runs);
+  rows.forEach(conclude);
+  const date = new Date().toISOString();
+  const results = { machine: describeMachine({}), date, ...plan, rows, runs };
   mkdirSync(new URL('.', resultsFile), { recursive: true });
   writeFileSync(resultsFile, `${JSON.stringify(results, null, 1)}\n`);
   console.log('the results are in bench/results/agent-kills.json');
-  if (runs.some(({ failed }) => failed > 0)) process.exitCode = 1;
+  if (plan.seconds >= DEFAULT_SECONDS && plan.pairs >= DEFAULT_PAIRS) {
+    publishSection('bench-kills', renderKills(rows, { date, ...plan }));
+  }
+  if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 } catch (error) {
   console.error(`agent-kills: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

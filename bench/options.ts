@@ -30,7 +30,7 @@ export function readOptions(env: NodeJS.ProcessEnv, args: readonly string[]): Op
   return {
     cases: list('CASES', env['CASES'], caseNames),
     paths: pathNames.filter((name) => name === 'bare' || paths.includes(name)),
-    rounds: count('ROUNDS', env['ROUNDS'], quick ? 2 : DEFAULT_ROUNDS),
+    rounds: wholeNumber('ROUNDS', env['ROUNDS'], quick ? 2 : DEFAULT_ROUNDS, 999),
     seconds: quick ? 1 : DEFAULT_SECONDS,
   };
 }
@@ -47,11 +47,17 @@ function list<T extends string>(
   return known.filter((name) => words.includes(name));
 }
 
-function count(variable: string, text: string | undefined, fallback: number): number {
+/** A number of the environment, from 1 on. */
+export function wholeNumber(
+  variable: string,
+  text: string | undefined,
+  fallback: number,
+  highest = 3600,
+): number {
   if (text === undefined || text === '') return fallback;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 999) {
-    throw new Error(`${variable}: ${text} is no number of rounds (1 to 999)`);
+  if (!Number.isInteger(value) || value < 1 || value > highest) {
+    throw new Error(`${variable}: ${text} is no whole number from 1 to ${highest}`);
   }
   return value;
 }

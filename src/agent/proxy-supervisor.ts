@@ -56,6 +56,8 @@ export class ProxySupervisor {
     if (this.#options.settings.proxy === 'off') return;
     await this.#look();
     const again = (): void => {
+      // A look that was under way at the end must not begin another.
+      if (this.#options.signal.aborted) return;
       this.#timer = setTimeout(() => {
         void this.#look().finally(again);
       }, LOOK_MS);

@@ -120,7 +120,7 @@ describe('the proxy comes and goes', () => {
       await new Promise((resolve) => setTimeout(resolve, 1500));
       const old = first;
       first = await proxy.start('--drain-ms', '5000');
-      await until('the old proxy to end', () => old.exitCode !== null, 9000);
+      await until('the old proxy to end', () => old.exitCode !== null);
       assert.equal(old.exitCode, 0);
       const text = await report;
       assert.doesNotMatch(text, /Socket errors|Non-2xx/, text);

@@ -77,4 +77,16 @@ describe('the proxy hangs', () => {
     );
     assert.deepEqual(agent.proxyPids(), [proxy]);
   });
+
+  test('an agent that waits for its answer ends all the same when it is told to', async () => {
+    process.kill(proxy, 'SIGSTOP');
+    const noticed = agent.logs(500).split('does not answer').length;
+    await agent.end('SIGKILL');
+    await agent.start({
+      isReady: () => Promise.resolve(agent.logs(500).split('does not answer').length > noticed),
+    });
+    assert.equal(await agent.end('SIGTERM'), 0);
+    process.kill(proxy, 'SIGCONT');
+    await agent.start();
+  });
 });

@@ -23,6 +23,11 @@ export interface AgentOptions {
   readonly program?: string;
 }
 
+export interface StartOptions {
+  readonly isReady?: () => Promise<boolean>;
+  readonly readyMs?: number;
+}
+
 /** A real agent with pins, sockets and a proxy of its own. */
 export class AgentProcess {
   readonly pinRoot: string;
@@ -58,8 +63,8 @@ export class AgentProcess {
     ];
   }
 
-  /** Starts the agent and waits until it is ready; its proxy, too. */
-  async start(readyMs = 20_000): Promise<void> {
+  /** Starts the agent and waits until it is ready; its proxy, too, unless the caller knows better what that is. */
+  async start({ isReady = () => this.#isReady(), readyMs = 40_000 }: StartOptions = {}): Promise<void> {
     const command = [this.#program, ...this.arguments];
     const [program = '', ...rest] = this.#options.wrap?.(command) ?? command;
     const log = openSync(join(this.runDirectory, 'agent.log'), 'a', 0o600);
@@ -67,7 +72,7 @@ export class AgentProcess {
     closeSync(log);
     this.#child = child;
     const deadline = Date.now() + readyMs;
-    while (!(await this.#isReady())) {
+    while (!(await isReady())) {
       if (child.exitCode !== null || child.signalCode !== null) throw this.#complaint('the agent ended');
       if (Date.now() > deadline)
         throw this.#complaint(`the agent was not ready within ${String(readyMs)} ms`);
@@ -75,15 +80,16 @@ export class AgentProcess {
     }
   }
 
-  /** Ends the agent with a signal and waits for its end. Pins and proxy stay. */
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  /** Ends the agent with a signal and waits for its end; its exit code. Pins and proxy stay. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
-    if (child?.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
     await gone;
     clearTimeout(timer);
+    return child.exitCode;
   }
 
   /** Runs a command of the CLI against this agent. */

@@ -136,11 +136,11 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Waits until a condition holds; the error names what was awaited. */
+/** Waits until a condition holds; the error names what was awaited. The limit is for busy machines. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  ms = 10_000,
+  ms = 30_000,
 ): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cases } from '../../bench/cases.ts';
+import { isWithinBar, killRows, type KillRun, renderKills } from '../../bench/kill-rows.ts';
 import type { Sample } from '../../bench/load.ts';
 import { busySeconds } from '../../bench/machine-use.ts';
-import { type Results, updatePage } from '../../bench/markdown.ts';
+import { replaceSection, type Results, updatePage } from '../../bench/markdown.ts';
 import { readOptions } from '../../bench/options.ts';
 import { missingRow, rowOf } from '../../bench/rows.ts';
 import type { Measured } from '../../bench/rounds.ts';
+import { neighbourRows, renderNeighbour } from '../../bench/neighbour-rows.ts';
 import { median } from '../../bench/statistics.ts';
 
 const sample = (rate: number, more: Partial<Sample> = {}): Sample => ({ rate, rssMib: 0, ...more });
@@ -98,4 +100,46 @@ test('the generated part of the page is replaced and the rest stays', () => {
   assert.doesNotMatch(second, /2026-01-02/);
   assert.match(second, /written by hand/);
   assert.equal(second.split('# Performance').length, 2);
+});
+
+test('kills are judged by medians of the largest latencies, and shown with the differences of pairs', () => {
+  const run = (pair: number, killed: boolean, maxLatencyMs: number): KillRun => {
+    const counts = { kills: killed ? 5 : 0, requests: 1000, failed: 0, complaints: [] };
+    return { path: 'direct', pair, killed, maxLatencyMs, ...counts };
+  };
+  // One phase was hit by something else; the medians don't show it, the range does.
+  const runs = [10, 20, 30].flatMap((control, pair) => [
+    run(pair, false, control),
+    run(pair, true, [25, 40, 900][pair] ?? 0),
+  ]);
+  const [row] = killRows(runs);
+  assert.ok(row !== undefined);
+  assert.deepEqual([row.kills, row.requests, row.controlMaxMs, row.killedMaxMs], [15, 6000, 20, 40]);
+  assert.deepEqual(row.difference, { median: 20, low: 15, high: 870 });
+  assert.equal(isWithinBar(row), true);
+  assert.equal(isWithinBar({ ...row, killedMaxMs: 71 }), false);
+  assert.equal(isWithinBar({ ...row, failed: 1 }), false);
+  const text = renderKills([row], { date: '2026-01-02T00:00:00Z', pairs: 3, seconds: 12 });
+  assert.match(text, /^\| direct \| 15 \| 6,000 \| 0 \| 20 \| 40 \| 20 \(15 to 870\) \|$/m);
+});
+
+test("a neighbour's p99 is compared with that of the same round without a flood", () => {
+  const turn = (round: number, flood: 'none' | 'requests', p99Us: number) =>
+    ({ round, path: 'proxied', flood, p50Us: p99Us / 2, p99Us, rate: 1000 }) as const;
+  const alone = [100, 200, 400].map((p99Us, round) => turn(round, 'none', p99Us));
+  const rows = neighbourRows([
+    ...alone,
+    ...alone.map(({ round, p99Us }) => turn(round, 'requests', p99Us * (round + 1))),
+  ]);
+  const flooded = rows.find(({ flood }) => flood === 'requests');
+  assert.deepEqual(flooded?.p99ToAlone, { median: 2, low: 1, high: 3 });
+  const text = renderNeighbour(rows, { date: '2026-01-02T00:00:00Z', rounds: 3, seconds: 4 });
+  assert.match(text, /^\| proxied \| requests \| 200 \| 400 \| 2\.0 \| 1\.0–3\.0 \| 1,000 \|$/m);
+});
+
+test('sections of several commands stand side by side on the page', () => {
+  const page = replaceSection(replaceSection('# Page\n', 'a', 'one'), 'b', 'two');
+  const again = replaceSection(page, 'a', 'three');
+  assert.doesNotMatch(again, /one/);
+  assert.match(again, /three\n[^]*two\n/);
 });
