@@ -10,7 +10,7 @@ import { type KernelReport, parseReport } from '../../tools/kernels/report.ts';
 
 const report: KernelReport = {
   version: '6.1.192-2',
-  instructions: { 'connect/connect4': 1000, 'sockops/tcp_lifecycle': 500 },
+  instructions: { 'connect/connect4': 10000, 'sockops/tcp_lifecycle': 500 },
   rejected: {},
   capabilities: { btf: '/sys/kernel/btf/vmlinux', 'close-connections': null },
   smoke: [{ step: 'a refused connection', expected: 'EPERM', found: 'EPERM' }],
@@ -21,17 +21,26 @@ const failuresOf = (now: Partial<KernelReport>): readonly string[] =>
 
 test('what was recorded passes, and so does a rise of a tenth', () => {
   assert.deepEqual(compare(report, report), { failures: [], notices: [] });
-  assert.deepEqual(failuresOf({ instructions: { ...report.instructions, 'connect/connect4': 1100 } }), []);
+  assert.deepEqual(failuresOf({ instructions: { ...report.instructions, 'connect/connect4': 11000 } }), []);
 });
 
 test('a rise above a tenth fails and names the program, both counts and the way to record it', () => {
-  const [failure = ''] = failuresOf({ instructions: { ...report.instructions, 'connect/connect4': 1101 } });
-  assert.match(failure, /^connect\/connect4 .*1000 to 1101 instructions \(\+10%\).*make record-kernels/);
+  const [failure = ''] = failuresOf({ instructions: { ...report.instructions, 'connect/connect4': 11001 } });
+  assert.match(failure, /^connect\/connect4 .*10000 to 11001 instructions \(\+10%\).*make record-kernels/);
+});
+
+test('a small program may grow by a branch, and asks to be recorded', () => {
+  const grown = (count: number): Partial<KernelReport> => ({
+    instructions: { ...report.instructions, 'sockops/tcp_lifecycle': count },
+  });
+  assert.deepEqual(failuresOf(grown(1000)), []);
+  assert.match(compare(report, { ...report, ...grown(1000) }).notices.join(), /500 to 1000.*record it/);
+  assert.equal(failuresOf(grown(1001)).length, 1);
 });
 
 test('a program that does not load where it did fails, with the verifier’s reason', () => {
   const failures = failuresOf({
-    instructions: { 'connect/connect4': 1000 },
+    instructions: { 'connect/connect4': 10000 },
     rejected: { sockops: 'unknown func bpf_get_netns_cookie#122' },
   });
   assert.match(failures.join('\n'), /^sockops was not loaded: unknown func bpf_get_netns_cookie#122$/m);
@@ -55,7 +64,7 @@ test('a wrong verdict fails whatever the counts say', () => {
 });
 
 test('a program that is not recorded, or costs far less, asks to be recorded', () => {
-  const instructions = { 'connect/connect4': 800, 'sockops/tcp_lifecycle': 500, 'inline/request': 9 };
+  const instructions = { 'connect/connect4': 8000, 'sockops/tcp_lifecycle': 500, 'inline/request': 9 };
   const { failures, notices } = compare(report, { ...report, instructions });
   assert.deepEqual(failures, []);
   assert.match(notices.join('\n'), /connect4 costs the verifier less.*\n.*inline\/request is not recorded/);

@@ -48,7 +48,7 @@ export function kernelsPage(): string {
       'are loaded, and the agent tries what a kernel can do (`perigee check` shows it) instead of comparing versions.',
     `CI boots Debian’s kernels ${versions} under emulation with \`make test-kernels\`: every program must load, the ` +
       'hooks must give their verdicts on real connections and datagrams, and no program may cost the verifier 10% ' +
-      'more than was recorded.',
+      'more than was recorded, if that is more than 500 instructions.',
     '## What kernels can do',
     'What `perigee check` finds as root. A required capability that is missing keeps the agent from starting; policy ' +
       'is never in force by half.',
