@@ -44,18 +44,25 @@ static __always_inline bool proxy_listens(__u64 netns, __u32 family)
 	return true;
 }
 
+static __always_inline __u16 proxy_port(__u64 netns, __u32 family)
+{
+	__u32 *port = bpf_map_lookup_elem(&outbound_ports, &netns);
+
+	return port && *port && proxy_listens(netns, family) ? *port : 0;
+}
+
 /* Keeps the original destination. Returns the proxy's port, 0 when refused. */
 static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
 				   __u64 netns)
 {
-	__u32 *port = bpf_map_lookup_elem(&outbound_ports, &netns);
+	__u16 port = proxy_port(netns, attempt->family);
 	struct steering *steering;
 
 	if (sk->bound_dev_if) {
 		refuse_for(attempt, sk, cookie, REASON_DEVICE_BOUND);
 		return 0;
 	}
-	if (!port || !*port || !proxy_listens(netns, attempt->family)) {
+	if (!port) {
 		refuse_for(attempt, sk, cookie, REASON_PROXY_UNAVAILABLE);
 		return 0;
 	}
@@ -79,7 +86,7 @@ static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk,
 		refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);
 		return 0;
 	}
-	return *port;
+	return port;
 }
 
 /* The peer of a datagram socket is fixed: its answers are let in, the flow is recorded once. */
@@ -129,6 +136,9 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 		return refuse(attempt, sk, cookie);
 	if (attempt->protocol == IPPROTO_UDP)
 		return connect_datagram(attempt, sk, cookie);
+	if (attempt_only_reports(attempt) &&
+	    (sk->bound_dev_if || !proxy_port(netns, attempt->family)))
+		attempt->action = ACTION_ALLOW;
 	if (attempt->action != ACTION_PROXY) {
 		if (!connection_begin(sk, attempt, PATH_DIRECT))
 			return refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);

@@ -115,7 +115,7 @@ int lookup(struct bpf_sk_lookup *ctx)
 		return SK_DROP;
 	}
 	if (ingress.action == ACTION_PROXY) {
-		if (!assign(ctx))
+		if (!assign(ctx) || !policy_enforces_requests(&ingress))
 			return SK_PASS;
 		record.reason = REASON_PROXY_UNAVAILABLE;
 	} else {

@@ -127,7 +127,7 @@ static __always_inline int datagram_in(struct __sk_buff *skb, struct bpf_sock *s
 	}
 	if (!udp_caller_remember(sk, &packet->source, packet->source_port))
 		return HOOK_ALLOW;
-	record.verdict = ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	record.verdict = ingress.audit == AUDIT_DENY ? VERDICT_AUDITED : VERDICT_ALLOWED;
 	verdict_count(ingress.rule, DIRECTION_INGRESS, record.verdict);
 	flow_emit_allowed(&record);
 	return HOOK_ALLOW;

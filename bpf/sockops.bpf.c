@@ -155,7 +155,7 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	ingress = policy_decide(&side);
 	connection->recorded = 1;
 	connection->ingress_rule = ingress.rule;
-	if (ingress.audit)
+	if (ingress.audit == AUDIT_DENY)
 		connection->verdict = VERDICT_AUDITED;
 	if (workload->flags & WORKLOAD_INGRESS_SELECTED)
 		verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);

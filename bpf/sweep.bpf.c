@@ -54,7 +54,7 @@ static __always_inline bool accept_allowed(const struct end *end, const struct w
 	record->destination_workload = workload->id;
 	record->ingress_rule = ingress.rule;
 	record->direction = DIRECTION_INGRESS;
-	return peer.workload == workload->id || ingress.action == ACTION_ALLOW;
+	return peer.workload == workload->id || policy_allows_direct(&ingress);
 }
 
 /* As if it were opened now. */
@@ -70,9 +70,9 @@ static __always_inline bool open_allowed(const struct end *end, const struct wor
 	attempt_flow(&attempt, record);
 	address_copy(record->source_address, &end->local);
 	record->source_port = end->local_port;
-	if (attempt.action == ACTION_PROXY && attempt.egress.action == ACTION_ALLOW)
+	if (attempt.action == ACTION_PROXY && policy_allows_direct(&attempt.egress))
 		record->direction = DIRECTION_INGRESS; /* that side asks for what it has not */
-	return attempt.action == ACTION_ALLOW;
+	return attempt.action == ACTION_ALLOW || attempt_only_reports(&attempt);
 }
 
 /* Whose end it is; NULL: nobody's that policy speaks of. */

@@ -18,6 +18,7 @@
 EXPORT(enum, reason);
 EXPORT(enum, direction);
 EXPORT(enum, policy_action);
+EXPORT(enum, policy_audit);
 EXPORT(enum, verdict);
 EXPORT(enum, workload_kind);
 EXPORT(enum, workload_flag);

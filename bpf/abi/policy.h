@@ -15,6 +15,12 @@ enum policy_action {
 	ACTION_PROXY = 3, /* layer 7 rules decide: steer to the proxy */
 };
 
+enum policy_audit {
+	AUDIT_NONE = 0,
+	AUDIT_DENY = 1, /* a policy in Audit mode would deny */
+	AUDIT_REQUESTS = 2, /* ACTION_PROXY only to report on requests: without the proxy, direct */
+};
+
 /* In the place of a peer that policy does not tell from most others. */
 #define IDENTITY_REST 0
 

@@ -37,6 +37,8 @@ enum reason {
 	REASON_HTTP_UPGRADE_REFUSED = 39, /* 403: Upgrade or CONNECT not named by policy */
 	REASON_HTTP_RESPONSE_MALFORMED = 40, /* 502 */
 	REASON_HTTP_TARGET_AMBIGUOUS = 41, /* 400: a target two parsers may read differently */
+	REASON_HTTP_TRAILER = 42, /* 400: a header that policy reads, sent as a trailer */
+	REASON_HTTP_TOO_COMPLEX = 43, /* 403: rules over the table's budget would take too long */
 	REASON_NOT_STEERED = 48, /* reached the listener without the kernel's word */
 	REASON_UPSTREAM_UNREACHABLE = 49, /* 502: connect failed */
 	REASON_UPSTREAM_CLOSED = 50, /* 502: closed before a response */

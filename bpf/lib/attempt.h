@@ -81,6 +81,25 @@ static __always_inline void attempt_decide(struct attempt *attempt)
 		attempt->action = ACTION_PROXY;
 }
 
+static __always_inline bool policy_enforces_requests(const struct policy_verdict *side)
+{
+	return side->action == ACTION_PROXY && side->audit != AUDIT_REQUESTS;
+}
+
+/* Without the proxy, that is. */
+static __always_inline bool policy_allows_direct(const struct policy_verdict *side)
+{
+	return side->action == ACTION_ALLOW ||
+	       (side->action == ACTION_PROXY && !policy_enforces_requests(side));
+}
+
+/* Nothing that is enforced depends on the proxy: without it the connection goes direct. */
+static __always_inline bool attempt_only_reports(const struct attempt *attempt)
+{
+	return attempt->action == ACTION_PROXY && !policy_enforces_requests(&attempt->egress) &&
+	       !policy_enforces_requests(&attempt->ingress);
+}
+
 static __always_inline void attempt_flow(const struct attempt *attempt, struct flow_record *record)
 {
 	record->time = bpf_ktime_get_ns();
@@ -101,7 +120,9 @@ static __always_inline void attempt_flow(const struct attempt *attempt, struct f
 
 static __always_inline __u8 attempt_verdict(const struct attempt *attempt)
 {
-	return attempt->egress.audit || attempt->ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	return attempt->egress.audit == AUDIT_DENY || attempt->ingress.audit == AUDIT_DENY
+		       ? VERDICT_AUDITED
+		       : VERDICT_ALLOWED;
 }
 
 static __always_inline void attempt_count(const struct attempt *attempt)
@@ -115,10 +136,12 @@ static __always_inline void attempt_count(const struct attempt *attempt)
 	}
 	if (attempt->flags & WORKLOAD_EGRESS_SELECTED)
 		verdict_count(attempt->egress.rule, DIRECTION_EGRESS,
-			      attempt->egress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED);
+			      attempt->egress.audit == AUDIT_DENY ? VERDICT_AUDITED
+								  : VERDICT_ALLOWED);
 	if (attempt->ingress.action && (attempt->peer.flags & WORKLOAD_INGRESS_SELECTED))
 		verdict_count(attempt->ingress.rule, DIRECTION_INGRESS,
-			      attempt->ingress.audit ? VERDICT_AUDITED : VERDICT_ALLOWED);
+			      attempt->ingress.audit == AUDIT_DENY ? VERDICT_AUDITED
+								   : VERDICT_ALLOWED);
 }
 
 /* The socket's own address; of one that has none yet, its workload's. */

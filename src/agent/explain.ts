@@ -28,7 +28,11 @@ export function createExplainer(world: () => World | undefined, directory: strin
 }
 
 function ruleSources(decision: Decision, directory: string): RuleSource[] {
-  const named = [decision.decidingRule, ...decision.steps.map((step) => step.rule)];
+  const named = [
+    decision.decidingRule,
+    ...decision.auditWouldDeny,
+    ...decision.steps.map((step) => step.rule),
+  ];
   const places = new Map<string, { file: string; line: number }>();
   for (const ref of named) {
     if (!hasPlace(ref)) continue;

@@ -6,6 +6,7 @@ import { readDrops, readFlowsLost, readVerdicts } from '../datapath/counters.ts'
 import type { Datapath } from '../datapath/datapath.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
+import { AuditMeter } from '../observability/metrics/audit-meter.ts';
 import { FlowMeter } from '../observability/metrics/flow-meter.ts';
 import { startMetricsServer } from '../observability/metrics/server.ts';
 import { flowNames } from './names-view.ts';
@@ -33,7 +34,9 @@ export async function startMetrics(
 ): Promise<{ readonly metrics: AgentMetrics; close(): Promise<void> }> {
   const { settings, datapath, names, flows, supervisor, reconciler } = input;
   const meter = new FlowMeter(flowNames(names));
+  const audited = new AuditMeter();
   flows.onRecord(meter.observe);
+  flows.onRecord(audited.observe);
   const metrics = new AgentMetrics({
     version,
     kernel: {
@@ -46,6 +49,12 @@ export async function startMetrics(
     },
     flows: () => flows.stats(),
     pairs: () => meter.totals(),
+    audited: () =>
+      audited.totals().map(({ rule, direction, count }) => ({
+        policy: policyName(names.ruleOf(rule)),
+        direction,
+        count,
+      })),
     control: () => ({
       ready: reconciler.applied !== undefined,
       revision: reconciler.applied?.revision ?? 0,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { CompiledRules } from '../control/compile/automata.ts';
 import type { Compiled } from '../control/compile/compile.ts';
-import type { ProxyConfig, ProxyLimits } from '../core/proxy/config.ts';
+import type { ProxyAutomaton, ProxyConfig, ProxyLimits } from '../core/proxy/config.ts';
 import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
 
 /** Where a namespace is found, and its cookie. */
@@ -34,12 +35,12 @@ export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
     }));
   });
   return {
-    version: 1,
+    version: 2,
     revision: input.revision,
     mapsRoot: input.mapsRoot,
     workloads,
     verdicts: [...input.compiled.proxy.verdicts],
-    automata: input.compiled.proxy.automata.map((table) => Buffer.from(table).toString('base64')),
+    automata: input.compiled.proxy.automata.map(automatonOf),
     limits: input.limits,
   };
 }
@@ -52,4 +53,15 @@ function identitiesByWorkload(ipcache: readonly DesiredAddress[]): Map<number, S
     identities.set(workload, known.add(identity));
   }
   return identities;
+}
+
+function automatonOf(compiled: CompiledRules): ProxyAutomaton {
+  const { bytes, readHeaders, rules, audit, undecidable, auditUndecidable } = compiled;
+  const inTable = undecidable === undefined && auditUndecidable === undefined;
+  return {
+    table: Buffer.from(bytes).toString('base64'),
+    readHeaders: [...readHeaders],
+    defaultDeny: audit?.defaultDeny ?? 0,
+    ...(inTable ? {} : { rules: structuredClone(rules) as NonNullable<ProxyAutomaton['rules']> }),
+  };
 }

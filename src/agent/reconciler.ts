@@ -169,13 +169,11 @@ export class Reconciler {
         : 'workload is not captured: its traffic is not governed';
       warnRepeated(log, this.#repeats, `${workload.key}: ${error.message}`, message);
     }
-    for (const problem of compiled.problems) {
-      warnRepeated(
-        log,
-        this.#repeats,
-        problem,
-        'rule cannot be enforced as written; what it governs is refused',
-      );
+    for (const { subject, undecidable, auditUndecidable } of compiled.proxy.automata) {
+      const why = undecidable ?? auditUndecidable;
+      if (why === undefined) continue;
+      const message = 'rules fit no table: the proxy evaluates them one by one, request by request';
+      warnRepeated(log, this.#repeats, `${subject}: ${why}`, message);
     }
   }
 

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hostname, release } from 'node:os';
-import type { AgentStatus, ProxyState, SourceProblem, WorkloadStatus } from '../api/ports.ts';
+import type {
+  AgentStatus,
+  ProxyState,
+  ResourceCondition,
+  SourceProblem,
+  WorkloadStatus,
+} from '../api/ports.ts';
 import { type ResourceError } from '../core/resources/resource-error.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
@@ -48,19 +54,27 @@ export function statusOf(input: StatusInput): AgentStatus {
         ? []
         : applied.compiled.desired.workloads.map((entry) => workloadOf(entry, applied)),
     proxy: input.proxy,
-    conditions:
-      input.failure === undefined
-        ? []
-        : [
-            {
-              object: 'node',
-              type: 'Programmed',
-              status: false,
-              reason: 'ReconcileFailed',
-              message: input.failure.message,
-            },
-          ],
+    conditions: conditionsOf(input),
   };
+}
+
+function conditionsOf({ failure, applied }: StatusInput): ResourceCondition[] {
+  const conditions: ResourceCondition[] = [];
+  if (failure !== undefined)
+    conditions.push({
+      object: 'node',
+      type: 'Programmed',
+      status: false,
+      reason: 'ReconcileFailed',
+      message: failure.message,
+    });
+  for (const { subject, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {
+    const why = undecidable ?? auditUndecidable;
+    if (why === undefined) continue;
+    const message = `${why}; enforced all the same, but the proxy compares each request with each rule`;
+    conditions.push({ object: subject, type: 'Compiled', status: false, reason: 'NoTable', message });
+  }
+  return conditions;
 }
 
 function problemOf(error: ResourceError): SourceProblem {

@@ -38,6 +38,8 @@ const mapped: Partial<Readonly<Record<ReasonName, DropReason>>> = {
   'http-upgrade-refused': 'POLICY_DENIED',
   'http-malformed': 'INVALID_PACKET_DROPPED',
   'http-framing': 'INVALID_PACKET_DROPPED',
+  'http-trailer': 'INVALID_PACKET_DROPPED',
+  'http-too-complex': 'POLICY_DENIED',
   'http-target-ambiguous': 'INVALID_PACKET_DROPPED',
   'connection-limit': 'DROP_RATE_LIMITED',
   'memory-limit': 'DROP_RATE_LIMITED',

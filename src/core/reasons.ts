@@ -113,6 +113,14 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The request target can be read in two ways (encoded slash, dot segments, empty segments)',
     action: 'Send the normalised form of the path',
   },
+  'http-trailer': {
+    summary: 'A header that policy reads came as a trailer, where policy would not see it',
+    action: 'Send the header in the head of the request',
+  },
+  'http-too-complex': {
+    summary: 'The rules fit no table, and to evaluate them on this request would take too long',
+    action: 'Simplify the rules that `perigee status` names, or send a shorter head',
+  },
   'not-steered': {
     summary: 'A connection reached the proxy that the kernel did not steer there',
     action: 'Do not connect to the ports of the proxy directly',

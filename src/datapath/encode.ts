@@ -5,6 +5,7 @@ import {
   ipcacheEntry,
   ipcacheKey,
   policyAction,
+  policyAudit,
   policyKey,
   policyVerdict,
 } from '../core/abi/policy.ts';
@@ -81,7 +82,7 @@ function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
 function verdictBytes(desired: DesiredRow): Uint8Array {
   return policyVerdict.encode({
     action: policyAction[desired.action],
-    audit: desired.audit ? 1 : 0,
+    audit: policyAudit[desired.audit],
     reason: reason[desired.reason],
     rule: desired.rule,
   });

@@ -12,6 +12,7 @@ import { Relay } from './relay.ts';
 import type { Listener, Route } from './route.ts';
 import type { Routes } from './routes.ts';
 import type { Session } from './session.ts';
+import { Tap } from './tap.ts';
 
 const TWO32 = 0x100000000n;
 
@@ -113,6 +114,7 @@ export class Acceptor {
     if (ruling.mode === Mode.deny) this.refuse(session, ruling.reason);
     else if (!this.hasRoom(route)) this.refuse(session, reason['connection-limit']);
     else if (ruling.mode === Mode.allow) Relay.start(session, context);
+    else if (ruling.mode === Mode.observe) Tap.start(session, context);
     else new Exchange(session, context);
   }
 
@@ -145,8 +147,8 @@ export class Acceptor {
     const facts = context.flows.begin(flowKind.verdict);
     facts.reason = why;
     facts.verdict = verdict.denied;
-    facts.egressRule = ruling.egressRule;
-    facts.ingressRule = ruling.ingressRule;
+    facts.egressRule = ruling.egress.rule;
+    facts.ingressRule = ruling.ingress.rule;
     context.flows.write(session.template, context.nowNs);
     context.counters.drop(why);
     context.reactor.reset(session.client);

@@ -17,14 +17,15 @@ export class Body {
     this.limits = limits;
   }
 
-  begin(framing: Framing, length: number): void {
+  /** `read`: header names that policy reads, which must not come as trailers. */
+  begin(framing: Framing, length: number, read?: readonly string[]): void {
     this.framing = framing;
     this.left = length;
     this.isDone = framing === Framing.None;
     this.reason = Reject.None;
     if (framing !== Framing.Chunked) return;
     this.chunks ??= new ChunkScanner(this.limits);
-    this.chunks.reset();
+    this.chunks.reset(read);
   }
 
   get endsAtClose(): boolean {

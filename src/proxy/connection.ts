@@ -2,7 +2,7 @@
 import type { Context } from './context.ts';
 import { flowKind } from '../core/abi/flow.ts';
 import type { SlotOwner } from './owner.ts';
-import type { PolicyTable } from './policy.ts';
+import { type PolicyTable, recordedRule } from './policy.ts';
 import { verdictOf } from './request-record.ts';
 import type { Session } from './session.ts';
 import { Timed } from './timers.ts';
@@ -67,9 +67,10 @@ export abstract class Connection extends Timed implements SlotOwner {
     const ruling = session.route.rulingOf(context.policy);
     const facts = context.flows.begin(kind);
     facts.reason = reason;
-    facts.verdict = verdictOf(reason);
-    facts.egressRule = ruling.egressRule;
-    facts.ingressRule = ruling.ingressRule;
+    const isAudited = ruling.egress.audit !== 0 || ruling.ingress.audit !== 0;
+    facts.verdict = verdictOf(reason, isAudited);
+    facts.egressRule = recordedRule(ruling.egress);
+    facts.ingressRule = recordedRule(ruling.ingress);
     facts.bytesSent = sent;
     facts.bytesReceived = received;
     if (kind === flowKind.close) facts.durationNs = context.nowNs - session.startNs;

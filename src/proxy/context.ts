@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { HeadTable } from '../core/automaton/table.ts';
 import type { ResponseHead } from '../core/http/response-head.ts';
 import type { ProxyLimits } from '../core/proxy/config.ts';
 import type { Reactor } from '../core/port/reactor.ts';
@@ -10,6 +9,7 @@ import type { Owners } from './owner.ts';
 import type { PolicyTable } from './policy.ts';
 import type { Pool } from './pool.ts';
 import type { RefusalWriter } from './refusal.ts';
+import type { RuleLists } from './request-rules.ts';
 import type { SocketBudget } from './socket-budget.ts';
 import type { Spares } from './spares.ts';
 import type { Gate } from './gate.ts';
@@ -35,8 +35,8 @@ export interface Context {
   readonly pieces: HeadPieces;
   gates: Spares<Gate>;
   responseHeads: Spares<ResponseHead>;
-  /** The automata that rulings point to. */
-  tables: readonly HeadTable[];
+  /** What rulings point to. */
+  rules: RuleLists;
   policy: PolicyTable;
   limits: ProxyLimits;
   /** CLOCK_MONOTONIC of this turn. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Framing, type RequestHead } from '../core/automaton/executor.ts';
 import type { Arrays } from './arrays.ts';
+import { copyBytes } from './bytes.ts';
 import { isIdempotent, methodIndex, OTHER_METHOD } from './counters.ts';
 import type { FlowFacts } from './flows.ts';
 import type { Gate } from './gate.ts';
@@ -23,8 +24,10 @@ export class CurrentRequest {
   status = 0;
   egressRule = 0;
   ingressRule = 0;
-  /** The side whose rules refuse it, enum direction; 0: none does. */
-  refusedBy = 0;
+  /** The side whose rules refuse it, or would, enum direction; 0: none does. */
+  refusingSide = 0;
+  /** Allowed, and a policy in Audit mode would refuse it. */
+  audited = false;
   startNs = 0;
   bytesSent = 0;
   bytesReceived = 0;
@@ -56,12 +59,7 @@ export class CurrentRequest {
     this.minor = head.minor;
     this.isUpgrade = head.upgrade;
     this.keepAlive = head.keepAlive && head.minor === 1;
-    this.keptLength = Math.min(pieces.length, KEPT_BYTES);
-    if (this.kept.length < this.keptLength) {
-      this.release();
-      const fits = this.keptLength <= this.heads.length;
-      this.kept = fits ? this.heads.take() : new Uint8Array(2 ** Math.ceil(Math.log2(this.keptLength)));
-    }
+    this.makeRoom(Math.min(pieces.length, KEPT_BYTES));
     pieces.copy(bytes, start, this.kept, this.keptLength);
     this.text = this.kept;
     this.textStart = 0;
@@ -74,6 +72,16 @@ export class CurrentRequest {
     const shift = this.hostStart - pieces.moved(this.hostStart);
     this.hostStart -= shift;
     this.hostEnd -= shift;
+  }
+
+  /** Takes the facts of a head that passes as it is. */
+  watch(gate: Gate, bytes: Uint8Array, start: number): void {
+    this.judged(gate, bytes, start);
+    this.makeRoom(Math.min(gate.head.length, KEPT_BYTES));
+    copyBytes(bytes, start, start + this.keptLength, this.kept, 0);
+    this.text = this.kept;
+    this.textStart = 0;
+    this.textLength = this.keptLength;
   }
 
   /** Takes what the record of a refused request needs; good for this turn only. */
@@ -89,7 +97,8 @@ export class CurrentRequest {
     this.isConnect = head.isConnect;
     this.egressRule = gate.egressRule;
     this.ingressRule = gate.ingressRule;
-    this.refusedBy = gate.allowed ? 0 : gate.denyingSide;
+    this.refusingSide = gate.refusingSide;
+    this.audited = gate.audited;
     this.method = methodIndex(bytes, start, start + head.methodEnd);
     this.spans(head, bytes, start);
   }
@@ -105,7 +114,8 @@ export class CurrentRequest {
     this.text = nothing;
     this.textStart = this.textLength = 0;
     this.method = OTHER_METHOD;
-    this.isHead = this.isConnect = false;
+    this.isHead = this.isConnect = this.audited = false;
+    this.refusingSide = 0;
     this.status = this.egressRule = this.ingressRule = this.bytesSent = this.bytesReceived = 0;
   }
 
@@ -119,6 +129,14 @@ export class CurrentRequest {
     facts.pathEnd = start + Math.min(this.pathEnd, length);
     facts.hostStart = start + Math.min(this.hostStart, length);
     facts.hostEnd = start + Math.min(this.hostEnd, length);
+  }
+
+  private makeRoom(length: number): void {
+    this.keptLength = length;
+    if (this.kept.length >= length) return;
+    this.release();
+    const fits = length <= this.heads.length;
+    this.kept = fits ? this.heads.take() : new Uint8Array(2 ** Math.ceil(Math.log2(length)));
   }
 
   private spans(head: RequestHead, bytes: Uint8Array, start: number): void {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { HeadTable } from '../core/automaton/table.ts';
 import { responseTable } from '../core/automaton/response-table.ts';
 import { ResponseHead } from '../core/http/response-head.ts';
 import { EVENT_STRIDE, type Reactor, ReactorEvent } from '../core/port/reactor.ts';
@@ -20,6 +19,7 @@ import { PolicyTable } from './policy.ts';
 import { Pool } from './pool.ts';
 import type { Clock, Kernel, SocketFactory } from './ports.ts';
 import { RefusalWriter } from './refusal.ts';
+import { type RequestRules, RuleLists } from './request-rules.ts';
 import type { Listener } from './route.ts';
 import { Routes, type WorkloadFacts } from './routes.ts';
 import { SocketBudget } from './socket-budget.ts';
@@ -43,7 +43,7 @@ export interface EnginePorts {
 export interface EngineConfig {
   readonly limits: ProxyLimits;
   readonly verdicts: readonly ProxyVerdict[];
-  readonly tables: readonly HeadTable[];
+  readonly rules: readonly RequestRules[];
   readonly workloads: ReadonlyMap<number, WorkloadFacts>;
   /** Sockets that this worker may have. */
   readonly sockets: number;
@@ -74,7 +74,7 @@ export class Engine implements Context {
   readonly heads = new Arrays(HEAD_BYTES, SPARE_ARRAYS);
   gates: Spares<Gate>;
   responseHeads: Spares<ResponseHead>;
-  tables: readonly HeadTable[];
+  rules: RuleLists;
   policy = new PolicyTable([]);
   limits: ProxyLimits;
   nowNs = 0;
@@ -99,7 +99,7 @@ export class Engine implements Context {
     this.routes = new Routes(ports.sockets, this.shares, this.counters);
     this.acceptor = new Acceptor(this, ports.kernel, ports.sockets, this.routes);
     this.limits = config.limits;
-    this.tables = config.tables;
+    this.rules = new RuleLists(config.rules);
     this.gates = this.makeGates();
     this.responseHeads = this.makeResponseHeads();
     this.configure(config);
@@ -110,7 +110,7 @@ export class Engine implements Context {
   configure(config: EngineConfig): void {
     this.limits = config.limits;
     // Open HTTP connections need the grammar also when no rule needs requests any more.
-    if (config.tables.length > 0) this.tables = config.tables;
+    if (config.rules.length > 0) this.rules = new RuleLists(config.rules);
     this.policy = new PolicyTable(config.verdicts, config.workloads);
     this.pool.isOn = config.pooling;
     this.gates = this.makeGates();
@@ -254,7 +254,7 @@ export class Engine implements Context {
 
   private makeGates(): Spares<Gate> {
     const limits = this.headLimits();
-    const table = this.tables[0] ?? this.responseTable;
+    const table = this.rules.at(0)?.table ?? this.responseTable;
     return new Spares(() => new Gate(table, limits));
   }
 

@@ -4,7 +4,14 @@ import { reason } from '../core/abi/reason.ts';
 import { REST } from '../core/state/desired.ts';
 
 /** How a connection is handled. */
-export const Mode = { allow: 1, deny: 2, http: 3 } as const;
+export const Mode = {
+  allow: 1,
+  deny: 2,
+  /** Requests are judged. */
+  http: 3,
+  /** Allowed; requests are looked at to report what Audit would refuse, and nothing is refused for it. */
+  observe: 4,
+} as const;
 export type Mode = (typeof Mode)[keyof typeof Mode];
 
 /** Who talks to whom, in numbers. */
@@ -21,26 +28,28 @@ export interface Parties {
 export interface Ruling {
   readonly mode: Mode;
   readonly reason: number;
-  /** Deciding rules, 0: none. */
-  readonly egressRule: number;
-  readonly ingressRule: number;
-  /** Index of the automaton that this side's requests must pass, -1: none. */
-  readonly egressAutomaton: number;
-  readonly ingressAutomaton: number;
+  readonly egress: Row;
+  readonly ingress: Row;
 }
 
-interface Row {
+/** What one side's policy says on a range of ports. */
+export interface Row {
   readonly from: number;
   readonly to: number;
   readonly mode: Mode;
+  /** The deciding rule, 0: none. */
   readonly rule: number;
+  /** The rule that would refuse the connection if policies in Audit mode were enforced, 0: none would. */
+  readonly audit: number;
+  /** Index of the rules that this side's requests must pass, or in mode `allow` are compared with; -1: none. */
   readonly automaton: number;
 }
 
 type Direction = ProxyVerdict['direction'];
 
-const ungoverned: Row = { from: 0, to: 65535, mode: Mode.allow, rule: 0, automaton: -1 };
-const noRow: Row = { from: 0, to: 65535, mode: Mode.deny, rule: 0, automaton: -1 };
+/** Nothing selects the workload. */
+export const ungoverned: Row = { from: 0, to: 65535, mode: Mode.allow, rule: 0, audit: 0, automaton: -1 };
+const noRow: Row = { ...ungoverned, mode: Mode.deny };
 
 /** What is known of a workload of this node now. */
 interface KnownWorkload {
@@ -77,18 +86,18 @@ export class PolicyTable {
     const ingress = this.find('ingress', parties.destinationWorkload, source, port);
     const denied = egress.mode === Mode.deny ? egress : ingress.mode === Mode.deny ? ingress : undefined;
     const http = egress.mode === Mode.http || ingress.mode === Mode.http;
+    const observed = egress.automaton >= 0 || ingress.automaton >= 0;
+    const allowed = http ? Mode.http : observed ? Mode.observe : Mode.allow;
     return {
-      mode: denied !== undefined ? Mode.deny : http ? Mode.http : Mode.allow,
+      mode: denied !== undefined ? Mode.deny : allowed,
       reason:
         denied === undefined
           ? reason.none
           : denied === noRow
             ? reason['policy-no-rule']
             : reason['policy-denied'],
-      egressRule: egress.rule,
-      ingressRule: ingress.rule,
-      egressAutomaton: egress.automaton,
-      ingressAutomaton: ingress.automaton,
+      egress,
+      ingress,
     };
   }
 
@@ -116,11 +125,13 @@ function rowKey(direction: Direction, workload: number, identity: number): strin
 }
 
 /** An `http` row without an automaton can't be decided: it denies. */
-function toRow(verdict: ProxyVerdict): Row {
-  const { from, to, rule } = verdict;
-  if (verdict.action === 'allow') return { from, to, mode: Mode.allow, rule, automaton: -1 };
-  if (verdict.action === 'http' && verdict.automaton !== undefined) {
-    return { from, to, mode: Mode.http, rule, automaton: verdict.automaton };
-  }
-  return { from, to, mode: Mode.deny, rule, automaton: -1 };
+function toRow({ from, to, rule, action, automaton = -1, audit = 0 }: ProxyVerdict): Row {
+  if (action === 'allow') return { from, to, mode: Mode.allow, rule, audit, automaton };
+  if (action === 'http' && automaton >= 0) return { from, to, mode: Mode.http, rule, audit, automaton };
+  return { from, to, mode: Mode.deny, rule, audit: 0, automaton: -1 };
+}
+
+/** The rule that a connection is recorded under. */
+export function recordedRule({ rule, audit }: Row): number {
+  return audit !== 0 ? audit : rule;
 }

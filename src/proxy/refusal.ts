@@ -28,6 +28,8 @@ const statusOf: Readonly<Record<number, number>> = {
   [reason['http-malformed']]: 400,
   [reason['http-framing']]: 400,
   [reason['http-target-ambiguous']]: 400,
+  [reason['http-trailer']]: 400,
+  [reason['http-too-complex']]: 403,
   [reason['http-head-too-large']]: 431,
   [reason['http-too-many-headers']]: 431,
   [reason['http-head-timeout']]: 408,

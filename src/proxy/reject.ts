@@ -43,6 +43,7 @@ const target = new Set<RejectReason>([
 export function rejectReason(rejected: RejectReason): number {
   if (rejected === Reject.HeadTooLarge) return reason['http-head-too-large'];
   if (rejected === Reject.TooManyHeaders) return reason['http-too-many-headers'];
+  if (rejected === Reject.PolicyTrailer) return reason['http-trailer'];
   if (framing.has(rejected)) return reason['http-framing'];
   return target.has(rejected) ? reason['http-target-ambiguous'] : reason['http-malformed'];
 }

@@ -14,14 +14,17 @@ import { EADDRNOTAVAIL, PORT_CHANGES, type Upstream } from './upstream.ts';
  */
 export class Relay extends Connection {
   private upstream: Upstream | null = null;
-  private isRelayed = false;
+  /** Native code carries the bytes. */
+  protected isRelayed = false;
+  protected isConnected = false;
   private portChanges = 0;
   /** The head that opened a tunnel: a later policy judges it again. */
   private readonly opener: Uint8Array | null;
   /** Bytes at the last look, for the idle time-out. */
   private seen = 0;
-  /** Bytes from the client before the server was connected. */
-  private early = 0;
+  /** Bytes that were carried here, before native code does. */
+  private sentHere = 0;
+  private receivedHere = 0;
 
   /** Connects a client that policy lets through as it is. */
   static start(session: Session, context: Context): void {
@@ -39,13 +42,13 @@ export class Relay extends Connection {
     relay.join();
   }
 
-  private constructor(session: Session, context: Context, opener: Uint8Array | null) {
+  protected constructor(session: Session, context: Context, opener: Uint8Array | null) {
     super(session, context);
     this.opener = opener;
   }
 
   connected(_slot: number, errno: number): void {
-    if (errno === EADDRNOTAVAIL && this.early === 0 && this.portChanges++ < PORT_CHANGES) this.reconnect();
+    if (errno === EADDRNOTAVAIL && this.sentHere === 0 && this.portChanges++ < PORT_CHANGES) this.reconnect();
     else if (errno !== 0) this.finish(reason['upstream-unreachable']);
     else {
       if (this.upstream !== null) this.context.upstreams.connected(this.upstream);
@@ -53,22 +56,23 @@ export class Relay extends Connection {
     }
   }
 
-  /** What was read in the turn in which the relay began, before it did. */
+  /** Also what was read in the turn in which the relay began, before it did. */
   data(slot: number, offset: number, length: number): void {
     const { client } = this.session;
-    if (slot === client) this.early += length;
+    if (slot === client) this.sentHere += length;
+    else this.receivedHere += length;
     this.context.reactor.send(slot === client ? this.server : client, offset, length);
   }
 
   /** The reactor remembers it, and passes it on when the relay is up. */
-  end(): void {}
+  end(_slot: number): void {}
 
   failed(slot: number): void {
     this.finish(slot === this.session.client ? reason.none : reason['upstream-closed']);
   }
 
-  drained(): void {}
-  congested(): void {}
+  drained(_slot: number): void {}
+  congested(_slot: number, _bytes: number): void {}
 
   relayEnded(): void {
     this.finish(reason.none);
@@ -83,7 +87,7 @@ export class Relay extends Connection {
   }
 
   override expired(): void {
-    if (!this.isRelayed) {
+    if (!this.isConnected) {
       this.finish(reason['upstream-timeout']);
       return;
     }
@@ -95,7 +99,7 @@ export class Relay extends Connection {
     }
   }
 
-  private connect(): void {
+  protected connect(): void {
     const { context, session } = this;
     const upstream = context.upstreams.open(session);
     if (upstream === undefined) {
@@ -116,15 +120,15 @@ export class Relay extends Connection {
     this.connect();
   }
 
-  private get server(): number {
+  protected get server(): number {
     return this.upstream === null ? -1 : this.upstream.slot;
   }
 
-  private join(): void {
+  protected join(): void {
     const { reactor } = this.context;
     reactor.resume(this.session.client);
     reactor.relay(this.session.client, this.server);
-    this.isRelayed = true;
+    this.isRelayed = this.isConnected = true;
     this.touch();
   }
 
@@ -132,32 +136,36 @@ export class Relay extends Connection {
   private mayStay(policy: PolicyTable): boolean {
     const { context, opener } = this;
     const ruling = this.session.route.rulingOf(policy);
-    if (ruling.mode !== Mode.http) return ruling.mode === Mode.allow;
+    if (ruling.mode !== Mode.http) return ruling.mode !== Mode.deny;
     if (opener === null) return false;
     const gate = context.gates.current;
-    gate.begin(context.tables, ruling);
-    return gate.run(opener, 0, opener.length) === HeadStatus.Done && gate.allowed;
+    gate.begin(context.rules, ruling);
+    if (gate.run(opener, 0, opener.length) !== HeadStatus.Done) return false;
+    gate.judge(opener, 0);
+    return gate.allowed;
   }
 
   private sent(): number {
-    return this.early + (this.isRelayed ? this.context.reactor.relayed(this.session.client) : 0);
+    return this.sentHere + (this.isRelayed ? this.context.reactor.relayed(this.session.client) : 0);
   }
 
   private received(): number {
-    return this.isRelayed ? this.context.reactor.relayed(this.server) : 0;
+    return this.receivedHere + (this.isRelayed ? this.context.reactor.relayed(this.server) : 0);
   }
 
-  /** Resetting a slot that is gone does nothing. */
-  private finish(why: number): void {
+  /** Resetting a slot that is gone does nothing. `isWhole`: both ends have sent FIN, what is queued still goes out. */
+  protected finish(why: number, isWhole = false): void {
     const { owners, reactor, upstreams } = this.context;
     if (this.hasEnded) return;
     this.record(flowKind.close, why, this.sent(), this.received());
     if (this.upstream !== null) {
       if (!this.upstream.isOpen) upstreams.connectFailed(this.upstream);
       owners.clear(this.upstream.slot);
-      reactor.reset(this.upstream.slot);
+      if (isWhole) reactor.close(this.upstream.slot);
+      else reactor.reset(this.upstream.slot);
     }
-    reactor.reset(this.session.client);
+    if (isWhole) reactor.close(this.session.client);
+    else reactor.reset(this.session.client);
     this.release();
   }
 }

@@ -120,7 +120,7 @@ export class RequestReader {
   }
 
   private readHead(bytes: Uint8Array, start: number, end: number): number {
-    const { gates, policy, tables } = this.context;
+    const { gates, policy, rules } = this.context;
     let { gate } = this;
     if (gate === null) {
       gate = gates.current;
@@ -130,7 +130,7 @@ export class RequestReader {
         this.sink.refuse(403, ruling.reason, true);
         return end;
       }
-      gate.begin(tables, ruling);
+      gate.begin(rules, ruling);
     }
     const status = gate.run(bytes, start, end);
     if (status === HeadStatus.NeedMore) return this.keepHead(bytes, start, end);
@@ -171,6 +171,7 @@ export class RequestReader {
     const { input, inputEnd, sink } = this;
     const { request } = sink;
     const facts = gate.head;
+    gate.judge(head, start);
     const why = this.denial(gate, head, start);
     this.phase = Phase.idle;
     if (why !== reason.none) {
@@ -179,7 +180,7 @@ export class RequestReader {
       return at;
     }
     const { body } = this;
-    body.begin(facts.framing, facts.contentLength);
+    body.begin(facts.framing, facts.contentLength, this.readHeaders(facts.framing));
     const bodyEnd = body.scan(input, at, inputEnd);
     if (body.reason !== 0) {
       this.reject(body.reason);
@@ -199,6 +200,13 @@ export class RequestReader {
     this.phase = body.isDone ? Phase.sent : Phase.body;
     this.sink.requestBegun();
     return bodyEnd;
+  }
+
+  /** Names that must not come as trailers; only chunked bodies have any. */
+  private readHeaders(framing: Framing): readonly string[] | undefined {
+    if (framing !== Framing.Chunked) return undefined;
+    const { policy, rules } = this.context;
+    return rules.readHeaders(this.session.route.rulingOf(policy));
   }
 
   private denial(gate: Gate, head: Uint8Array, start: number): number {

@@ -20,10 +20,10 @@ export function recordRequest(
   const facts = context.flows.begin(flowKind.request);
   facts.reason = why;
   facts.status = request.status;
-  facts.verdict = verdictOf(why);
+  facts.verdict = verdictOf(why, request.audited);
   facts.egressRule = request.egressRule;
   facts.ingressRule = request.ingressRule;
-  facts.direction = request.refusedBy;
+  facts.direction = request.refusingSide;
   facts.durationNs = context.nowNs - request.startNs;
   facts.bytesSent = request.bytesSent;
   facts.bytesReceived = madeUp > 0 ? madeUp : request.bytesReceived;
@@ -38,8 +38,8 @@ export function recordRequest(
 }
 
 /** Denied: refused by policy or grammar. Error: allowed, and failed for another reason. */
-export function verdictOf(why: number): number {
-  if (why === reason.none) return verdict.allowed;
+export function verdictOf(why: number, isAudited: boolean): number {
+  if (why === reason.none) return isAudited ? verdict.audited : verdict.allowed;
   if (why === reason['http-response-malformed'] || why >= reason['not-steered']) return verdict.error;
   return verdict.denied;
 }

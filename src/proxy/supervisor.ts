@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerResponse } from 'node:http';
+import type { RuleSet } from '../core/automaton/rules.ts';
 import { load } from '../core/automaton/table.ts';
 import { type ProxyConfig, proxyConfig, type ProxyWorkload } from '../core/proxy/config.ts';
 import type { ProxyStatus, ProxyWorkloadStatus } from '../core/proxy/control.ts';
@@ -249,7 +250,11 @@ function workerConfig(config: ProxyConfig, sockets: number): WorkerConfig {
     mapsRoot: config.mapsRoot,
     limits: config.limits,
     verdicts: config.verdicts,
-    automata: config.automata.map(sharedTable),
+    rules: config.automata.map(({ table, ...rest }, index) => ({
+      ...rest,
+      rules: rest.rules as RuleSet | undefined,
+      table: sharedTable(table, index),
+    })),
     workloads: config.workloads.map(
       ({ id, identity, identities = [identity], name, namespace, netnsCookie }) => [
         id,

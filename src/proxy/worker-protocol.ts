@@ -3,14 +3,15 @@
 import type { ProxyLimits, ProxyVerdict } from '../core/proxy/config.ts';
 import type { CounterSnapshot } from './counters.ts';
 import type { Listener } from './route.ts';
+import type { RequestRulesData } from './request-rules.ts';
 import type { WorkloadFacts } from './routes.ts';
 
 export interface WorkerConfig {
   readonly mapsRoot: string;
   readonly limits: ProxyLimits;
   readonly verdicts: readonly ProxyVerdict[];
-  /** Table bytes, shared by all workers. */
-  readonly automata: readonly SharedArrayBuffer[];
+  /** Their tables are shared by all workers. */
+  readonly rules: readonly RequestRulesData[];
   readonly workloads: readonly (readonly [number, WorkloadFacts])[];
   readonly pooling: boolean;
   /** Sockets that each worker may have. */

@@ -2,7 +2,6 @@
 // Composition root of one worker: the engine on the addon's reactor and the pinned maps.
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { load } from '../core/automaton/table.ts';
 import { reason } from '../core/abi/reason.ts';
 import { loadNative } from '../datapath/native.ts';
 import { SocketReactor } from '../datapath/reactor.ts';
@@ -11,6 +10,7 @@ import { TURN_ACCEPTS } from './descriptors.ts';
 import { Engine, type EngineConfig } from './engine.ts';
 import { FlowRing } from './flow-ring.ts';
 import { HostSockets } from './host-sockets.ts';
+import { loadRules } from './request-rules.ts';
 import { SourcePorts } from './source-ports.ts';
 import { PinnedKernel, workerMaps, type WorkerMaps } from './kernel.ts';
 import type {
@@ -78,7 +78,7 @@ export class ProxyWorker {
     const engineConfig: EngineConfig = {
       limits: config.limits,
       verdicts: config.verdicts,
-      tables: config.automata.map((bytes) => load(new Uint8Array(bytes))),
+      rules: config.rules.map(loadRules),
       workloads: new Map(config.workloads),
       pooling: config.pooling,
       sockets: config.sockets,

@@ -9,6 +9,7 @@ import { connectionVerdict, httpRules, httpRulesAt } from '../../src/core/policy
 import { decideRequest } from '../../src/core/policy/http-decision.ts';
 import { ipcache, peerIdentities } from '../../src/core/policy/peers.ts';
 import { restSelections, restSubject } from '../../src/core/policy/rest.ts';
+import type { PortRange } from '../../src/core/policy/verdict.ts';
 import { type World, selectionsOf } from '../../src/core/policy/world.ts';
 import { REST } from '../../src/core/state/desired.ts';
 import { PolicyIndex } from '../../src/core/state/policy-index.ts';
@@ -20,6 +21,14 @@ const RUNS = 400;
 const newNames = () => new Names({ seed: [], next: 0 });
 const actions = { Allow: 'allow', Deny: 'deny', Proxy: 'proxy' } as const;
 const severity = { deny: 0, proxy: 1, allow: 2 } as const;
+
+/** Action, rule and audit of the row that a range becomes. */
+function enforced({ verdict, rule, audit }: PortRange, names: Names): unknown[] {
+  if (verdict === 'Allow' && audit?.verdict === 'Proxy') return ['proxy', names.rule(rule), 'requests'];
+  const passes = verdict === 'Allow' && audit?.verdict === 'Deny';
+  const named = names.rule(passes ? audit.rules[0] : rule);
+  return [actions[verdict], named, audit?.verdict === 'Deny' ? 'deny' : 'none'];
+}
 
 type Side = [Workload, 'ingress' | 'egress', PeerIdentity];
 
@@ -50,13 +59,7 @@ test('own rows, and those of the rest for whoever has none, say what the truth t
           assert.ok(row !== undefined);
           assert.deepEqual(
             [row.from, row.to, row.action, row.rule, row.audit],
-            [
-              range.from,
-              range.to,
-              actions[range.verdict],
-              names.rule(range.rule),
-              range.audit?.verdict === 'Deny',
-            ],
+            [range.from, range.to, ...enforced(range, names)],
           );
           if (row.identity === REST) rest += 1;
           else own += 1;

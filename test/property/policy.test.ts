@@ -103,7 +103,7 @@ function byTables(world: World, { addresses }: Scene, question: OracleQuestion) 
     assert.ok(range !== undefined);
     if (range.verdict !== 'Proxy' || http === undefined) {
       verdicts.push({
-        proxied: range.verdict === 'Proxy',
+        proxied: range.verdict === 'Proxy' || range.audit?.verdict === 'Proxy',
         allowed: range.verdict !== 'Deny',
         rule: range.rule,
       });

@@ -186,7 +186,7 @@ function* rowsOf(rules: readonly SceneRule[], peers: readonly number[]): Generat
           (rule.peer === undefined ? WORLD : identityOf(rule.peer)) === identity &&
           (rule.protocol ?? 'TCP') === protocol,
       );
-      const base = { identity, protocol, audit: false, rule: 7 };
+      const base = { identity, protocol, audit: 'none' as const, rule: 7 };
       let next = 0;
       for (const rule of [...mine].sort((a, b) => a.port - b.port)) {
         if (rule.port > next)

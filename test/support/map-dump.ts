@@ -4,6 +4,8 @@ import {
   ipcacheEntry,
   ipcacheKey,
   policyActionNames,
+  policyAudit,
+  policyAuditNames,
   policyKey,
   policyVerdict,
 } from '../../src/core/abi/policy.ts';
@@ -67,7 +69,7 @@ function dumpPolicy(maps: Maps, names: Names): string[] {
       `${key.protocol === 6 ? 'TCP' : 'UDP'} ${key.identity === REST ? 'the rest' : peerName(names, key.identity)} ports ${ports} =`,
       policyActionNames[verdict.action] ?? '?',
       ...(verdict.reason === 0 ? [] : [`(${reasonNames[verdict.reason] ?? '?'})`]),
-      ...(verdict.audit === 0 ? [] : ['audit']),
+      ...(verdict.audit === policyAudit.none ? [] : [`audit ${policyAuditNames[verdict.audit] ?? ''}`]),
       ...(rule === undefined ? [] : [`by ${formatRuleRef(rule)}`]),
     ].join(' ');
   });

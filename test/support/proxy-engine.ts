@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createConnection, type Socket } from 'node:net';
-import { compile } from '../../src/core/automaton/compile.ts';
+import { type CompileOptions, compile } from '../../src/core/automaton/compile.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
-import { type HeadTable, load } from '../../src/core/automaton/table.ts';
 import { flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
 import { type ProxyLimits, proxyLimits } from '../../src/core/proxy/config.ts';
 import { loadNative, type Native } from '../../src/datapath/native.ts';
@@ -11,6 +10,7 @@ import { parseAddressBytes } from '../../src/proxy/address.ts';
 import { Engine, type EngineConfig } from '../../src/proxy/engine.ts';
 import { FlowRing, flowRingMemory } from '../../src/proxy/flow-ring.ts';
 import { HostSockets } from '../../src/proxy/host-sockets.ts';
+import { loadRules, type RequestRules } from '../../src/proxy/request-rules.ts';
 import { SourcePorts } from '../../src/proxy/source-ports.ts';
 import type { UpstreamNotice } from '../../src/proxy/ports.ts';
 import type { Listener } from '../../src/proxy/route.ts';
@@ -20,6 +20,8 @@ export const CLIENT = 1;
 export const SERVER = 2;
 export const CLIENT_IDENTITY = 101;
 export const SERVER_IDENTITY = 102;
+/** Rule under which Audit reports what no rule allows. */
+export const DEFAULT_DENY = 99;
 
 export interface ProxyOptions {
   readonly serverPort: number;
@@ -28,6 +30,9 @@ export interface ProxyOptions {
   /** Rules of the client's egress. */
   readonly egressRules?: RuleSet;
   readonly action?: 'allow' | 'deny' | 'http';
+  /** How the rules of both sides are compiled: with rules in Audit mode, or smaller budgets. */
+  readonly compile?: CompileOptions;
+  readonly egressAction?: 'allow' | 'http';
   readonly limits?: Partial<ProxyLimits>;
   readonly pooling?: boolean;
   /** Sockets that the worker may have. */
@@ -171,10 +176,10 @@ export class TestProxy {
   }
 
   private config(options: ProxyOptions): EngineConfig {
-    const automata = [options.rules, options.egressRules].map((rules) =>
-      rules === undefined ? undefined : tableOf(rules),
+    const lists = [options.rules, options.egressRules].map((rules, index) =>
+      rules === undefined ? undefined : rulesOf(rules, options, index === 1),
     );
-    const tables = automata.filter((table) => table !== undefined);
+    const rules = lists.filter((list) => list !== undefined);
     const action = options.action ?? (options.rules === undefined ? 'allow' : 'http');
     const row = { from: 0, to: 65535, rule: 7 };
     return {
@@ -186,9 +191,9 @@ export class TestProxy {
           direction: 'ingress',
           identity: CLIENT_IDENTITY,
           action,
-          ...(automata[0] === undefined ? {} : { automaton: tables.indexOf(automata[0]) }),
+          ...(lists[0] === undefined ? {} : { automaton: rules.indexOf(lists[0]) }),
         },
-        ...(automata[1] === undefined
+        ...(lists[1] === undefined
           ? []
           : [
               {
@@ -196,12 +201,12 @@ export class TestProxy {
                 workload: CLIENT,
                 direction: 'egress' as const,
                 identity: SERVER_IDENTITY,
-                action: 'http' as const,
-                automaton: tables.indexOf(automata[1]),
+                action: options.egressAction ?? ('http' as const),
+                automaton: rules.indexOf(lists[1]),
               },
             ]),
       ],
-      tables,
+      rules,
       workloads: new Map([
         [
           CLIENT,
@@ -239,8 +244,21 @@ class LoopbackSockets extends HostSockets {
   }
 }
 
-function tableOf(rules: RuleSet): HeadTable {
-  return load(compile(rules).bytes);
+/** A side that allows whatever comes only reports. */
+function rulesOf(rules: RuleSet, options: ProxyOptions, ofEgress: boolean): RequestRules {
+  const action = ofEgress ? options.egressAction : options.action;
+  const audit = action === 'allow' ? { enforces: false, defaultDeny: DEFAULT_DENY } : undefined;
+  const { bytes, readHeaders, undecidable, auditUndecidable } = compile(rules, {
+    ...(audit === undefined ? {} : { audit }),
+    ...options.compile,
+  });
+  const later = undecidable ?? auditUndecidable;
+  return loadRules({
+    table: Uint8Array.from(bytes).buffer,
+    readHeaders,
+    defaultDeny: options.compile?.audit?.defaultDeny ?? audit?.defaultDeny ?? 0,
+    ...(later === undefined ? {} : { rules }),
+  });
 }
 
 function decodeFlow(bytes: Buffer): DecodedFlow {

@@ -64,7 +64,7 @@ export class ProxyProcess {
   ): ProxyConfig {
     const { datapath } = this.scene;
     return {
-      version: 1,
+      version: 2,
       revision: ++this.revision,
       mapsRoot: datapath.layout.maps,
       workloads: hosts.map((host) => ({
@@ -78,7 +78,14 @@ export class ProxyProcess {
         ),
       })),
       verdicts: [...verdicts],
-      automata: rules.map((set) => Buffer.from(compile(set).bytes).toString('base64')),
+      automata: rules.map((set) => {
+        const { bytes, readHeaders } = compile(set);
+        return {
+          table: Buffer.from(bytes).toString('base64'),
+          readHeaders: [...readHeaders],
+          defaultDeny: 0,
+        };
+      }),
       limits: proxyLimits.parse(limits),
     };
   }

@@ -28,6 +28,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       rate: 1,
     }),
     pairs: () => [],
+    audited: () => [],
     control: () => ({
       ready: true,
       revision: 4,

@@ -4,11 +4,13 @@ import { test } from 'node:test';
 import { ChunkScanner, ChunkStatus, REQUEST_CHUNKS, RESPONSE_CHUNKS } from '../../src/core/http/chunked.ts';
 import { describeReject } from '../../src/core/http/reasons.ts';
 
-const LIMITS = { ...REQUEST_CHUNKS, trailerBytes: 100, forbiddenTrailers: ['x_tenant'] };
+const LIMITS = { ...REQUEST_CHUNKS, trailerBytes: 100 };
+/** Header names that policy reads. */
+const READ = ['x_tenant'];
 
 /** `done <position> <data bytes>`, `more`, or the reason, feeding pieces of `step` bytes. */
 function scan(scanner: ChunkScanner, text: string, step: number): string {
-  scanner.reset();
+  scanner.reset(READ);
   const bytes = Buffer.from(text, 'latin1');
   for (let from = 0; from < bytes.length; from += step) {
     const to = Math.min(from + step, bytes.length);
@@ -50,7 +52,8 @@ const CASES: readonly (readonly [string, string])[] = [
   ['0\r\nX: a\rb\r\n\r\n', 'BareCr'],
   ['0\r\nContent-Length: 5\r\n\r\n', 'ForbiddenTrailer'],
   ['0\r\ntransfer_encoding: chunked\r\n\r\n', 'ForbiddenTrailer'],
-  ['0\r\nX-Tenant: a\r\n\r\n', 'ForbiddenTrailer'],
+  ['0\r\nX-Tenant: a\r\n\r\n', 'PolicyTrailer'],
+  ['0\r\nx_Tenant: a\r\n\r\n', 'PolicyTrailer'],
   ['0\r\nX-Tenants: a\r\n\r\n', 'done 19 0'],
   [`0\r\n${'x'.repeat(99)}: a\r\n\r\n`, 'TrailersTooLarge'],
 ];
@@ -67,4 +70,13 @@ test('responses may carry chunk extensions, within a bound', () => {
   assert.equal(scan(scanner, '1;a="b"\r\nx\r\n0;c\r\n\r\n', 1), 'done 19 1');
   assert.equal(scan(scanner, '1;aaaa\r\nx\r\n1;bbbbb\r\nx\r\n0\r\n\r\n', 3), 'ChunkExtension');
   assert.equal(scan(scanner, '1;a\nx', 2), 'BareLf');
+});
+
+test('names that policy reads are those of the last reset', () => {
+  const scanner = new ChunkScanner(LIMITS);
+  const trailer = Buffer.from('0\r\nX-Tenant: a\r\n\r\n', 'latin1');
+  scanner.reset(READ);
+  assert.equal(scanner.run(trailer, 0, trailer.length), ChunkStatus.Rejected);
+  scanner.reset();
+  assert.equal(scanner.run(trailer, 0, trailer.length), ChunkStatus.Done);
 });

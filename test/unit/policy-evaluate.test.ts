@@ -147,7 +147,7 @@ test('CONNECT and upgrades pass only where an Allow names them', () => {
 test('Audit policies deny nothing and say what they would deny', () => {
   const one = world(policy('{mode: Audit, ingress: [{name: get, action: Allow, http: [{methods: [GET]}]}]}'));
   const post = ask(one, 'shop/web', 'shop/api', { http: get('/', { method: 'POST' }) });
-  assert.deepEqual([post.verdict, post.path], ['Allow', 'direct']);
+  assert.deepEqual([post.verdict, post.path], ['Allow', 'proxied'], 'requests must be seen to be reported');
   assert.deepEqual(post.auditWouldDeny.map(formatRuleRef), ['AccessPolicy shop/p ingress default deny']);
   assert.deepEqual(ask(one, 'shop/web', 'shop/api', { http: get('/') }).auditWouldDeny, []);
 });

@@ -175,7 +175,7 @@ test('source ports go round, odd ones only, each address for itself', () => {
 
 describe('the state file', () => {
   const config = proxyConfig.parse({
-    version: 1,
+    version: 2,
     revision: 3,
     mapsRoot: '/m',
     workloads: [],

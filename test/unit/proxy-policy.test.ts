@@ -79,7 +79,7 @@ describe('the ruling on a connection', () => {
       ingress({ action: 'http', automaton: 6 }),
     ]).rule(parties);
     assert.deepEqual(
-      [ruling.egressRule, ruling.ingressRule, ruling.egressAutomaton, ruling.ingressAutomaton],
+      [ruling.egress.rule, ruling.ingress.rule, ruling.egress.automaton, ruling.ingress.automaton],
       [3, 4, 5, 6],
     );
   });

@@ -18,10 +18,11 @@ export function ruleText({ policy, rule }: FlowRule): string {
   return escapeText(`${policy}/${rule}`);
 }
 
-/** The rule that explains the verdict: for a refusal the refusing side's. */
+/** The rule that explains the verdict: for a refusal, or what Audit would refuse, that side's. */
 export function decidingRule(flow: Flow): FlowRule | undefined {
   const { verdict, direction, egressRule, ingressRule } = flow;
-  if (verdict === 'denied' && direction === 'egress') return egressRule ?? ingressRule;
+  const refuses = verdict === 'denied' || verdict === 'audited';
+  if (refuses && direction === 'egress') return egressRule ?? ingressRule;
   return ingressRule ?? egressRule;
 }
 

@@ -97,7 +97,7 @@ export function statusText(status: NodeStatus, style: Style, isWide: boolean, no
   }
   const unmet = status.conditions.filter((condition) => !condition.status);
   if (unmet.length > 0) {
-    lines.push('', style.strong('Objects not in force'));
+    lines.push('', style.strong('Conditions that are not met'));
     lines.push(
       ...unmet.map(
         ({ object, type, reason, message }) =>

@@ -54,6 +54,10 @@ export function whyText(flow: Flow, explanation: Explanation | undefined, style:
   const lines: string[] = [];
   if (flow.reason !== 'none')
     lines.push(`${style.strong('why')}   ${summary} (${flow.reason}, on ${flow.direction})`);
+  if (flow.verdict === 'audited')
+    lines.push(
+      `${style.strong('why')}   allowed; a policy in Audit mode would refuse it (on ${flow.direction})`,
+    );
   const rule = decidingRule(flow);
   if (rule !== undefined) {
     lines.push(`${style.strong('rule')}  ${ruleTitle(rule, style)}`);

@@ -1,52 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-import { compile } from '../../core/automaton/compile.ts';
-import type { L7Rule } from '../../core/automaton/rules.ts';
+import { type AuditOptions, type Automaton, compile } from '../../core/automaton/compile.ts';
+import type { RuleSet } from '../../core/automaton/rules.ts';
 import { httpRulesAt } from '../../core/policy/connection-verdict.ts';
 import type { Selection } from '../../core/policy/rule-match.ts';
 import { formatRuleRef } from '../../core/policy/rule-ref.ts';
-import type { PortRange } from '../../core/policy/verdict.ts';
+import type { HttpRule, PortRange } from '../../core/policy/verdict.ts';
 import type { Names } from './names.ts';
 
-/** What requests are decided by: equal rule lists share one, for as long as it is in use. */
-export interface Automaton {
-  /** Undefined: the list does not compile, its traffic is refused. */
-  readonly bytes?: Uint8Array;
-  /** Why not, in words. */
-  readonly problem?: string;
+/** One rule list as those who enforce it take it; `notInline` says why the kernel can't. */
+export interface CompiledRules extends Omit<Automaton, 'compileMs'> {
+  /** The first of its rules, for people. */
+  readonly subject: string;
+  readonly rules: RuleSet;
+  /** There if the list holds rules in Audit mode, or nothing of it is enforced. */
+  readonly audit: AuditOptions | undefined;
 }
 
-/** The automata of a series of compilations. */
+/** What requests are compared with: equal rule lists share one, for as long as it is in use. */
 export class AutomatonSet {
   readonly #names: Names;
-  #byRules = new Map<string, Automaton>();
+  #byRules = new Map<string, CompiledRules>();
 
   constructor(names: Names) {
     this.#names = names;
   }
 
-  /** Of a range that requests decide. */
-  of(selections: readonly Selection[], range: PortRange): Automaton {
-    const rules = httpRulesAt(selections, range.from, false);
-    const numbered = rules.map(({ rule, action, matches }) => ({
-      rule: this.#names.rule(rule),
-      action,
-      matches,
-    }));
-    const key = JSON.stringify(numbered);
-    const known = this.#byRules.get(key);
-    if (known !== undefined) return known;
-    const automaton = build(numbered, rules[0] === undefined ? 'no rule' : formatRuleRef(rules[0].rule));
-    this.#byRules.set(key, automaton);
-    return automaton;
+  /** Of a range whose requests are decided, or only reported on; undefined: nobody reads them. */
+  of(selections: readonly Selection[], range: PortRange): CompiledRules | undefined {
+    const { verdict, from, audit } = range;
+    if (verdict === 'Deny') return undefined;
+    const enforces = verdict === 'Proxy';
+    if (audit?.verdict === 'Proxy') {
+      const rules = httpRulesAt(selections, from, true);
+      // A policy in Audit mode may select the workload and say nothing of this port.
+      if (!enforces || rules.some((rule) => rule.audit === true))
+        return this.#compiled(rules, { enforces, defaultDeny: this.#names.rule(audit.rules[0]) });
+    }
+    return enforces ? this.#compiled(httpRulesAt(selections, from, false), undefined) : undefined;
   }
 
   /** Forgets all others. */
-  retain(used: ReadonlySet<Automaton>): void {
+  retain(used: ReadonlySet<CompiledRules>): void {
     this.#byRules = new Map([...this.#byRules].filter(([, automaton]) => used.has(automaton)));
   }
-}
 
-function build(rules: readonly L7Rule[], subject: string): Automaton {
-  const { bytes, undecidable } = compile(rules);
-  return undecidable === undefined ? { bytes } : { problem: `${subject}: ${undecidable}` };
+  #compiled(rules: readonly HttpRule[], audit: AuditOptions | undefined): CompiledRules {
+    const numbered = rules.map((rule) => ({ ...rule, rule: this.#names.rule(rule.rule) }));
+    const key = JSON.stringify([numbered, audit]);
+    const known = this.#byRules.get(key);
+    if (known !== undefined) return known;
+    const options = audit === undefined ? {} : { audit };
+    const subject = rules[0] === undefined ? 'no rule' : formatRuleRef(rules[0].rule);
+    const { compileMs: _, ...automaton } = compile(numbered, options);
+    const compiled = { ...automaton, rules: numbered, audit, subject };
+    this.#byRules.set(key, compiled);
+    return compiled;
+  }
 }

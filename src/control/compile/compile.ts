@@ -13,7 +13,7 @@ import type {
   DesiredWorkload,
 } from '../../core/state/desired.ts';
 import type { Workload } from '../../core/workload/workload.ts';
-import { type Automaton, AutomatonSet } from './automata.ts';
+import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
 import type { Names } from './names.ts';
@@ -24,10 +24,9 @@ export interface Compiled {
   readonly desired: DesiredState;
   readonly proxy: {
     readonly verdicts: readonly ProxyVerdict[];
-    readonly automata: readonly Uint8Array[];
+    /** By `ProxyVerdict.automaton`. */
+    readonly automata: readonly CompiledRules[];
   };
-  /** Rules that can't be enforced as written, in words; what they govern is refused. */
-  readonly problems: readonly string[];
 }
 
 const directions = ['egress', 'ingress'] as const;
@@ -115,31 +114,29 @@ interface NamedTable extends Omit<DesiredTable, 'rows'> {
   readonly table: CompiledTable;
 }
 
-/** The proxy's part: TCP alone, and with the automata of the ranges that requests decide. */
-function compileProxy(tables: readonly NamedTable[]): Pick<Compiled, 'proxy' | 'problems'> {
-  const automata: Uint8Array[] = [];
-  const places = new Map<Automaton, number>();
-  const problems = new Set<string>();
-  const placeOf = (automaton: Automaton): number | undefined => {
-    if (automaton.problem !== undefined) problems.add(automaton.problem);
-    if (automaton.bytes === undefined) return undefined;
-    const place = places.get(automaton) ?? automata.push(automaton.bytes) - 1;
+/** The proxy's part: TCP alone, and with what the requests of a range are compared with. */
+function compileProxy(tables: readonly NamedTable[]): Pick<Compiled, 'proxy'> {
+  const automata: CompiledRules[] = [];
+  const places = new Map<CompiledRules, number>();
+  const placeOf = (automaton: CompiledRules): number => {
+    const place = places.get(automaton) ?? automata.push(automaton) - 1;
     places.set(automaton, place);
     return place;
   };
   const verdicts = tables.flatMap(({ workload, direction, table }) =>
     table.rows
       .filter(({ protocol }) => protocol === 'TCP')
-      .map(({ identity, from, to, rule, action, automaton }): ProxyVerdict => {
-        const row = { workload, direction, identity, from, to, rule };
-        if (automaton === undefined) return { ...row, action: action === 'allow' ? 'allow' : 'deny' };
-        const place = placeOf(automaton);
-        return place === undefined
-          ? { ...row, action: 'deny' }
-          : { ...row, action: 'http', automaton: place };
+      .map(({ identity, from, to, rule, action, audit, auditRule, automaton }): ProxyVerdict => {
+        const enforces = action === 'proxy' && audit !== 'requests';
+        return {
+          ...{ workload, direction, identity, from, to, rule },
+          action: action === 'deny' ? 'deny' : enforces ? 'http' : 'allow',
+          ...(automaton === undefined ? {} : { automaton: placeOf(automaton) }),
+          ...(audit === 'deny' ? { audit: auditRule } : {}),
+        };
       }),
   );
-  return { proxy: { verdicts, automata }, problems: [...problems] };
+  return { proxy: { verdicts, automata } };
 }
 
 function compileAddresses(

@@ -9,15 +9,17 @@ import type { PortRange } from '../../core/policy/verdict.ts';
 import { selectionsOf, type World } from '../../core/policy/world.ts';
 import { type DesiredRow, REST } from '../../core/state/desired.ts';
 import type { Workload } from '../../core/workload/workload.ts';
-import type { Automaton, AutomatonSet } from './automata.ts';
+import type { AutomatonSet, CompiledRules } from './automata.ts';
 import type { ContentKeys } from './content-key.ts';
 import type { DistinctPeers } from './distinct-peers.ts';
 import type { Names } from './names.ts';
 
-/** A row, and what decides its requests. */
+/** A row, and what its requests are compared with. */
 export interface CompiledRow extends DesiredRow {
-  /** For `proxy`, or for what should be: a list that does not compile is refused. */
-  readonly automaton?: Automaton;
+  /** For `proxy`. */
+  readonly automaton?: CompiledRules;
+  /** The rule in Audit mode that would refuse the connection, 0: none would. */
+  readonly auditRule: number;
 }
 
 /** What a verdict says, to whomever. */
@@ -26,7 +28,7 @@ type Answer = Omit<CompiledRow, 'identity'>;
 /** The answers of one direction to all peers; workloads that are governed alike share it. */
 export interface CompiledTable {
   readonly rows: readonly CompiledRow[];
-  readonly automata: ReadonlySet<Automaton>;
+  readonly automata: ReadonlySet<CompiledRules>;
 }
 
 /** A table with what it was made from. */
@@ -130,17 +132,23 @@ export class TableSet {
   }
 
   #answer(selections: readonly Selection[], protocol: 'TCP' | 'UDP', range: PortRange): Answer {
-    const { from, to, verdict } = range;
+    const { from, to, verdict, audit } = range;
+    const observed = verdict === 'Allow' && audit?.verdict === 'Proxy';
+    const auditRule = audit?.verdict === 'Deny' ? this.#names.rule(audit.rules[0]) : 0;
+    const automaton = protocol === 'TCP' ? this.#automata.of(selections, range) : undefined;
     const byDefault = range.rule === undefined || range.rule.index === DEFAULT_DENY_INDEX;
     return {
       protocol,
       from,
       to,
-      action: actions[verdict],
-      audit: range.audit?.verdict === 'Deny',
-      rule: this.#names.rule(range.rule),
+      // Rules in Audit mode that read requests want them seen, also where nothing that is enforced does.
+      action: observed ? 'proxy' : actions[verdict],
+      audit: audit?.verdict === 'Deny' ? 'deny' : observed ? 'requests' : 'none',
+      auditRule,
+      // What passes all the same is recorded under the rule that would refuse it.
+      rule: verdict === 'Allow' && auditRule !== 0 ? auditRule : this.#names.rule(range.rule),
       reason: verdict !== 'Deny' ? 'none' : byDefault ? 'policy-no-rule' : 'policy-denied',
-      ...(verdict === 'Proxy' ? { automaton: this.#automata.of(selections, range) } : {}),
+      ...(automaton === undefined ? {} : { automaton }),
     };
   }
 }
@@ -155,6 +163,7 @@ function sameAnswer(a: Answer, b: Answer | undefined): boolean {
     a.to === b.to &&
     a.action === b.action &&
     a.audit === b.audit &&
+    a.auditRule === b.auditRule &&
     a.rule === b.rule &&
     a.reason === b.reason &&
     a.automaton === b.automaton

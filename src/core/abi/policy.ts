@@ -17,6 +17,16 @@ export const policyActionNames: Readonly<Record<number, PolicyActionName>> = {
   3: 'proxy',
 };
 
+/** enum policy_audit. */
+export const policyAudit = { none: 0, deny: 1, requests: 2 } as const;
+export type PolicyAuditName = keyof typeof policyAudit;
+export type PolicyAudit = (typeof policyAudit)[PolicyAuditName];
+export const policyAuditNames: Readonly<Record<number, PolicyAuditName>> = {
+  0: 'none',
+  1: 'deny',
+  2: 'requests',
+};
+
 export interface PolicyKey {
   readonly prefixLength: number;
   readonly workload: number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { QUERY, SP, hexValue } from '../http/grammar.ts';
 import { Reject, type RejectReason } from '../http/reasons.ts';
-import { matchesRegex, parseRegex } from '../regex/regex.ts';
+import { Patterns } from '../regex/patterns.ts';
 import { decodePath, hostPattern, prefixBytes } from './literal-values.ts';
 import { pathEnd, pathStep, targetReason } from './path-grammar.ts';
 import type { HttpMatch, NamedMatch, RuleSet } from './rules.ts';
@@ -37,7 +37,11 @@ interface Parts {
  * Evaluates the rules directly, one after the other: for explanations, and for rule sets that fit no table. It is
  * the same meaning as the table's, and differential tests hold the two together.
  */
-export function evaluateHttp(rules: RuleSet, request: HttpRequest): HttpVerdict {
+export function evaluateHttp(
+  rules: RuleSet,
+  request: HttpRequest,
+  patterns: Patterns = new Patterns(),
+): HttpVerdict {
   const parts = readParts(rules, request);
   if (typeof parts === 'number') return { reject: parts, allowed: false, rule: 0, held: [] };
   const held: { rule: number; match: number }[] = [];
@@ -45,7 +49,7 @@ export function evaluateHttp(rules: RuleSet, request: HttpRequest): HttpVerdict 
   let deny = 0;
   for (const { rule, action, matches } of rules) {
     for (const [match, conditions] of (matches.length === 0 ? [{}] : matches).entries()) {
-      if (!matchHolds(conditions, parts, action === 'Deny')) continue;
+      if (!matchHolds(conditions, parts, action === 'Deny', patterns)) continue;
       held.push({ rule, match });
       if (action === 'Deny') deny ||= rule;
       else allow ||= rule;
@@ -54,25 +58,32 @@ export function evaluateHttp(rules: RuleSet, request: HttpRequest): HttpVerdict 
   return { reject: Reject.None, allowed: deny === 0 && allow !== 0, rule: deny || allow, held };
 }
 
-function matchHolds(match: HttpMatch, parts: Parts, deny: boolean): boolean {
+function matchHolds(match: HttpMatch, parts: Parts, deny: boolean, patterns: Patterns): boolean {
   const { method, path, params, host, headers } = parts;
   if (match.methods === undefined ? !deny && method === 'CONNECT' : !match.methods.includes(method))
     return false;
-  if (match.path !== undefined && (path === undefined || !pathHolds(match.path, path))) return false;
+  if (match.path !== undefined && (path === undefined || !pathHolds(match.path, path, patterns)))
+    return false;
   if (match.host !== undefined) {
     const name = latin1(host ?? '');
-    if (host === undefined || !match.host.some((one) => matches(hostPattern(one), name))) return false;
+    if (host === undefined || !match.host.some((one) => patterns.matches(hostPattern(one), name)))
+      return false;
   }
   const named = match.headers ?? [];
-  if (!named.every((one) => namedHolds(one, headers.get(one.name.toLowerCase()) ?? [], deny))) return false;
-  if (!(match.queryParams ?? []).every((one) => namedHolds(one, params.get(one.name) ?? [], deny)))
-    return false;
+  const holds = (one: NamedMatch, values: readonly Uint8Array[] = []): boolean =>
+    namedHolds(one, values, deny, patterns);
+  if (!named.every((one) => holds(one, headers.get(one.name.toLowerCase())))) return false;
+  if (!(match.queryParams ?? []).every((one) => holds(one, params.get(one.name)))) return false;
   // An upgrade leaves HTTP: only a match that names it allows it.
   return deny || !headers.has('upgrade') || named.some(({ name }) => name.toLowerCase() === 'upgrade');
 }
 
-function pathHolds({ type, value }: NonNullable<HttpMatch['path']>, path: Uint8Array): boolean {
-  if (type === 'RegularExpression') return matches(value, path);
+function pathHolds(
+  { type, value }: NonNullable<HttpMatch['path']>,
+  path: Uint8Array,
+  patterns: Patterns,
+): boolean {
+  if (type === 'RegularExpression') return patterns.matches(value, path);
   const wanted = decodePath(value);
   if (type === 'Exact') return Buffer.compare(wanted, path) === 0;
   const prefix = prefixBytes(wanted);
@@ -81,16 +92,18 @@ function pathHolds({ type, value }: NonNullable<HttpMatch['path']>, path: Uint8A
 }
 
 /** Allow wants the field exactly once; for Deny any of its values counts. */
-function namedHolds({ type, value = '' }: NamedMatch, values: readonly Uint8Array[], deny: boolean): boolean {
+function namedHolds(
+  { type, value = '' }: NamedMatch,
+  values: readonly Uint8Array[],
+  deny: boolean,
+  patterns: Patterns,
+): boolean {
   if (type === 'Present') return values.length > 0;
   if (!deny && values.length !== 1) return false;
   const wanted = Buffer.from(value, 'utf8');
-  return values.some((one) => (type === 'Exact' ? Buffer.compare(wanted, one) === 0 : matches(value, one)));
-}
-
-function matches(pattern: string, value: Uint8Array): boolean {
-  const parsed = parseRegex(pattern);
-  return 'regex' in parsed && matchesRegex(parsed.regex, value);
+  return values.some((one) =>
+    type === 'Exact' ? Buffer.compare(wanted, one) === 0 : patterns.matches(value, one),
+  );
 }
 
 function latin1(text: string): Uint8Array {

@@ -11,16 +11,12 @@ export interface ChunkLimits {
   readonly extensionBytes: number;
   /** Bytes of the trailer section. */
   readonly trailerBytes: number;
-  /** Header names (lower case) that must not come as trailers, beside `GUARDED`: those that policy reads. */
-  readonly forbiddenTrailers: readonly string[];
 }
 
-export const REQUEST_CHUNKS: ChunkLimits = { extensionBytes: 0, trailerBytes: 8192, forbiddenTrailers: [] };
-export const RESPONSE_CHUNKS: ChunkLimits = {
-  extensionBytes: 4096,
-  trailerBytes: 65536,
-  forbiddenTrailers: [],
-};
+export const REQUEST_CHUNKS: ChunkLimits = { extensionBytes: 0, trailerBytes: 8192 };
+export const RESPONSE_CHUNKS: ChunkLimits = { extensionBytes: 4096, trailerBytes: 65536 };
+
+const NO_NAMES: readonly string[] = [];
 
 const State = {
   SizeFirst: 0,
@@ -51,9 +47,11 @@ export class ChunkScanner {
   /** Bytes of chunk data (not framing) seen. */
   dataBytes = 0;
   readonly #limits: ChunkLimits;
-  readonly #forbidden: readonly Uint8Array[];
+  /** Names that must not come as trailers, `GUARDED` first. */
+  #forbidden: readonly Uint8Array[] = trailerNames(GUARDED);
+  #read: readonly string[] = NO_NAMES;
   /** The trailer name being read, lower case, as far as it could be a forbidden one. */
-  readonly #name: Uint8Array;
+  #name = new Uint8Array(longest(this.#forbidden));
   #state: number = State.SizeFirst;
   #left = 0;
   #extension = 0;
@@ -62,14 +60,15 @@ export class ChunkScanner {
 
   constructor(limits: ChunkLimits) {
     this.#limits = limits;
-    this.#forbidden = [...GUARDED, ...limits.forbiddenTrailers].map((name) =>
-      Buffer.from(name.toLowerCase().replaceAll('_', '-'), 'latin1'),
-    );
-    this.#name = new Uint8Array(Math.max(...this.#forbidden.map(({ length }) => length)));
   }
 
-  /** Ready for another body. */
-  reset(): void {
+  /** Ready for another body. `read`: header names that policy reads; they must not come as trailers either. */
+  reset(read: readonly string[] = NO_NAMES): void {
+    if (read !== this.#read) {
+      this.#read = read;
+      this.#forbidden = trailerNames([...GUARDED, ...read]);
+      this.#name = new Uint8Array(longest(this.#forbidden));
+    }
     this.#state = State.SizeFirst;
     this.position = this.dataBytes = this.#left = this.#extension = this.#trailer = this.#nameLength = 0;
     this.reason = Reject.None;
@@ -159,7 +158,7 @@ export class ChunkScanner {
         }
         if (this.#state === State.TrailerName && byte === 0x3a) {
           this.#state = State.TrailerValue;
-          return this.#isForbidden() ? Reject.ForbiddenTrailer : Reject.None;
+          return this.#judgeName();
         }
         if (this.#state === State.TrailerFirst && byte === CR) {
           this.#state = State.EndLf;
@@ -180,14 +179,14 @@ export class ChunkScanner {
   }
 
   /** Names compare without case and with underscores as dashes, as CGI-like servers fold them. */
-  #isForbidden(): boolean {
-    for (const name of this.#forbidden) {
+  #judgeName(): RejectReason {
+    for (const [index, name] of this.#forbidden.entries()) {
       if (name.length !== this.#nameLength) continue;
       let same = true;
       for (let i = 0; i < name.length && same; i++) same = name[i] === this.#name[i];
-      if (same) return true;
+      if (same) return index < GUARDED.length ? Reject.ForbiddenTrailer : Reject.PolicyTrailer;
     }
-    return false;
+    return Reject.None;
   }
 
   #reject(reason: RejectReason, position: number): ChunkStatus {
@@ -195,4 +194,12 @@ export class ChunkScanner {
     this.position = position;
     return ChunkStatus.Rejected;
   }
+}
+
+function trailerNames(names: readonly string[]): Uint8Array[] {
+  return names.map((name) => Buffer.from(name.toLowerCase().replaceAll('_', '-'), 'latin1'));
+}
+
+function longest(names: readonly Uint8Array[]): number {
+  return Math.max(...names.map(({ length }) => length));
 }

@@ -64,6 +64,7 @@ export const Reject = {
   TrailersTooLarge: 49,
   EncodedBackslash: 50,
   BodylessTransferEncoding: 51,
+  PolicyTrailer: 52,
 } as const;
 
 export type RejectReason = (typeof Reject)[keyof typeof Reject];
@@ -117,10 +118,11 @@ const TEXTS: Readonly<Record<RejectReason, readonly [status: number, text: strin
   [Reject.ChunkExtension]: [400, 'a chunk extension that is refused or too long'],
   [Reject.BadChunkEnd]: [400, 'chunk data not followed by CRLF'],
   [Reject.BadTrailer]: [400, 'a malformed trailer line'],
-  [Reject.ForbiddenTrailer]: [400, 'a trailer that framing or policy would read as a header'],
+  [Reject.ForbiddenTrailer]: [400, 'a trailer that framing would read as a header'],
   [Reject.TrailersTooLarge]: [431, 'the trailer section exceeds its limit'],
   [Reject.EncodedBackslash]: [400, 'an encoded backslash in the path'],
   [Reject.BodylessTransferEncoding]: [502, 'Transfer-Encoding in a response that has no body'],
+  [Reject.PolicyTrailer]: [400, 'a header that policy reads, sent as a trailer'],
 };
 
 const NAMES = new Map<number, string>(Object.entries(Reject).map(([name, code]) => [code, name]));

@@ -119,5 +119,13 @@ export function auditHttpRules(
 
 export function httpRulesAt(selections: readonly Selection[], port: number, audit: boolean): HttpRule[] {
   const chosen = selectionsOfApi(selections, 'AccessPolicy', audit ? ['Enforce', 'Audit'] : ['Enforce']);
-  return rulesAt(chosen, port).map(({ ref, action, http = [] }) => ({ rule: ref, action, matches: http }));
+  return chosen.flatMap((selection) => {
+    const mode = selection.policy.mode === 'Audit' ? ({ audit: true } as const) : {};
+    return rulesAt([selection], port).map(({ ref, action, http = [] }) => ({
+      rule: ref,
+      action,
+      matches: http,
+      ...mode,
+    }));
+  });
 }

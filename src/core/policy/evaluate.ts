@@ -70,9 +70,12 @@ function decideDirection(
   const stance = stanceAt(selections, subject, port);
   const enforced = decide(selections, stance, port, http);
   if (enforced.verdict === 'Deny') return enforced;
-  const audited = decide(selections, accessStance(selections, port, true), port, http, true);
-  if (audited.verdict === 'Allow') return enforced;
-  return { ...enforced, audit: auditRefs(selections, audited.rules) };
+  const whole = accessStance(selections, port, true);
+  // Rules in Audit mode want the requests seen.
+  const observed: Outcome = whole.verdict === 'Proxy' ? { ...enforced, path: 'proxied' } : enforced;
+  const audited = decide(selections, whole, port, http, true);
+  if (audited.verdict === 'Allow') return observed;
+  return { ...observed, audit: auditRefs(selections, audited.rules) };
 }
 
 function decide(

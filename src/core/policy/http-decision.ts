@@ -69,7 +69,7 @@ function named(what: string, { name, type, value = '' }: NamedMatch, action: Htt
 }
 
 /** The head that such a request has on the wire, one character per byte. */
-function headOf({ method, path, host, headers, query }: HttpRequest): Head {
+export function headOf({ method, path, host, headers, query }: HttpRequest): Head {
   const params = query
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join('&');

@@ -85,6 +85,8 @@ export interface HttpRule {
   readonly rule: RuleRef;
   readonly action: 'Allow' | 'Deny';
   readonly matches: readonly HttpMatch[];
+  /** Of a policy in Audit mode. */
+  readonly audit?: true;
 }
 
 /** A request passes if some Allow rule matches and no Deny rule does. */

@@ -35,7 +35,46 @@ export const proxyVerdict = z.strictObject({
   to: port,
   action: z.enum(['allow', 'deny', 'http']),
   rule: u32.describe('Numeric name of the deciding rule, 0: none'),
-  automaton: z.int().min(0).optional().describe('Index into automata, for action http'),
+  automaton: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Index into automata: for action http it decides requests, for action allow it only reports'),
+  audit: u32.optional().describe('Rule of a policy in Audit mode that would refuse the connection'),
+});
+
+const named = z.strictObject({
+  name: z.string(),
+  type: z.enum(['Exact', 'RegularExpression', 'Present']),
+  value: z.string().optional(),
+});
+
+const httpMatch = z.strictObject({
+  methods: z.array(z.string()).optional(),
+  path: z
+    .strictObject({ type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']), value: z.string() })
+    .optional(),
+  host: z.array(z.string()).optional(),
+  headers: z.array(named).optional(),
+  queryParams: z.array(named).optional(),
+});
+
+/** One rule list, compiled. */
+export const proxyAutomaton = z.strictObject({
+  table: z.base64().describe('Table bytes of core/automaton'),
+  readHeaders: z.array(z.string()).describe('Header names that enforced rules read: refused as trailers'),
+  defaultDeny: u32.describe('Rule under which a request is reported that no rule would allow, 0: none'),
+  rules: z
+    .array(
+      z.strictObject({
+        rule: u32,
+        action: z.enum(['Allow', 'Deny']),
+        matches: z.array(httpMatch),
+        audit: z.boolean().optional(),
+      }),
+    )
+    .optional()
+    .describe('Where the table leaves something undecided: the rules, to be evaluated over the head'),
 });
 
 export const proxyLimits = z.strictObject({
@@ -54,16 +93,17 @@ export const proxyLimits = z.strictObject({
 });
 
 export const proxyConfig = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   revision: z.int().min(0).describe('Grows with each change; shown by status'),
   mapsRoot: z.string().describe('Folder of the pinned maps'),
   workloads: z.array(proxyWorkload).max(65536),
   verdicts: z.array(proxyVerdict),
-  automata: z.array(z.base64()).describe('Table bytes of core/automaton'),
+  automata: z.array(proxyAutomaton),
   limits: proxyLimits,
 });
 
 export type ProxyWorkload = z.infer<typeof proxyWorkload>;
 export type ProxyVerdict = z.infer<typeof proxyVerdict>;
+export type ProxyAutomaton = z.infer<typeof proxyAutomaton>;
 export type ProxyLimits = z.infer<typeof proxyLimits>;
 export type ProxyConfig = z.infer<typeof proxyConfig>;

@@ -59,8 +59,8 @@ export interface DesiredRow {
   /** Inclusive. */
   readonly to: number;
   readonly action: 'allow' | 'deny' | 'proxy';
-  /** A policy in Audit mode would deny. */
-  readonly audit: boolean;
+  /** `deny`: a policy in Audit mode would. `requests`: it is proxied only for what Audit says of its requests. */
+  readonly audit: 'none' | 'deny' | 'requests';
   /** Numeric name of the deciding rule, 0: none. */
   readonly rule: number;
   /** For deny: a rule that denies, or no rule that allows. */

@@ -33,6 +33,12 @@ export interface MetricSources {
   readonly kernel: KernelCounters;
   readonly flows: () => FlowStats;
   readonly pairs: () => readonly NamedTotals[];
+  /** Requests that policies in Audit mode would refuse. */
+  readonly audited: () => readonly {
+    readonly policy: string;
+    readonly direction: string;
+    readonly count: number;
+  }[];
   readonly control: () => ControlFigures;
   /** Prometheus text of the proxy; undefined when there is none. */
   readonly proxy: () => Promise<string | undefined>;
@@ -131,6 +137,13 @@ export class AgentMetrics {
     );
   }
 
+  #collectAudited(): void {
+    this.#total(
+      'audited',
+      this.#sources.audited().map(({ count, ...labels }) => ({ labels, value: count })),
+    );
+  }
+
   #collectKernel(): void {
     const { kernel } = this.#sources;
     this.#total(
@@ -173,6 +186,7 @@ export class AgentMetrics {
     });
     this.#collect('flows', () => this.#collectFlows());
     this.#collect('pairs', () => this.#collectPairs());
+    this.#collect('audited', () => this.#collectAudited());
     this.#collect('kernel', () => this.#collectKernel());
     this.#collect('control', () => this.#collectControl());
     return { agent: await this.registry.metrics(), proxy };

@@ -19,6 +19,12 @@ export const metricDefinitions = {
     help: 'Verdicts of the kernel by the policy that decided',
     labels: ['policy', 'direction', 'verdict'],
   },
+  audited: {
+    name: 'perigee_http_audited_requests_total',
+    type: 'counter',
+    help: 'Requests that passed and that a policy in Audit mode would refuse, from flow records',
+    labels: ['policy', 'direction'],
+  },
   drops: {
     name: 'perigee_drops_total',
     type: 'counter',
