@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { hooks, pinLayout } from '../../src/datapath/layout.ts';
 import { KernelScene, sceneState } from '../support/kernel-scene.ts';
 import { Held } from '../support/held.ts';
@@ -132,6 +133,23 @@ print('heard')
     assert.equal(record?.verdict, 1);
   });
 
+  test('a datagram behind an IPv6 extension header is judged like any other', () => {
+    const program = `
+import socket,sys
+s=socket.socket(socket.AF_INET6,socket.SOCK_DGRAM); s.settimeout(0.7)
+s.setsockopt(socket.IPPROTO_IPV6,socket.IPV6_DSTOPTS,bytes([0,0,1,4,0,0,0,0]))
+s.sendto(b'hi',(sys.argv[1],53))
+try: print(s.recv(9).decode())
+except socket.timeout: print('silence')
+`;
+    scene.govern([{ host: server, ingress: [{ protocol: 'UDP', port: 53, action: 'allow' }] }]);
+    assert.equal(scene.python(stranger, program, server.address6), 'hi');
+    scene.govern([{ host: server, ingress: [] }]);
+    const before = scene.drops('policy-no-rule');
+    assert.equal(scene.python(stranger, program, server.address6), 'silence');
+    assert.equal(scene.drops('policy-no-rule') - before, 1);
+  });
+
   test('a ring that fills up wakes its reader, who need not ask', async () => {
     scene.govern([{ host: client, egress: [] }]);
     scene.records();
@@ -139,6 +157,7 @@ print('heard')
     const ring = new scene.native.RingBuffer([scene.datapath.maps.denials], (_, __, offsets) => {
       woken += offsets.length - 1;
     });
+    await setImmediate(); // the loop looks at what it begins to watch: the ring is empty then
     const program = `
 import socket,sys
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
@@ -146,8 +165,11 @@ for i in range(2000):
     try: s.sendto(b'hi',(sys.argv[1],53))
     except PermissionError: pass
 `;
-    assert.equal(scene.python(client, program, server.address4), '');
-    await until('the records', () => woken >= 2000);
-    ring.close();
+    try {
+      assert.equal(scene.python(client, program, server.address4), '');
+      await until('the records', () => woken >= 2000);
+    } finally {
+      ring.close();
+    }
   });
 });
