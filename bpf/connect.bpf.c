@@ -140,7 +140,7 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	    (sk->bound_dev_if || !proxy_port(netns, attempt->family)))
 		attempt->action = ACTION_ALLOW;
 	if (attempt->action != ACTION_PROXY) {
-		if (!connection_begin(sk, attempt, PATH_DIRECT))
+		if (!connection_begin(sk, attempt, attempt_path(attempt)))
 			return refuse_for(attempt, sk, cookie, REASON_STATE_NOT_KEPT);
 		attempt_count(attempt);
 		return HOOK_ALLOW;

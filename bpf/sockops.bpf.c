@@ -10,6 +10,7 @@
 #include "lib/announce.h"
 #include "lib/connection.h"
 #include "lib/steer.h"
+#include "lib/stream.h"
 
 static __always_inline struct address local_address(struct bpf_sock_ops *ctx)
 {
@@ -72,7 +73,7 @@ static __always_inline void opened(struct bpf_sock_ops *ctx, struct connection *
 	struct flow_record record = {};
 
 	connection->established = 1;
-	if (connection->path != PATH_DIRECT)
+	if (connection->path == PATH_PROXIED)
 		return; /* the proxy records what it carries */
 	record_of(ctx, connection, &record);
 	record.kind = FLOW_VERDICT;
@@ -126,11 +127,72 @@ static __always_inline bool take_announcement(struct bpf_sock *sk, const struct 
 	return true;
 }
 
+#define EARLY_STALE_NS 1000000000ULL
+
+/*
+ * What came with the handshake has been read already, if it was the stream's beginning. Anything
+ * else that came is with TCP unread: the connection passes nothing.
+ */
+static __always_inline struct http_stream *stream_of(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+						     const struct tuple_key *key)
+{
+	struct http_stream *early = bpf_map_lookup_elem(&early_streams, key), *stream;
+	bool fresh = early && bpf_ktime_get_ns() - early->opened < EARLY_STALE_NS;
+
+	if (!fresh)
+		early = NULL;
+	stream = bpf_sk_storage_get(&streams, sk, early, BPF_SK_STORAGE_GET_F_CREATE);
+	if (stream && early && early->out_next != ctx->rcv_nxt)
+		stream->refused = 2;
+	if (early)
+		bpf_map_delete_elem(&early_streams, key);
+	return stream;
+}
+
+/* Layer 7 rules that the kernel decides: the stream is read from its first byte. */
+static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					   const struct tuple_key *key,
+					   const struct workload *workload,
+					   const struct ipcache_entry *peer,
+					   const struct policy_verdict *verdict)
+{
+	struct http_stream *stream = stream_of(ctx, sk, key);
+	struct inline_settings *settings = inline_settings_get();
+	struct stream_ends ends = {
+		.netns = key->netns,
+		.local_port = key->destination_port,
+		.remote_port = key->source_port,
+		.family = ctx->family == AF_INET ? 4 : 6,
+	};
+
+	if (!stream) {
+		/* No memory: from now on sockets without a stream are looked at. */
+		drop_count(REASON_STREAM_STATE_MISSING);
+		if (settings)
+			settings->missing = 1;
+		return;
+	}
+	stream->cookie = bpf_get_socket_cookie(ctx);
+	stream->out_next = ctx->snd_nxt;
+	if (!stream->early) {
+		__builtin_memcpy(ends.local.byte, key->destination_address, 16);
+		__builtin_memcpy(ends.remote.byte, key->source_address, 16);
+		if (address_is4(&ends.remote))
+			ends.family = 4;
+		stream_begin(stream, &ends, workload, peer, verdict);
+		stream->next = ctx->rcv_nxt;
+		stream->body_from = stream->next;
+		stream->body_to = stream->next;
+	}
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
 /*
  * A governed workload accepted a connection. One from this node was judged, and
  * is counted and recorded, at its own end.
  */
 static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					   const struct tuple_key *key,
 					   const struct workload *workload)
 {
 	struct address local = local_address(ctx), remote = remote_address(ctx);
@@ -148,11 +210,16 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	if (address_is_loopback(&remote) || address_equal(&local, &remote))
 		return;
 	peer = ipcache_find(&remote);
-	connection = connection_accept(sk, workload, &peer, PATH_DIRECT);
-	if (!connection || peer.workload)
+	if (peer.workload == workload->id)
 		return;
 	side.peer = peer.identity;
 	ingress = policy_decide(&side);
+	if (ingress.action == ACTION_INLINE)
+		passive_inline(ctx, sk, key, workload, &peer, &ingress);
+	connection = connection_accept(sk, workload, &peer,
+				       ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT);
+	if (!connection || peer.workload)
+		return;
 	connection->recorded = 1;
 	connection->ingress_rule = ingress.rule;
 	if (ingress.audit == AUDIT_DENY)
@@ -175,7 +242,7 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 	if (take_handoff(sk, &key) || take_announcement(sk, &key, workload) || !workload ||
 	    socket_is_own(sk))
 		return;
-	passive_direct(ctx, sk, workload);
+	passive_direct(ctx, sk, &key, workload);
 }
 
 /* Nothing accepted it: the entry would wait for a stranger with the same ports. */
@@ -187,6 +254,27 @@ static __always_inline void drop_handoff(struct bpf_sock_ops *ctx)
 	bpf_map_delete_elem(&handoff, &key);
 }
 
+/* The last request of an inline connection gets its record, and nobody waits for its refusal any
+ * more. */
+static __always_inline void stream_closed(struct bpf_sock *sk)
+{
+	struct http_stream *stream = bpf_sk_storage_get(&streams, sk, 0, 0);
+	struct http_scratch *scratch;
+
+	if (!stream)
+		return;
+	if (stream->refused)
+		bpf_map_delete_elem(&refused, &stream->cookie);
+	if (!stream->current)
+		return;
+	scratch = scratch_take();
+	if (!scratch)
+		return;
+	request_end(stream, scratch,
+		    stream->response.phase == HTTP_UNTIL_CLOSE ? stream->response.status : 0);
+	scratch_give();
+}
+
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
@@ -195,7 +283,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 
 	if (!connection || !connection->recorded)
 		return;
-	if (connection->path != PATH_DIRECT && connection->established) {
+	if (connection->path == PATH_PROXIED && connection->established) {
 		drop_handoff(ctx);
 		return;
 	}
@@ -249,8 +337,10 @@ int tcp_lifecycle(struct bpf_sock_ops *ctx)
 		passive_established(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE)
+		if (ctx->args[1] == BPF_TCP_CLOSE) {
+			stream_closed(sk);
 			closed(ctx, sk);
+		}
 		break;
 	}
 	return 1;

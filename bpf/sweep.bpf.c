@@ -10,6 +10,7 @@
  * and what was steered to it, the proxy judges by itself.
  */
 #include "lib/connection.h"
+#include "lib/stream.h"
 #include "lib/cgroup.h"
 #include "lib/end.h"
 
@@ -28,9 +29,9 @@ enum walk {
 	(1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_SYN_RECV | 1 << TCP_FIN_WAIT1 | \
 	 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT)
 
-/* As if it were accepted now. */
+/* As if it were accepted now. Inline policy bears only what has been read from its first byte. */
 static __always_inline bool accept_allowed(const struct end *end, const struct workload *workload,
-					   struct flow_record *record)
+					   bool is_read, struct flow_record *record)
 {
 	struct ipcache_entry peer = ipcache_find(&end->remote);
 	struct policy_side side = {
@@ -54,7 +55,8 @@ static __always_inline bool accept_allowed(const struct end *end, const struct w
 	record->destination_workload = workload->id;
 	record->ingress_rule = ingress.rule;
 	record->direction = DIRECTION_INGRESS;
-	return peer.workload == workload->id || policy_allows_direct(&ingress);
+	return peer.workload == workload->id || policy_allows_direct(&ingress) ||
+	       (ingress.action == ACTION_INLINE && is_read);
 }
 
 /* As if it were opened now. */
@@ -136,6 +138,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	struct workload *workload = owner_of(end, connection);
 	struct open_connection open = { .state = OPEN_ALLOWED };
 	struct flow_record record = {};
+	bool is_read;
 
 	if (!workload || bpf_sk_storage_get(&own_sockets, common, 0, 0))
 		return 0;
@@ -146,7 +149,8 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 		return 0; /* the pod's own affair */
 	if (end->accepted && workload->kind != WORKLOAD_NETNS)
 		return 0; /* a cgroup is governed on egress alone */
-	if (!(end->accepted ? accept_allowed(end, workload, &record)
+	is_read = bpf_sk_storage_get(&streams, common, 0, 0);
+	if (!(end->accepted ? accept_allowed(end, workload, is_read, &record)
 			    : open_allowed(end, workload, &record)))
 		open.state = OPEN_FORBIDDEN;
 	record.connection = bpf_get_socket_cookie(common);

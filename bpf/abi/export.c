@@ -12,6 +12,7 @@
 #include "abi/connection.h"
 #include "abi/flow.h"
 #include "abi/sweep.h"
+#include "abi/http.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -41,3 +42,7 @@ EXPORT(struct, listener_key);
 EXPORT(struct, flow_record);
 EXPORT(enum, open_state);
 EXPORT(struct, open_connection);
+EXPORT(struct, refusal);
+EXPORT(struct, inline_settings);
+EXPORT(struct, request_count_key);
+EXPORT(enum, http_method);

@@ -56,7 +56,8 @@ struct flow_record {
 enum ring {
 	RING_FLOWS = 0,
 	RING_DENIALS = 1,
-	RING_COUNT = 2,
+	RING_REFUSALS = 2, /* the agent did not hear of them: swept later */
+	RING_COUNT = 3,
 };
 
 _Static_assert(sizeof(struct flow_record) == 136, "flow_record");

@@ -13,6 +13,7 @@ enum policy_action {
 	ACTION_ALLOW = 1,
 	ACTION_DENY = 2,
 	ACTION_PROXY = 3, /* layer 7 rules decide: steer to the proxy */
+	ACTION_INLINE = 4, /* layer 7 rules decide: in the kernel, at the receiver */
 };
 
 enum policy_audit {
@@ -42,6 +43,8 @@ struct policy_verdict {
 	__u8 audit; /* 1: a policy in Audit mode would deny */
 	__u16 reason; /* enum reason, for ACTION_DENY */
 	__u32 rule; /* numeric name of the deciding rule, 0: none */
+	__u32 table; /* for ACTION_INLINE: offset of the automaton's table in the pool */
+	__u32 padding;
 };
 
 /* Longest-prefix key of an address. */
@@ -72,7 +75,7 @@ struct verdict_count_key {
 };
 
 _Static_assert(sizeof(struct policy_key) == 16, "policy_key");
-_Static_assert(sizeof(struct policy_verdict) == 8, "policy_verdict");
+_Static_assert(sizeof(struct policy_verdict) == 16, "policy_verdict");
 _Static_assert(sizeof(struct ipcache_key) == 20, "ipcache_key");
 _Static_assert(sizeof(struct ipcache_entry) == 12, "ipcache_entry");
 _Static_assert(sizeof(struct verdict_count_key) == 8, "verdict_count_key");

@@ -25,8 +25,13 @@ enum reason {
 		12, /* TCP to an ephemeral port without a connection; policy would refuse it */
 	REASON_SOURCE_FORGED = 11, /* a socket that would choose its source address */
 	REASON_STATE_NOT_KEPT = 13, /* the verdict found no room at the socket */
+	REASON_SEGMENT_AHEAD = 14, /* a segment before its predecessors: dropped, sent again */
+	REASON_SEGMENT_AMBIGUOUS = 15, /* a segment that TCP may take otherwise than it was read */
+	REASON_SEGMENT_CONTENDED = 16, /* two processors at one connection: dropped, sent again */
+	REASON_STREAM_POSITION_LOST = 17, /* closed: bytes passed that were not read */
+	REASON_STREAM_STATE_MISSING = 18, /* closed: no room for a connection's state */
 
-	/* 32-95: decided by the proxy */
+	/* 32-95: decided where HTTP is read */
 	REASON_HTTP_DENIED = 32, /* 403: a rule with action Deny */
 	REASON_HTTP_NO_RULE = 33, /* 403: no rule allows the request */
 	REASON_HTTP_MALFORMED = 34, /* 400: not a strict HTTP/1 head */
@@ -39,6 +44,7 @@ enum reason {
 	REASON_HTTP_TARGET_AMBIGUOUS = 41, /* 400: a target two parsers may read differently */
 	REASON_HTTP_TRAILER = 42, /* 400: a header that policy reads, sent as a trailer */
 	REASON_HTTP_TOO_COMPLEX = 43, /* 403: rules over the table's budget would take too long */
+	REASON_HTTP_TRUNCATED = 44, /* closed: the connection ends inside a head */
 	REASON_NOT_STEERED = 48, /* reached the listener without the kernel's word */
 	REASON_UPSTREAM_UNREACHABLE = 49, /* 502: connect failed */
 	REASON_UPSTREAM_CLOSED = 50, /* 502: closed before a response */

@@ -34,7 +34,8 @@ static __always_inline void attempt_from(struct attempt *attempt, const struct w
 
 /*
  * Both sides must allow. A side that asks for the proxy gets it; a refusal by
- * either is final.
+ * either is final. Ingress that is inline allows the connection: its requests
+ * are judged where they arrive.
  */
 static __always_inline void attempt_decide(struct attempt *attempt)
 {
@@ -116,6 +117,12 @@ static __always_inline void attempt_flow(const struct attempt *attempt, struct f
 	record->path = PATH_DIRECT;
 	record->protocol = attempt->protocol;
 	record->family = attempt->family;
+}
+
+/* Of a connection that isn't steered. */
+static __always_inline __u8 attempt_path(const struct attempt *attempt)
+{
+	return attempt->ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT;
 }
 
 static __always_inline __u8 attempt_verdict(const struct attempt *attempt)

@@ -13,6 +13,9 @@
 /* cgroup_skb programs may ask for the namespace's cookie (from 6.16 on). */
 extern bool CONFIG_PERIGEE_PACKET_NETNS __kconfig __weak;
 
+/* cgroup_skb programs may read the kernel's own packet (from 6.2 on). */
+extern bool CONFIG_PERIGEE_PACKET_STATE __kconfig __weak;
+
 /* The namespace of a packet's socket; 0, which no namespace has, if it couldn't be read. */
 static __always_inline __u64 netns_of_packet(struct __sk_buff *skb, struct bpf_sock *sk)
 {

@@ -99,23 +99,34 @@ static __always_inline __u64 ring_wakeup(__u64 waiting, __u32 ring_bytes)
 		       : BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void flow_emit_allowed(const struct flow_record *record)
+/* `size`: of the record and the text behind it. */
+static __always_inline void flow_emit_allowed_text(const struct flow_record *record, __u32 size)
 {
 	__u64 waiting = bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA);
 	__u64 flags = ring_wakeup(waiting, FLOWS_BYTES);
 
-	if (bpf_ringbuf_output(&flows, (void *)record, sizeof(*record), flags))
+	if (bpf_ringbuf_output(&flows, (void *)record, size, flags))
 		flow_lost(RING_FLOWS);
 }
 
-static __always_inline void flow_emit_denied(const struct flow_record *record)
+static __always_inline void flow_emit_allowed(const struct flow_record *record)
+{
+	flow_emit_allowed_text(record, sizeof(*record));
+}
+
+static __always_inline void flow_emit_denied_text(const struct flow_record *record, __u32 size)
 {
 	__u64 waiting = bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA);
 	__u64 flags = ring_wakeup(waiting, DENIALS_BYTES);
 
 	drop_count(record->reason);
-	if (bpf_ringbuf_output(&denials, (void *)record, sizeof(*record), flags))
+	if (bpf_ringbuf_output(&denials, (void *)record, size, flags))
 		flow_lost(RING_DENIALS);
+}
+
+static __always_inline void flow_emit_denied(const struct flow_record *record)
+{
+	flow_emit_denied_text(record, sizeof(*record));
 }
 
 #endif

@@ -44,6 +44,13 @@
 		value_;                                                                \
 	})
 
+/* The callback of bpf_loop gets the number of its turn. */
+#define __unused __attribute__((unused))
+
+/* A function of a header that stays a function: the verifier walks it by itself, and not every
+ * object calls it. */
+#define SUBPROGRAM static __noinline __unused
+
 #define NS_PER_SECOND 1000000000ULL
 
 #endif

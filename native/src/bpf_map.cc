@@ -3,6 +3,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -63,6 +65,7 @@ void BpfMap::Define(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&BpfMap::DeleteFd>("deleteFd"),
                       InstanceMethod<&BpfMap::UpdateSocket>("updateSocket"),
                       InstanceMethod<&BpfMap::UpdateInner>("updateInner"),
+                      InstanceMethod<&BpfMap::Mapped>("mapped"),
                       InstanceMethod<&BpfMap::Pin>("pin"),
                       InstanceMethod<&BpfMap::Freeze>("freeze"),
                       InstanceMethod<&BpfMap::Close>("close"),
@@ -227,6 +230,19 @@ void BpfMap::UpdateInner(const Napi::CallbackInfo& info) {
   const int inner = BpfMap::From(info[1], "inner").RequireFd(env);
   if (bpf_map_update_elem(RequireFd(env), key.data, &inner, BPF_ANY) != 0)
     ThrowMap(env, errno, "put map into map");
+}
+
+// The memory stays mapped until the buffer is collected, whether or not the handle is open.
+Napi::Value BpfMap::Mapped(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  RequireType(env, (native_.info.map_flags & BPF_F_MMAPABLE) != 0, "a mappable array");
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t bytes = RoundUp8(native_.info.value_size) * native_.info.max_entries;
+  const size_t mapped = (bytes + page - 1) & ~(page - 1);
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, RequireFd(env), 0);
+  if (memory == MAP_FAILED) ThrowMap(env, errno, "map into memory");
+  return Napi::Buffer<uint8_t>::New(env, static_cast<uint8_t*>(memory), bytes,
+                                    [mapped](Napi::Env, uint8_t* data) { munmap(data, mapped); });
 }
 
 void BpfMap::Pin(const Napi::CallbackInfo& info) {

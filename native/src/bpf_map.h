@@ -55,6 +55,7 @@ class BpfMap : public Wrapped<BpfMap, MapHandle> {
   Napi::Value DeleteFd(const Napi::CallbackInfo& info);
   void UpdateSocket(const Napi::CallbackInfo& info);
   void UpdateInner(const Napi::CallbackInfo& info);
+  Napi::Value Mapped(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Freeze(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);

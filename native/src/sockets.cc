@@ -92,6 +92,26 @@ Napi::Value OpenStream(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// Sends whole packets, headers included (IPPROTO_RAW means that, raw(7)); receives none.
+Napi::Value OpenRaw(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Napi::Object options = ObjectArgument(info[0], "options");
+  const int family = FamilyArgument(options.Get("family"));
+  UniqueFd fd =
+      SocketIn(env, NetnsArgument(options.Get("netnsFd")), family, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_RAW);
+  return Napi::Number::New(env, fd.release());
+}
+
+Napi::Value SendRaw(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const int fd = FdArgument(info[0], "fd");
+  const SocketAddress address = AddressArgument(FamilyArgument(info[1]), info[2], Napi::Number::New(env, 0));
+  const ByteView packet = BytesArgument(info[3], "packet");
+  const ssize_t sent = sendto(fd, packet.data, packet.size, MSG_DONTWAIT, address.get(), address.size);
+  if (sent < 0) Throw(env, "ERR_SOCKET", errno, "send packet to", FormatEndpoint(address));
+  return Napi::Number::New(env, static_cast<double>(sent));
+}
+
 Napi::Value Connect(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const int fd = FdArgument(info[0], "fd");
@@ -160,6 +180,8 @@ void InitSockets(Napi::Env env, Napi::Object exports) {
   Napi::Object sockets = Napi::Object::New(env);
   sockets.Set("openListener", Napi::Function::New<OpenListener>(env, "openListener"));
   sockets.Set("openStream", Napi::Function::New<OpenStream>(env, "openStream"));
+  sockets.Set("openRaw", Napi::Function::New<OpenRaw>(env, "openRaw"));
+  sockets.Set("sendRaw", Napi::Function::New<SendRaw>(env, "sendRaw"));
   sockets.Set("connect", Napi::Function::New<Connect>(env, "connect"));
   sockets.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   sockets.Set("netnsCookie", Napi::Function::New<NetnsCookie>(env, "netnsCookie"));

@@ -47,7 +47,8 @@ function required(value: string | undefined, what: string, hint: string): string
 /** The kernel's side, loaded or taken over. */
 function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
-  const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup });
+  const off = settings.inline === 'off' ? { inlineOff: 'the setting `inline` is off' } : {};
+  const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup, ...off });
   log.info({ ...datapath.loaded }, 'hooks are in place');
   return datapath;
 }

@@ -25,6 +25,10 @@ export const settingsSchema = z.strictObject({
     .enum(['spawn', 'external', 'off'])
     .default('spawn')
     .describe('spawn: started by the agent, outlives it; external: a unit of its own; off: none'),
+  inline: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe('auto: HTTP policy is decided in the kernel where it can be; off: always by the proxy'),
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
   flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
   denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
@@ -58,6 +62,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('objects', 'objects', 'DIR'),
   flag('metricsAddress', 'metrics-address', 'ADDRESS:PORT'),
   flag('proxy', 'proxy', 'MODE'),
+  flag('inline', 'inline', 'MODE'),
   flag('proxyWorkers', 'proxy-workers', 'N'),
   flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
   flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),

@@ -73,6 +73,29 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
       'A workload asked for a socket that sends under any address (IP_HDRINCL, IP_TRANSPARENT, IP_FREEBIND for IPv6)',
     action: 'Find out which program does this; transparent proxies and routing daemons cannot be enrolled',
   },
+  'segment-ahead': {
+    summary:
+      'A segment of an inline connection came before its predecessors, or ends inside a request line that would not be allowed as it stands; dropped, and sent again by the client',
+    action: 'Nothing, as long as it is rare: look for packet loss on the way from the client',
+  },
+  'segment-ambiguous': {
+    summary:
+      'A segment of an inline connection that TCP might take otherwise than it was read: urgent data, a bad checksum or acknowledgement, a second copy of a head',
+    action: 'Capture the traffic of the client: apart from rare races nothing well-behaved does this',
+  },
+  'segment-contended': {
+    summary: 'Two processors met at one inline connection; one segment was dropped and is sent again',
+    action: 'Nothing, as long as it is rare',
+  },
+  'stream-position-lost': {
+    summary: 'Bytes of an inline connection passed that were not read, so it was closed',
+    action:
+      'Nothing for connections that were open before the policy; else capture the traffic of the client',
+  },
+  'stream-state-missing': {
+    summary: 'The kernel had no memory for the state of an inline connection; its requests are refused',
+    action: 'Look at the memory of the node and at net.core.optmem_max',
+  },
   'http-denied': {
     summary: 'A rule with action Deny matches the request',
     action: 'Read the rule with `perigee observe --why`; remove or narrow it if the request is wanted',
@@ -120,6 +143,10 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
   'http-too-complex': {
     summary: 'The rules fit no table, and to evaluate them on this request would take too long',
     action: 'Simplify the rules that `perigee status` names, or send a shorter head',
+  },
+  'http-truncated': {
+    summary: 'The client ended the connection inside the head of a request; it was closed',
+    action: 'Nothing; careless servers would have taken the torn request for a whole one',
   },
   'not-steered': {
     summary: 'A connection reached the proxy that the kernel did not steer there',

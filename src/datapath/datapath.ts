@@ -2,6 +2,7 @@
 import type { OpenConnection } from '../core/abi/sweep.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { type Enrolled, Enrolment, type NotCaptured } from './enrolment.ts';
+import { InlinePath } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hooks } from './layout.ts';
 import {
   type LoadReport,
@@ -24,6 +25,7 @@ import { SocketWalk } from './walk.ts';
 export class Datapath {
   readonly #options: LoaderOptions;
   readonly loaded: LoadReport;
+  readonly inline: InlinePath;
   readonly maps: Maps;
   readonly #enrolment: Enrolment;
   readonly #walk: SocketWalk;
@@ -42,6 +44,13 @@ export class Datapath {
     this.#writer = new StateWriter(this.maps);
     this.#enrolment = new Enrolment(options, this.maps);
     this.#walk = SocketWalk.load(options);
+    const { native, layout } = options;
+    const attach = (): void => {
+      this.#attach(hooks.filter(({ need }) => need === 'inline'));
+    };
+    const netnsFd = (cookie: bigint): number | undefined =>
+      this.#enrolment.namespaces.find(({ kernelId }) => kernelId === cookie)?.netnsFd;
+    this.inline = new InlinePath({ native, layout, maps: this.maps, attach, netnsFd }, options.inlineOff);
   }
 
   /** Loads the hooks, or replaces those of an earlier agent. */
@@ -95,13 +104,16 @@ export class Datapath {
    * Brings maps and hooks to the desired state. Call after `capture` of the same workloads. What is attached on
    * demand is there before a map asks for it, and goes after.
    */
-  apply(state: DesiredState): ReconcileReport {
+  apply(desired: DesiredState): ReconcileReport {
+    const state = this.inline.place(desired);
     const { entries, namespaces } = this.#enrolment;
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
     const demand = neededHooks(state);
     this.#attach(demand.wanted);
     const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
     this.#detach(demand.idle);
+    this.inline.settle(state, report.policyChanged);
+    this.inline.forget(wanted);
     return report;
   }
 
@@ -140,6 +152,7 @@ export class Datapath {
   close(): void {
     this.#enrolment.close();
     this.#walk.close();
+    this.inline.close();
     closeMaps(this.maps);
   }
 }

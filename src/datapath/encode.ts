@@ -85,6 +85,7 @@ function verdictBytes(desired: DesiredRow): Uint8Array {
     audit: policyAudit[desired.audit],
     reason: reason[desired.reason],
     rule: desired.rule,
+    table: desired.tableAt ?? 0,
   });
 }
 

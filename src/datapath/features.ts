@@ -15,6 +15,10 @@ export const kernelFeatures = {
     without:
       'the namespace of a datagram is read from the memory of its socket; needs CAP_PERFMON, and a kernel that is not locked down',
   },
+  PACKET_STATE: {
+    probe: (native) => native.probe.kfunc('bpf_cast_to_kern_ctx'),
+    without: 'HTTP policy goes to the proxy: whether a packet has been verified cannot be told',
+  },
 } as const satisfies Record<string, Feature>;
 
 export type KernelFeature = keyof typeof kernelFeatures;

@@ -5,9 +5,9 @@ import { join } from 'node:path';
  * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
  * then lives beside the old one until it has taken over.
  */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
-/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v1/{maps,links}`. */
+/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v2/{maps,links}`. */
 export interface PinLayout {
   readonly root: string;
   readonly version: string;
@@ -20,13 +20,21 @@ export function pinLayout(root: string): PinLayout {
   return { root, version, maps: join(version, 'maps'), links: join(version, 'links') };
 }
 
-export const hookObjects = ['connect', 'sendmsg', 'sockname', 'socket', 'sockops', 'packet'] as const;
+export const hookObjects = [
+  'connect',
+  'sendmsg',
+  'sockname',
+  'socket',
+  'sockops',
+  'inline',
+  'packet',
+] as const;
 
 /**
  * Why a hook that every packet pays for is attached at all (needs.ts says when). `datagrams`: some namespace's
- * ingress is selected.
+ * ingress is selected. `inline`: some HTTP policy is decided in the kernel.
  */
-export type HookNeed = 'datagrams';
+export type HookNeed = 'datagrams' | 'inline';
 
 /** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
 export interface Hook {
@@ -47,6 +55,8 @@ export const hooks: readonly Hook[] = [
   { object: 'socket', program: 'setsockopt' },
   { object: 'sendmsg', program: 'sendmsg4' },
   { object: 'sendmsg', program: 'sendmsg6' },
+  { object: 'inline', program: 'inline_egress', need: 'inline' },
+  { object: 'inline', program: 'inline_ingress', need: 'inline' },
   { object: 'packet', program: 'packet_ingress', need: 'datagrams' },
   { object: 'connect', program: 'connect4' },
   { object: 'connect', program: 'connect6' },

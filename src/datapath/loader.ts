@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { rejectReason } from '../core/http/reject-reason.ts';
+import { Reject } from '../core/http/reasons.ts';
 import { featureSwitches } from './features.ts';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
@@ -12,6 +14,8 @@ export interface LoaderOptions {
   readonly objects: string;
   /** Folder of the cgroup2 below which sockets are governed; the proxy must live there, too. */
   readonly cgroup: string;
+  /** Why HTTP policy must not be decided in the kernel; absent: it may. */
+  readonly inlineOff?: string;
 }
 
 /** What loading did: a hook is attached anew or its program replaced behind the pinned link. */
@@ -20,6 +24,14 @@ export interface LoadReport {
   readonly replaced: readonly string[];
   /** Instructions the verifier walked, by program. */
   readonly instructions: Readonly<Record<string, number>>;
+}
+
+/** Constants that one object's programs take from user space. */
+function configure(object: BpfObject, name: string): void {
+  if (name !== 'inline') return;
+  const constants = object.readOnlyData();
+  for (const rejected of Object.values(Reject)) constants.writeUInt16LE(rejectReason(rejected), rejected * 2);
+  object.setReadOnlyData(constants);
 }
 
 /** An object whose maps are the pinned ones; not loaded yet. */
@@ -106,6 +118,7 @@ export function attachHooks(options: LoaderOptions, chosen: readonly Hook[]): Lo
     for (const name of new Set(chosen.map((hook) => hook.object))) {
       const object = openObject(options, name);
       objects.set(name, object);
+      configure(object, name);
       for (const program of object.programs) object.setAutoload(program, programs.has(program));
       object.load();
     }

@@ -27,6 +27,11 @@ export const mapNames = [
   'udp_peers',
   'udp_callers',
   'connections',
+  'streams',
+  'early_streams',
+  'refused',
+  'inline_settings',
+  'request_counts',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

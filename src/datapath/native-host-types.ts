@@ -34,6 +34,10 @@ export interface Sockets {
   openListener(options: ListenerOptions): { fd: number; port: number };
   /** An unconnected TCP socket; localPort is there if it was bound. */
   openStream(options: StreamOptions): { fd: number; localPort?: number };
+  /** A raw socket that sends whole packets, headers included (IPPROTO_RAW), and receives none. */
+  openRaw(options: { readonly netnsFd: number | null; readonly family: AddressFamily }): number;
+  /** Sends one packet by the routes to this address; the bytes sent. */
+  sendRaw(fd: number, family: AddressFamily, address: string, packet: Uint8Array): number;
   /** Starts a connection; true if it was established at once. */
   connect(fd: number, family: AddressFamily, address: string, port: number): boolean;
   /** SO_ERROR, cleared by reading: 0 if none. */

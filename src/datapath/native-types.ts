@@ -162,6 +162,8 @@ export interface BpfMap extends Disposable {
   updateSocket(key: Uint8Array, socketFd: number): void;
   /** Puts an inner map into an array or hash of maps. */
   updateInner(key: Uint8Array, inner: BpfMap): void;
+  /** The values of a mappable array (BPF_F_MMAPABLE), shared with the kernel; they stay mapped while the buffer lives. */
+  mapped(): Buffer;
   pin(path: string): void;
   /** No more writes from user space. */
   freeze(): void;

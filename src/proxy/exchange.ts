@@ -7,7 +7,7 @@ import type { Context, Deferred } from './context.ts';
 import { CurrentRequest } from './current-request.ts';
 import { emit } from './head-pieces.ts';
 import { Mode, type PolicyTable } from './policy.ts';
-import { refusalStatus } from './refusal.ts';
+import { refusalStatus } from '../core/http/refusal.ts';
 import { Relay } from './relay.ts';
 import { recordRequest } from './request-record.ts';
 import { Phase, RequestReader, type RequestSink } from './request-reader.ts';

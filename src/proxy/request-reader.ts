@@ -11,7 +11,7 @@ import type { Gate } from './gate.ts';
 import { emit, Hop } from './head-pieces.ts';
 import { asksForHttp2 } from './nominated.ts';
 import { Mode } from './policy.ts';
-import { rejectReason, rejectStatus } from './reject.ts';
+import { rejectReason, rejectStatus } from '../core/http/reject-reason.ts';
 import type { Session } from './session.ts';
 
 /** Where the client's side of an exchange stands. */

@@ -117,7 +117,10 @@ describe('the policy map is full', () => {
       const fields = { prefixLength: 80, identity: 0, direction: 1, protocol: 6, port: 0 };
       const key = policyKey.encode({ ...fields, workload });
       try {
-        map.update(key, policyVerdict.encode({ action: policyAction.deny, audit: 0, reason: 0, rule: 0 }));
+        map.update(
+          key,
+          policyVerdict.encode({ action: policyAction.deny, audit: 0, reason: 0, rule: 0, table: 0 }),
+        );
         return true;
       } catch {
         return false;

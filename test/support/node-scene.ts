@@ -20,11 +20,14 @@ export class NodeScene {
   readonly run: string;
   readonly cgroup: string;
   readonly pinRoot: string;
+  /** HTTP policy is decided by the proxy unless a scene says otherwise. */
+  readonly inline: 'auto' | 'off';
   agent: ChildProcess | undefined;
   /** A command that starts the agent's, such as one that sets limits. */
   launcher: readonly string[] = [];
 
-  constructor(name: string) {
+  constructor(name: string, { inline = 'off' }: { readonly inline?: 'auto' | 'off' } = {}) {
+    this.inline = inline;
     this.lab = Lab.create(name);
     this.run = mkdtempSync(`/tmp/perigee-${name}-`);
     this.config = join(this.run, 'config');
@@ -95,6 +98,8 @@ export class NodeScene {
         this.cgroup,
         '--metrics-address',
         'off',
+        '--inline',
+        this.inline,
         ...flags,
       ],
     ]);

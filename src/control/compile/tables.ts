@@ -127,15 +127,20 @@ export class TableSet {
     return (['TCP', 'UDP'] as const).map((protocol) => {
       const subject = { workload, direction, peer, protocol };
       const selections = select(world, subject);
-      return portRanges(selections, subject).map((range) => this.#answer(selections, protocol, range));
+      return portRanges(selections, subject).map((range) => this.#answer(selections, subject, range));
     });
   }
 
-  #answer(selections: readonly Selection[], protocol: 'TCP' | 'UDP', range: PortRange): Answer {
+  #answer(
+    selections: readonly Selection[],
+    { direction, protocol }: Pick<Subject, 'direction' | 'protocol'>,
+    range: PortRange,
+  ): Answer {
     const { from, to, verdict, audit } = range;
     const observed = verdict === 'Allow' && audit?.verdict === 'Proxy';
     const auditRule = audit?.verdict === 'Deny' ? this.#names.rule(audit.rules[0]) : 0;
     const automaton = protocol === 'TCP' ? this.#automata.of(selections, range) : undefined;
+    const inline = verdict === 'Proxy' && direction === 'ingress' && automaton?.notInline === undefined;
     const byDefault = range.rule === undefined || range.rule.index === DEFAULT_DENY_INDEX;
     return {
       protocol,
@@ -149,6 +154,7 @@ export class TableSet {
       rule: verdict === 'Allow' && auditRule !== 0 ? auditRule : this.#names.rule(range.rule),
       reason: verdict !== 'Deny' ? 'none' : byDefault ? 'policy-no-rule' : 'policy-denied',
       ...(automaton === undefined ? {} : { automaton }),
+      ...(inline && automaton !== undefined ? { table: automaton.bytes } : {}),
     };
   }
 }

@@ -157,7 +157,7 @@ export const flowRecord = {
 } as const;
 
 /** enum ring. */
-export const ring = { flows: 0, denials: 1 } as const;
+export const ring = { flows: 0, denials: 1, refusals: 2 } as const;
 export type RingName = keyof typeof ring;
 export type Ring = (typeof ring)[RingName];
-export const ringNames: Readonly<Record<number, RingName>> = { 0: 'flows', 1: 'denials' };
+export const ringNames: Readonly<Record<number, RingName>> = { 0: 'flows', 1: 'denials', 2: 'refusals' };

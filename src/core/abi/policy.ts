@@ -8,13 +8,14 @@ export type Direction = (typeof direction)[DirectionName];
 export const directionNames: Readonly<Record<number, DirectionName>> = { 1: 'egress', 2: 'ingress' };
 
 /** enum policy_action. */
-export const policyAction = { allow: 1, deny: 2, proxy: 3 } as const;
+export const policyAction = { allow: 1, deny: 2, proxy: 3, inline: 4 } as const;
 export type PolicyActionName = keyof typeof policyAction;
 export type PolicyAction = (typeof policyAction)[PolicyActionName];
 export const policyActionNames: Readonly<Record<number, PolicyActionName>> = {
   1: 'allow',
   2: 'deny',
   3: 'proxy',
+  4: 'inline',
 };
 
 /** enum policy_audit. */
@@ -68,18 +69,20 @@ export interface PolicyVerdict {
   readonly audit: number;
   readonly reason: number;
   readonly rule: number;
+  readonly table: number;
 }
 
-/** struct policy_verdict: 8 bytes. */
+/** struct policy_verdict: 16 bytes. */
 export const policyVerdict = {
-  size: 8,
-  offset: { action: 0, audit: 1, reason: 2, rule: 4 },
-  encode(value: PolicyVerdict, bytes: Uint8Array = new Uint8Array(8), at = 0): Uint8Array {
+  size: 16,
+  offset: { action: 0, audit: 1, reason: 2, rule: 4, table: 8 },
+  encode(value: PolicyVerdict, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint8(at + 0, value.action);
     view.setUint8(at + 1, value.audit);
     view.setUint16(at + 2, value.reason, true);
     view.setUint32(at + 4, value.rule, true);
+    view.setUint32(at + 8, value.table, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): PolicyVerdict {
@@ -89,6 +92,7 @@ export const policyVerdict = {
       audit: view.getUint8(at + 1),
       reason: view.getUint16(at + 2, true),
       rule: view.getUint32(at + 4, true),
+      table: view.getUint32(at + 8, true),
     };
   },
 } as const;

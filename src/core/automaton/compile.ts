@@ -78,7 +78,7 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
       readHeaders: readHeaders(plan),
       undecidable: why.rules,
       auditUndecidable: why.audit,
-      notInline: why.rules ?? why.audit ?? overLimits(built, INLINE_LIMITS),
+      notInline: why.rules ?? why.audit ?? notForInline(rules, enforces) ?? overLimits(built, INLINE_LIMITS),
       compileMs: performance.now() - begun,
     };
   };
@@ -103,6 +103,22 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
   if (typeof without !== 'string') return without;
   const grammar = { limits: PROXY_LIMITS, enforce: 'later', audit: later } as const;
   return finish(enforced, grammar, { ...why, rules: without });
+}
+
+/** Rules whose meaning the kernel's reader has no place for, whatever their size. */
+function notForInline(rules: RuleSet, enforces: boolean): string | undefined {
+  if (!enforces || rules.every(({ audit }) => audit === true))
+    return 'nothing is enforced, and what is no HTTP must pass';
+  const leaves = rules.some(
+    ({ action, matches }) =>
+      action === 'Allow' &&
+      matches.some(
+        ({ methods, headers }) =>
+          methods?.includes('CONNECT') === true ||
+          headers?.some(({ name }) => name.toLowerCase() === 'upgrade') === true,
+      ),
+  );
+  return leaves ? 'a rule lets connections leave HTTP (CONNECT or Upgrade)' : undefined;
 }
 
 interface Undecided {

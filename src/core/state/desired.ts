@@ -58,7 +58,12 @@ export interface DesiredRow {
   readonly from: number;
   /** Inclusive. */
   readonly to: number;
-  readonly action: 'allow' | 'deny' | 'proxy';
+  /** `inline` is the datapath's own choice for a `proxy` whose table found room in the kernel. */
+  readonly action: 'allow' | 'deny' | 'proxy' | 'inline';
+  /** For proxy: the automaton's table, where the kernel can run it. */
+  readonly table?: Uint8Array;
+  /** For inline: where the table lies in the kernel's pool. */
+  readonly tableAt?: number;
   /** `deny`: a policy in Audit mode would. `requests`: it is proxied only for what Audit says of its requests. */
   readonly audit: 'none' | 'deny' | 'requests';
   /** Numeric name of the deciding rule, 0: none. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { reason } from '../core/abi/reason.ts';
-import { describeReject, Reject, type RejectReason } from '../core/http/reasons.ts';
+import { reason } from '../abi/reason.ts';
+import { describeReject, Reject, type RejectReason } from './reasons.ts';
 
 const framing = new Set<RejectReason>([
   Reject.BareLf,

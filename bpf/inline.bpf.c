@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * cgroup_skb: HTTP/1 policy on the packets of a server's socket. Ingress reads
+ * requests in stream order, before TCP takes them, and refuses; egress reads
+ * responses for records alone.
+ *
+ * Stance: a socket without a stream isn't inline and passes. On an inline
+ * connection whatever can't be read, or could be taken by TCP otherwise than it
+ * was read, is dropped and counted; a refused connection passes nothing more in
+ * either direction until it is closed. Egress never refuses anything else.
+ */
+#include "lib/early.h"
+#include "lib/responses.h"
+
+/* Whether TCP would discard the segment after it was read here. */
+static __always_inline bool segment_acceptable(const struct segment *segment, struct tcp_sock *tcp)
+{
+	__u32 window_end = tcp->rcv_wup + tcp->rcv_wnd;
+
+	if (!(segment->flags & SEGMENT_ACK) || (segment->flags & (SEGMENT_SYN | SEGMENT_RST)))
+		return false;
+	if (sequence_before(segment->acknowledge, tcp->snd_una) ||
+	    sequence_before(tcp->snd_nxt, segment->acknowledge))
+		return false;
+	return !sequence_before(window_end, segment->sequence + segment->length);
+}
+
+static __always_inline int stream_segment(struct http_frame *frame, struct segment *segment,
+					  struct tcp_sock *tcp)
+{
+	struct http_stream *stream = frame->stream;
+	__u32 received = tcp->rcv_nxt, end = segment->sequence + segment->length;
+	__u16 reason = 0;
+	int verdict;
+
+	if (!segment->length) {
+		if (segment->flags & SEGMENT_URG)
+			return drop(REASON_SEGMENT_AMBIGUOUS);
+		if (!(segment->flags & SEGMENT_FIN) || !stream->request.head_bytes ||
+		    stream->opaque)
+			return HOOK_ALLOW;
+	} else {
+		if (!sequence_before(received, end))
+			return HOOK_ALLOW; /* TCP has it: acknowledged again */
+		if ((segment->flags & SEGMENT_URG) || !segment_acceptable(segment, tcp))
+			return drop(REASON_SEGMENT_AMBIGUOUS);
+		if (!segment_checksum_ok(frame->skb, frame->scratch, segment))
+			return drop(REASON_SEGMENT_AMBIGUOUS);
+	}
+	if (__sync_val_compare_and_swap(&stream->busy, 0, 1))
+		return drop(REASON_SEGMENT_CONTENDED);
+	scratch_begin(frame->scratch, segment->payload, segment->length);
+	frame->reader = &stream->request;
+	if (!segment->length) {
+		stream_refuse(frame, segment, tcp, REASON_HTTP_TRUNCATED);
+		verdict = HOOK_DENY;
+	} else {
+		switch (stream_order(stream, segment, received, &reason)) {
+		case STREAM_READ:
+			verdict = stream_read(frame, segment, tcp);
+			break;
+		case STREAM_PASS:
+			verdict = HOOK_ALLOW;
+			break;
+		case STREAM_LOST:
+			stream_refuse(frame, segment, tcp, reason);
+			verdict = HOOK_DENY;
+			break;
+		default:
+			verdict = drop(reason);
+		}
+	}
+	stream->busy = 0;
+	return verdict;
+}
+
+/* A segment for a socket without a stream. */
+static __always_inline int strange_segment(struct http_frame *frame, struct segment *segment,
+					   struct bpf_sock *sk)
+{
+	struct inline_settings *settings = inline_settings_get();
+	__u32 state = sk->state;
+
+	if (state != BPF_TCP_LISTEN && state != BPF_TCP_SYN_RECV && settings && !settings->missing)
+		return HOOK_ALLOW;
+	if (segment_parse(frame->skb, segment))
+		return HOOK_ALLOW; /* TCP takes no payload of it */
+	if (state == BPF_TCP_LISTEN)
+		return early_segment(frame, segment);
+	if (bpf_sk_storage_get(&announced, sk, 0, 0))
+		return HOOK_ALLOW; /* the proxy has judged it */
+	return orphan_segment(frame, segment);
+}
+
+SEC("cgroup_skb/ingress")
+int inline_ingress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct segment segment = {};
+	struct http_frame frame = { .skb = skb };
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
+		return HOOK_ALLOW;
+	frame.sk = sk;
+	frame.stream = bpf_sk_storage_get(&streams, sk, 0, 0);
+	if (!frame.stream)
+		return strange_segment(&frame, &segment, sk);
+	if (frame.stream->refused)
+		return HOOK_DENY;
+	if (segment_parse(skb, &segment))
+		return drop(REASON_PACKET_MALFORMED);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	frame.pool = tables_get();
+	frame.scratch = scratch_ingress();
+	if (!tcp || !frame.pool || !frame.scratch)
+		return drop(REASON_STREAM_STATE_MISSING);
+	return stream_segment(&frame, &segment, tcp);
+}
+
+SEC("cgroup_skb/egress")
+int inline_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct segment segment = {};
+	struct http_frame frame = { .skb = skb };
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
+		return HOOK_ALLOW;
+	frame.stream = bpf_sk_storage_get(&streams, sk, 0, 0);
+	if (!frame.stream)
+		return HOOK_ALLOW;
+	if (segment_parse(skb, &segment))
+		return HOOK_ALLOW;
+	if (frame.stream->refused == 2 && !segment.length && (segment.flags & SEGMENT_RST))
+		return HOOK_ALLOW; /* the client was not answered: it's told by the reset of the
+				      socket */
+	if (frame.stream->refused)
+		return HOOK_DENY;
+	if (frame.stream->opaque)
+		return HOOK_ALLOW;
+	frame.pool = tables_get();
+	frame.scratch = scratch_take();
+	if (!frame.pool || !frame.scratch) {
+		frame.stream->response.phase = HTTP_UNTRACKED;
+		return HOOK_ALLOW;
+	}
+	response_segment(&frame, &segment);
+	scratch_give();
+	return HOOK_ALLOW;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

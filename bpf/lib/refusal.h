@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_REFUSAL_H
+#define PERIGEE_LIB_REFUSAL_H
+
+#include "lib/stream.h"
+#include "lib/tables.h"
+
+/* Refusals, for the agent to answer. Wakes it at once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+	MAP_PINNED;
+} refusals SEC(".maps");
+
+/* Keeps method, path and host of the head that is being read, as far as they are in this segment.
+ */
+SUBPROGRAM int request_capture(struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	struct http_stream *stream = frame->stream;
+	struct http_reader *reader = frame->reader;
+	__u32 at = scratch->payload + scratch->head_from, method, path, host;
+
+	if (scratch->head_from != HTTP_NOWHERE && (reader->flags & FLAG_PATH)) {
+		if (stream->current)
+			request_end(stream, scratch, 0); /* its response hasn't come: pipelined */
+		stream->method_length = 0;
+		stream->text_length = 0;
+		stream->host_length = 0;
+		method = reader->method_end;
+		path = reader->path_end - method - 1;
+		if (method > HTTP_METHOD_BYTES)
+			return 0;
+		if (path > HTTP_PATH_BYTES)
+			path = HTTP_PATH_BYTES;
+		asm volatile("" : "+r"(method), "+r"(path));
+		if (method == 0 || method > HTTP_METHOD_BYTES || path == 0 ||
+		    path > HTTP_PATH_BYTES)
+			return 0;
+		if (bpf_skb_load_bytes(frame->skb, at, stream->text, method) ||
+		    bpf_skb_load_bytes(frame->skb, at + method + 1, stream->text + method, path))
+			return 0;
+		stream->method_length = method;
+		stream->text_length = method + path;
+	}
+	if (scratch->host_from == HTTP_NOWHERE || scratch->host_to == HTTP_NOWHERE)
+		return 0;
+	host = scratch->host_to - scratch->host_from;
+	if (host > HTTP_HOST_BYTES - 1)
+		host = HTTP_HOST_BYTES - 1;
+	asm volatile("" : "+r"(host));
+	if (host == 0 || host > HTTP_HOST_BYTES - 1 ||
+	    bpf_skb_load_bytes(frame->skb, scratch->payload + scratch->host_from, stream->host,
+			       host))
+		return 0;
+	stream->host_length = host;
+	scratch->host_from = HTTP_NOWHERE;
+	return 0;
+}
+
+/* enum reason by Reject: core/http/reject-reason.ts, written by the loader. */
+const volatile __u16 reject_reasons[64];
+
+static __always_inline __u16 reason_of(const struct http_scratch *scratch)
+{
+	__u32 rejected = scratch->rejected;
+	__u16 reason;
+
+	if (rejected == HTTP_NOWHERE)
+		return scratch->rule; /* enum reason, from request_next */
+	if (!rejected)
+		return scratch->rule ? REASON_HTTP_DENIED : REASON_HTTP_NO_RULE;
+	reason = reject_reasons[rejected & 63];
+	return reason ? reason : REASON_HTTP_MALFORMED;
+}
+
+/*
+ * The connection passes nothing from here on. An answer is asked for only if nothing else is under
+ * way to the client: it would take a 403 for the answer to an earlier request.
+ */
+SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
+			     struct tcp_sock *tcp, __u16 reason)
+{
+	struct http_stream *stream = frame->stream;
+	struct http_scratch *scratch = frame->scratch;
+	struct refusal *event = &scratch->refusal;
+	struct request_outcome *outcome = &scratch->outcome;
+
+	__builtin_memset(event, 0, sizeof(*event));
+	event->reference = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	event->time = bpf_ktime_get_ns();
+	event->cookie = stream->cookie;
+	event->netns = stream->netns;
+	__builtin_memcpy(event->remote, stream->remote, 16);
+	__builtin_memcpy(event->local, stream->local, 16);
+	event->workload = stream->workload;
+	event->remote_port = stream->remote_port;
+	event->local_port = stream->local_port;
+	event->family = stream->family;
+	event->reason = reason;
+	event->rejected = scratch->rejected == HTTP_NOWHERE ? 0 : scratch->rejected;
+	event->acknowledge = segment->sequence + segment->length;
+	event->sequence = segment->acknowledge;
+	event->head_method = frame->reader->flags & FLAG_HEAD_METHOD ? 1 : 0;
+	event->answer = reason >= REASON_HTTP_DENIED && stream->requests == stream->responses &&
+			reason != REASON_HTTP_TRUNCATED;
+	if (tcp) {
+		event->sequence = tcp->write_seq;
+		event->answer &= tcp->snd_una == tcp->write_seq;
+	}
+	stream->refused = event->answer ? 1 : 2;
+	if (reason != REASON_HTTP_DENIED && reason != REASON_HTTP_NO_RULE)
+		request_capture(frame);
+	if (stream->current)
+		request_end(stream, scratch, 0);
+	__builtin_memset(outcome, 0, sizeof(*outcome));
+	outcome->time = event->time;
+	outcome->reference = event->answer ? event->reference : 0;
+	outcome->reason = reason;
+	outcome->verdict = VERDICT_DENIED;
+	outcome->rule = reason == REASON_HTTP_DENIED ? scratch->rule : 0;
+	stream->request_start = event->time;
+	stream->request_bytes = frame->reader->head_bytes;
+	stream->response_bytes = 0;
+	if (reason >= REASON_HTTP_DENIED)
+		outcome->status = reason <= REASON_HTTP_NO_RULE ? 403 : 400;
+	request_record(stream, scratch);
+	request_count(stream, outcome->status, VERDICT_DENIED, 0);
+	bpf_map_update_elem(&refused, &event->cookie, event, BPF_ANY);
+	if (bpf_ringbuf_output(&refusals, event, sizeof(*event), BPF_RB_FORCE_WAKEUP))
+		flow_lost(RING_REFUSALS);
+	return 0;
+}
+
+static __always_inline int drop(__u16 reason)
+{
+	drop_count(reason);
+	return HOOK_DENY;
+}
+
+#endif

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_REQUEST_H
+#define PERIGEE_LIB_REQUEST_H
+
+#include "lib/flow.h"
+#include "lib/scratch.h"
+
+/*
+ * Records and counts of the requests of inline connections. A miss costs the
+ * record or the count, never the verdict.
+ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct request_count_key);
+	__type(value, struct request_count);
+	MAP_PINNED;
+} request_counts SEC(".maps");
+
+#define LATENCY_FIRST_SHIFT 15 /* the first bucket ends at 2^15 ns */
+
+/* By the length of the method and its first letters: the record carries it whole. */
+static __always_inline __u8 method_of(const struct http_stream *stream)
+{
+	__u8 first = stream->text[0], second = stream->text[1];
+
+	switch (stream->method_length) {
+	case 3:
+		return first == 'G' ? METHOD_GET : first == 'P' ? METHOD_PUT : METHOD_OTHER;
+	case 4:
+		return first == 'H' ? METHOD_HEAD : first == 'P' ? METHOD_POST : METHOD_OTHER;
+	case 5:
+		return first == 'P' && second == 'A' ? METHOD_PATCH : METHOD_OTHER;
+	case 6:
+		return first == 'D' ? METHOD_DELETE : METHOD_OTHER;
+	case 7:
+		return first == 'O' ? METHOD_OPTIONS : METHOD_OTHER;
+	}
+	return METHOD_OTHER;
+}
+
+static __always_inline __u32 latency_bucket(__u64 duration)
+{
+	__u64 rest = duration >> LATENCY_FIRST_SHIFT;
+	__u32 bucket = 0;
+
+	/* Binary search for the highest bit: no loop to verify. */
+	if (rest >> 8) {
+		bucket += 8;
+		rest >>= 8;
+	}
+	if (rest >> 4) {
+		bucket += 4;
+		rest >>= 4;
+	}
+	if (rest >> 2) {
+		bucket += 2;
+		rest >>= 2;
+	}
+	if (rest >> 1) {
+		bucket += 1;
+		rest >>= 1;
+	}
+	bucket += rest ? 1 : 0;
+	return bucket < HTTP_LATENCY_BUCKETS ? bucket : HTTP_LATENCY_BUCKETS - 1;
+}
+
+SUBPROGRAM int request_count(const struct http_stream *stream, __u32 status, __u32 verdict,
+			     __u64 duration)
+{
+	struct request_count_key key = {};
+	struct request_count *count;
+
+	if (!stream)
+		return 0;
+	key.source_identity = stream->source_identity;
+	key.source_workload = stream->source_workload;
+	key.workload = stream->workload;
+	key.status = status;
+	key.method = method_of(stream);
+	key.verdict = verdict;
+	count = bpf_map_lookup_elem(&request_counts, &key);
+	if (!count) {
+		static const struct request_count none SEC(".rodata.none");
+
+		bpf_map_update_elem(&request_counts, &key, &none, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&request_counts, &key);
+		if (!count) {
+			/* Full: all others share one. */
+			__builtin_memset(&key, 0, sizeof(key));
+			bpf_map_update_elem(&request_counts, &key, &none, BPF_NOEXIST);
+			count = bpf_map_lookup_elem(&request_counts, &key);
+			if (!count)
+				return 0;
+		}
+	}
+	__sync_fetch_and_add(&count->count, 1);
+	__sync_fetch_and_add(&count->duration, duration);
+	__sync_fetch_and_add(&count->buckets[latency_bucket(duration) & (HTTP_LATENCY_BUCKETS - 1)],
+			     1);
+	return 0;
+}
+
+/* Writes the record of the stream's current request. */
+SUBPROGRAM int request_record(struct http_stream *stream, struct http_scratch *scratch)
+{
+	struct request_outcome *outcome = &scratch->outcome;
+	struct flow_record *record = (struct flow_record *)scratch->record;
+	__u32 length, host, size;
+	__u8 *text;
+
+	__builtin_memset(record, 0, sizeof(*record));
+	record->time = outcome->time;
+	record->connection = stream->cookie;
+	record->duration = outcome->time - stream->request_start;
+	record->bytes_sent = stream->request_bytes;
+	record->bytes_received = stream->response_bytes;
+	record->reference = outcome->reference;
+	__builtin_memcpy(record->source_address, stream->remote, 16);
+	__builtin_memcpy(record->destination_address, stream->local, 16);
+	record->source_identity = stream->source_identity;
+	record->destination_identity = stream->identity;
+	record->source_workload = stream->source_workload;
+	record->destination_workload = stream->workload;
+	record->ingress_rule = outcome->rule;
+	record->source_port = stream->remote_port;
+	record->destination_port = stream->local_port;
+	record->status = outcome->status;
+	record->reason = outcome->reason;
+	record->kind = FLOW_REQUEST;
+	record->verdict = outcome->verdict;
+	record->direction = DIRECTION_INGRESS;
+	record->path = PATH_INLINE;
+	record->protocol = IPPROTO_TCP;
+	record->family = stream->family;
+	text = scratch->record + sizeof(*record);
+	length = stream->text_length;
+	asm volatile("" : "+r"(length));
+	length &= HTTP_TEXT_BYTES - 1;
+	host = stream->host_length & (HTTP_HOST_BYTES - 1);
+	__builtin_memcpy(text, stream->text, HTTP_TEXT_BYTES);
+	__builtin_memcpy(text + length, stream->host, HTTP_HOST_BYTES);
+	record->method_length = stream->method_length;
+	record->path_length = length - stream->method_length;
+	record->host_length = host;
+	size = sizeof(*record) + length + host;
+	if (outcome->verdict == VERDICT_DENIED)
+		flow_emit_denied_text(record, size);
+	else
+		flow_emit_allowed_text(record, size);
+	return 0;
+}
+
+/* Ends the current request: one record, one count. */
+SUBPROGRAM int request_end(struct http_stream *stream, struct http_scratch *scratch, __u32 status)
+{
+	struct request_outcome *outcome = &scratch->outcome;
+
+	outcome->time = bpf_ktime_get_ns();
+	outcome->reference = 0;
+	outcome->rule = stream->rule;
+	outcome->status = status;
+	outcome->reason = 0;
+	outcome->verdict = stream->audited ? VERDICT_AUDITED : VERDICT_ALLOWED;
+	stream->current = 0;
+	request_record(stream, scratch);
+	request_count(stream, status, outcome->verdict, outcome->time - stream->request_start);
+	return 0;
+}
+
+#endif

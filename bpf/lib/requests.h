@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_REQUESTS_H
+#define PERIGEE_LIB_REQUESTS_H
+
+#include "lib/body.h"
+#include "lib/decision.h"
+#include "lib/refusal.h"
+
+/* Reads the requests of an inline connection and decides them. */
+
+/* A request was allowed: from here on it's current, until its response ends. */
+static __always_inline void request_begin(struct http_frame *frame)
+{
+	struct http_stream *stream = frame->stream;
+	struct http_reader *reader = frame->reader;
+	__u64 bit = 1ULL << (stream->requests & 63);
+
+	if (reader->flags & FLAG_HEAD_METHOD)
+		stream->heads |= bit;
+	else
+		stream->heads &= ~bit;
+	stream->requests++;
+	stream->current = 1;
+	stream->rule = frame->scratch->rule;
+	stream->audited = frame->scratch->audited;
+	stream->request_start = bpf_ktime_get_ns();
+	stream->request_bytes = reader->head_bytes;
+	stream->response_bytes = 0;
+}
+
+/* Asks policy again when it has changed since. Returns enum reason, 0: go on. */
+static __always_inline __u16 stream_policy(struct http_stream *stream)
+{
+	struct policy_side side = {
+		.direction = DIRECTION_INGRESS,
+		.protocol = IPPROTO_TCP,
+		.port = stream->local_port,
+	};
+	struct inline_settings *settings = inline_settings_get();
+	struct policy_verdict verdict;
+	struct workload *workload;
+	struct ipcache_entry peer;
+	struct address remote;
+	__u64 epoch;
+
+	if (!settings)
+		return REASON_STREAM_STATE_MISSING;
+	epoch = settings->epoch;
+	if (stream->epoch == epoch)
+		return REASON_NONE;
+	workload = workload_of_netns(stream->netns);
+	if (!workload)
+		return REASON_WORKLOAD_UNKNOWN;
+	__builtin_memcpy(remote.byte, stream->remote, 16);
+	peer = ipcache_find(&remote);
+	side.workload = workload->id;
+	side.flags = workload->flags;
+	side.peer = peer.identity;
+	verdict = policy_decide(&side);
+	stream->source_identity = peer.identity;
+	stream->source_workload = peer.workload;
+	stream->identity = workload->identity;
+	stream->workload = workload->id;
+	stream->direct_rule = verdict.rule;
+	if (verdict.action == ACTION_INLINE && !stream->opaque) {
+		stream->request.table = verdict.table;
+	} else if (verdict.action == ACTION_ALLOW) {
+		stream->opaque = 1;
+	} else {
+		return REASON_POLICY_CHANGED;
+	}
+	stream->epoch = epoch;
+	return REASON_NONE;
+}
+
+/* Before the first byte of the next request's head. */
+SUBPROGRAM int request_next(struct http_frame *frame)
+{
+	__u16 reason = stream_policy(frame->stream);
+
+	if (reason) {
+		frame->scratch->rejected = HTTP_NOWHERE;
+		frame->scratch->rule = reason;
+		return HEAD_REJECTED;
+	}
+	automaton_begin(frame->reader, frame->pool);
+	automaton_use(frame);
+	frame->scratch->head_from = frame->scratch->position;
+	frame->scratch->host_from = HTTP_NOWHERE;
+	frame->scratch->host_to = HTTP_NOWHERE;
+	return HEAD_MORE;
+}
+
+/* Where the body of the request that was allowed ends. */
+static __always_inline void request_body(struct http_frame *frame)
+{
+	struct http_reader *reader = frame->reader;
+
+	if (reader->flags & FLAG_TRANSFER_ENCODING) {
+		reader->phase = HTTP_CHUNKED;
+		reader->chunk = CHUNK_SIZE_FIRST;
+		reader->length = 0;
+	} else if (reader->length) {
+		reader->phase = HTTP_BODY;
+		reader->remaining = reader->length;
+		frame->stream->body_from = frame->scratch->first + frame->scratch->position;
+	}
+	reader->head_bytes = 0;
+}
+
+static __always_inline int request_turn_head(struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	int status;
+
+	if (!frame->reader->head_bytes && request_next(frame) == HEAD_REJECTED)
+		return HEAD_REJECTED;
+	if (frame->stream->opaque) {
+		scratch->position = scratch->length;
+		return HEAD_MORE;
+	}
+	status = head_block(frame);
+	if (status != HEAD_DONE)
+		return status;
+	scratch->rejected = request_decide(frame);
+	if (scratch->rejected)
+		return HEAD_REJECTED;
+	request_capture(frame);
+	if (!scratch->allowed)
+		return HEAD_REJECTED;
+	scratch->heads++;
+	request_begin(frame);
+	request_body(frame);
+	return HEAD_MORE;
+}
+
+/* One turn over a segment of requests. */
+static long request_turn(__u32 index __unused, struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	struct http_reader *reader = frame->reader;
+	int status;
+
+	if (scratch->position >= scratch->length) {
+		scratch->overrun = 0;
+		return 1;
+	}
+	if (reader->remaining) {
+		body_take(frame);
+		if (!reader->remaining && reader->phase == HTTP_BODY)
+			reader->phase = HTTP_HEAD;
+		return 0;
+	}
+	if (!window_load(frame)) {
+		frame->scratch->status = HEAD_REJECTED;
+		return 1;
+	}
+	if (reader->phase == HTTP_HEAD) {
+		status = request_turn_head(frame);
+	} else {
+		status = chunk_block(frame);
+		if (status == HEAD_DONE) {
+			reader->phase = HTTP_HEAD;
+			status = HEAD_MORE;
+		}
+		if (reader->remaining)
+			frame->stream->body_from = frame->scratch->first + scratch->position;
+	}
+	if (status == HEAD_REJECTED) {
+		frame->scratch->status = status;
+		return 1;
+	}
+	return 0;
+}
+
+/* Reads the new part of a segment. Returns HOOK_ALLOW or HOOK_DENY. */
+SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, struct tcp_sock *tcp)
+{
+	struct http_scratch *scratch = frame->scratch;
+	struct http_stream *stream = frame->stream;
+	struct http_reader *reader = &stream->request;
+	__u32 requests = stream->requests;
+	__u64 heads = stream->heads;
+	__u8 *pool = frame->pool;
+
+	frame->reader = reader;
+	frame->scratch->first = segment->sequence;
+	frame->scratch->status = HEAD_MORE;
+	scratch->position = stream->next - segment->sequence;
+	scratch->saved = *reader;
+	if (reader->head_bytes) {
+		/* The table was swapped under a head. */
+		if (TABLE_WORD(pool, reader->table, TABLE_SERIAL) != reader->serial) {
+			scratch->rejected = HTTP_NOWHERE;
+			stream_refuse(frame, segment, tcp, REASON_POLICY_CHANGED);
+			return HOOK_DENY;
+		}
+		automaton_use(frame);
+	}
+	bpf_loop(TURNS, request_turn, frame, 0);
+	if (frame->scratch->status == HEAD_REJECTED || scratch->overrun) {
+		stream_refuse(frame, segment, tcp, reason_of(scratch));
+		return HOOK_DENY;
+	}
+	if (reader->head_bytes && !stream->opaque) {
+		if (reader->open)
+			lanes_run(frame, scratch->window_to);
+		scratch->rule = 0;
+		if (automaton_hopeless(frame)) {
+			request_capture(frame);
+			stream_refuse(frame, segment, tcp, reason_of(scratch));
+			return HOOK_DENY;
+		}
+		if (segment->flags & SEGMENT_FIN) {
+			stream_refuse(frame, segment, tcp, REASON_HTTP_TRUNCATED);
+			return HOOK_DENY;
+		}
+		if (!reader->lines && !automaton_allows_cut(frame)) {
+			/* Sent again with what follows. */
+			*reader = scratch->saved;
+			stream->requests = requests;
+			stream->heads = heads;
+			if (scratch->heads)
+				stream->current = 0;
+			drop_count(REASON_SEGMENT_AHEAD);
+			return HOOK_DENY;
+		}
+		if (reader->flags & FLAG_PATH)
+			request_capture(frame);
+	}
+	if (stream->current)
+		stream->request_bytes += segment->length;
+	stream->next = segment->sequence + segment->length;
+	return HOOK_ALLOW;
+}
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_LIB_SCRATCH_H
+#define PERIGEE_LIB_SCRATCH_H
+
+#include "lib/kernel.h"
+#include "abi/http.h"
+
+/* Where a program run keeps what the stack has no room for. */
+
+#define HTTP_WINDOW	1024 /* power of two: bytes of a segment that are looked at at once */
+#define AUTOMATON_STEPS 16 /* bytes, or words of 8, per turn of the loop */
+
+/* What a record says beside what the stream knows. */
+struct request_outcome {
+	__u64 time;
+	__u64 reference;
+	__u32 rule;
+	__u16 status;
+	__u16 reason;
+	__u8 verdict;
+	__u8 padding[7];
+};
+
+/* What one program run works with, one per processor and direction. */
+struct http_scratch {
+	__u8 window[HTTP_WINDOW + 8];
+	__u32 window_from, window_to; /* what part of the payload it holds */
+	__u32 payload; /* offset of the payload in the packet */
+	__u32 length; /* of the payload */
+	__u32 first; /* sequence number of the payload's first byte */
+	int status; /* enum head_status: rejected, or more */
+	__u32 position; /* in the payload: everything before has been read */
+	__u32 head_from; /* position of the head's first byte, HTTP_NOWHERE: an earlier segment */
+	__u32 host_from, host_to; /* of the Host value likewise */
+	__u32 lanes_from; /* position up to which the lanes have run */
+	__u32 rejected; /* Reject */
+	__u32 rule; /* of the verdict */
+	__u32 allowed;
+	__u32 audited; /* a policy in Audit mode would deny; `rule` is its */
+	__u32 heads; /* that ended in this segment */
+	__u32 overrun; /* the loop ended before the segment */
+	/* The table in use. */
+	__u32 table;
+	__u32 shift, skip, classes, next, actions;
+	struct http_reader saved;
+	struct refusal refusal;
+	struct request_outcome outcome;
+	__u8 record[136 + HTTP_TEXT_BYTES + HTTP_HOST_BYTES + 8] __attribute__((aligned(8)));
+};
+
+#define HTTP_NOWHERE 0xffffffffU
+
+/*
+ * Ingress runs in softirq alone. Egress and sockops run in process context, too, and are
+ * interrupted by it, also on the same processor: each run takes the next of a few.
+ */
+enum {
+	SCRATCH_INGRESS = 0,
+	SCRATCH_OTHERS = 1,
+	SCRATCH_COUNT = 4,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_COUNT);
+	__type(key, __u32);
+	__type(value, struct http_scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} scratches_taken SEC(".maps");
+
+static __always_inline struct http_scratch *scratch_ingress(void)
+{
+	__u32 which = SCRATCH_INGRESS;
+
+	return bpf_map_lookup_elem(&scratches, &which);
+}
+
+/* NULL: all are taken. Give back what was taken, in reverse order. */
+static __always_inline struct http_scratch *scratch_take(void)
+{
+	__u32 zero = 0, which, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
+	struct http_scratch *scratch;
+
+	if (!taken || *taken >= SCRATCH_COUNT - SCRATCH_OTHERS)
+		return NULL;
+	which = SCRATCH_OTHERS + *taken;
+	scratch = bpf_map_lookup_elem(&scratches, &which);
+	if (scratch)
+		*taken += 1;
+	return scratch;
+}
+
+static __always_inline void scratch_give(void)
+{
+	__u32 zero = 0, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
+
+	if (taken)
+		*taken -= 1;
+}
+
+/* Handed to the callbacks of bpf_loop. */
+struct http_frame {
+	struct __sk_buff *skb;
+	struct bpf_sock *sk;
+	__u8 *pool;
+	struct http_scratch *scratch;
+	struct http_stream *stream;
+	struct http_reader *reader;
+};
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from 'node:crypto';
+import { HEADER_BYTES, HeaderWord, MAGIC } from '../../core/automaton/format.ts';
+
+/** The head of the pool holds its directory; tables follow on boundaries of 64 bytes. */
+const DIRECTORY_BYTES = 65536;
+const ENTRY_BYTES = 32;
+const FIRST_ENTRY = 32;
+const MAX_ENTRIES = (DIRECTORY_BYTES - FIRST_ENTRY) / ENTRY_BYTES;
+const ALIGNMENT = 64;
+const DIRECTORY_MAGIC = 0x4c4f4f50; // "POOL"
+/** Offset in a table of the number that changes with the bytes there: bpf/lib/tables.h. */
+const SERIAL_AT = 31 * 4;
+
+const Header = { Magic: 0, Entries: 4, NextSerial: 8 } as const;
+
+interface Entry {
+  readonly digest: string;
+  readonly offset: number;
+  readonly length: number;
+  /** When nothing referred to it any more, ms; undefined: in use. */
+  retiredAt: number | undefined;
+}
+
+export interface PoolClock {
+  /** Milliseconds that only grow. */
+  readonly now: () => number;
+}
+
+/** How long a table that nothing refers to stays whole, ms: heads that are being read with it end on it. */
+export const RETIRED_MS = 15_000;
+/** From then on its readers refuse; after as much again its bytes may be written over. */
+const CLEARED_MS = 1_000;
+
+/**
+ * Gives tables their places in the memory that the kernel reads them from. The directory lies in the same memory, so
+ * that a new agent finds what an earlier one placed: equal bytes keep their offset.
+ */
+export class TablePool {
+  readonly #memory: Buffer;
+  readonly #clock: PoolClock;
+  readonly #entries: Entry[] = [];
+  /** Places that were cleared: not to be written over before this time, ms. */
+  readonly #cleared: { readonly offset: number; readonly length: number; readonly until: number }[] = [];
+  readonly #digests = new WeakMap<Uint8Array, string>();
+
+  constructor(memory: Buffer, clock: PoolClock) {
+    this.#memory = memory;
+    this.#clock = clock;
+    if (memory.readUInt32LE(Header.Magic) !== DIRECTORY_MAGIC) this.#format();
+    this.#read();
+  }
+
+  /** Bytes of tables that are in place. */
+  get used(): number {
+    return this.#entries.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  get tables(): number {
+    return this.#entries.length;
+  }
+
+  /** Offset of a table, written if it is new; undefined: there is no room. */
+  place(table: Uint8Array): number | undefined {
+    const digest = this.#digestOf(table);
+    const known = this.#entries.find((entry) => entry.digest === digest);
+    if (known !== undefined) {
+      known.retiredAt = undefined;
+      return known.offset;
+    }
+    const offset = this.#room(table.byteLength);
+    if (offset === undefined || this.#entries.length === MAX_ENTRIES) return undefined;
+    const serial = this.#memory.readUInt32LE(Header.NextSerial);
+    this.#memory.writeUInt32LE(serial === 0xffffffff ? 1 : serial + 1, Header.NextSerial);
+    this.#memory.set(table, offset);
+    this.#memory.writeUInt32LE(serial, offset + SERIAL_AT);
+    this.#entries.push({ digest, offset, length: table.byteLength, retiredAt: undefined });
+    this.#write();
+    return offset;
+  }
+
+  /** What is not among these may go, once heads that are being read have had time to end. */
+  retain(tables: Iterable<Uint8Array>): void {
+    const wanted = new Set<string>();
+    for (const table of tables) wanted.add(this.#digestOf(table));
+    const now = this.#clock.now();
+    for (const entry of this.#entries) {
+      if (wanted.has(entry.digest)) entry.retiredAt = undefined;
+      else entry.retiredAt ??= now;
+    }
+    this.#clear(now);
+  }
+
+  #clear(now: number): void {
+    const gone = this.#entries.filter(
+      ({ retiredAt }) => retiredAt !== undefined && now - retiredAt > RETIRED_MS,
+    );
+    if (gone.length === 0) return;
+    for (const entry of gone) {
+      this.#memory.writeUInt32LE(0, entry.offset + SERIAL_AT);
+      this.#cleared.push({ ...entry, until: now + CLEARED_MS });
+      this.#entries.splice(this.#entries.indexOf(entry), 1);
+    }
+    this.#write();
+  }
+
+  /** First gap that is long enough. */
+  #room(length: number): number | undefined {
+    const now = this.#clock.now();
+    const blocked = this.#cleared.filter(({ until }) => until > now);
+    this.#cleared.splice(0, this.#cleared.length, ...blocked);
+    const taken = [...this.#entries, ...blocked].sort((a, b) => a.offset - b.offset);
+    let at = DIRECTORY_BYTES;
+    for (const { offset, length: size } of taken) {
+      if (offset - at >= length) return at;
+      at = align(offset + size);
+    }
+    return this.#memory.length - at >= length ? at : undefined;
+  }
+
+  #digestOf(table: Uint8Array): string {
+    let digest = this.#digests.get(table);
+    if (digest === undefined) {
+      digest = createHash('sha256').update(table).digest('hex').slice(0, 32);
+      this.#digests.set(table, digest);
+    }
+    return digest;
+  }
+
+  #format(): void {
+    this.#memory.fill(0, 0, DIRECTORY_BYTES);
+    this.#memory.writeUInt32LE(1, Header.NextSerial);
+    this.#memory.writeUInt32LE(DIRECTORY_MAGIC, Header.Magic);
+  }
+
+  #read(): void {
+    const count = Math.min(this.#memory.readUInt32LE(Header.Entries), MAX_ENTRIES);
+    for (let index = 0; index < count; index += 1) {
+      const at = FIRST_ENTRY + index * ENTRY_BYTES;
+      const offset = this.#memory.readUInt32LE(at + 16);
+      const length = this.#memory.readUInt32LE(at + 20);
+      if (offset < DIRECTORY_BYTES || length < HEADER_BYTES || offset + length > this.#memory.length)
+        continue;
+      // An agent that died while it wrote left no serial.
+      if (this.#memory.readUInt32LE(offset + HeaderWord.Magic * 4) !== MAGIC) continue;
+      if (this.#memory.readUInt32LE(offset + SERIAL_AT) === 0) continue;
+      const digest = this.#memory.toString('hex', at, at + 16);
+      this.#entries.push({ digest, offset, length, retiredAt: undefined });
+    }
+  }
+
+  #write(): void {
+    this.#memory.writeUInt32LE(0, Header.Entries);
+    this.#entries.forEach(({ digest, offset, length }, index) => {
+      const at = FIRST_ENTRY + index * ENTRY_BYTES;
+      this.#memory.write(digest, at, 'hex');
+      this.#memory.writeUInt32LE(offset, at + 16);
+      this.#memory.writeUInt32LE(length, at + 20);
+    });
+    this.#memory.writeUInt32LE(this.#entries.length, Header.Entries);
+  }
+}
+
+function align(offset: number): number {
+  return (offset + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}
