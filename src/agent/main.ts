@@ -25,10 +25,12 @@ import { createLog } from './log.ts';
 import { startMetrics } from './metrics.ts';
 import { flowNames } from './names-view.ts';
 import { followProxy } from './proxy-flows.ts';
+import { countOpen } from './open-connections.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 import { statusOf } from './status.ts';
+import { VerdictTotals } from './verdict-totals.ts';
 import { version } from './version.ts';
 
 /** How often namespaces are looked at for new addresses, ms. */
@@ -103,6 +105,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const names = new Names(readNames(datapath.maps));
   const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
   const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
+  const verdicts = new VerdictTotals(datapath.maps, names);
   const config = (): ProxyConfig | undefined => reconciler.config;
   const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), config, signal });
   const reconciler: Reconciler = new Reconciler({
@@ -113,6 +116,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
     cgroupRoot,
+    onApplied: ({ compiled }) => verdicts.prune(compiled.desired.policy),
   });
   const folder: FolderState = { errors: [], counts: {} };
   const errors = (): readonly ResourceError[] => folder.errors;
@@ -121,8 +125,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const status = (): AgentStatus => {
     const { applied } = reconciler;
     const { level: logLevel } = log;
+    const connections = countOpen(datapath.connections());
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
-    return statusOf({ ...parts, objects: folder.counts, errors: folder.errors, failure: reconciler.failure });
+    const { failure } = reconciler;
+    return statusOf({ ...parts, connections, objects: folder.counts, errors: folder.errors, failure });
   };
   const api = await serveApi({
     settings,
@@ -132,7 +138,16 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     world: () => reconciler.applied?.world,
     native,
   });
-  const metrics = await startMetrics({ settings, datapath, names, flows, supervisor, reconciler, errors });
+  const metrics = await startMetrics({
+    settings,
+    datapath,
+    verdicts,
+    flows,
+    names,
+    supervisor,
+    reconciler,
+    errors,
+  });
   void supervisor.start();
   await follow(settings, reconciler, folder, log, signal);
   await api.close();

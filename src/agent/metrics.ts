@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
-import type { RuleRef } from '../core/policy/rule-ref.ts';
 import type { ResourceError } from '../core/resources/resource-error.ts';
-import { readDrops, readFlowsLost, readVerdicts } from '../datapath/counters.ts';
+import { readDrops, readFlowsLost } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
@@ -13,12 +12,14 @@ import { flowNames } from './names-view.ts';
 import type { ProxySupervisor } from './proxy-supervisor.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
+import { type VerdictTotals, policyName } from './verdict-totals.ts';
 import { version } from './version.ts';
 
 export interface MetricsInput {
   readonly settings: Settings;
   readonly datapath: Datapath;
   readonly names: Names;
+  readonly verdicts: VerdictTotals;
   readonly flows: FlowStore;
   readonly supervisor: ProxySupervisor;
   readonly reconciler: Reconciler;
@@ -40,11 +41,7 @@ export async function startMetrics(
   const metrics = new AgentMetrics({
     version,
     kernel: {
-      verdicts: () =>
-        readVerdicts(datapath.maps).map(({ rule, direction, verdict, count }) => {
-          const ref = names.ruleOf(rule);
-          return { policy: policyName(ref), direction, verdict, count };
-        }),
+      verdicts: () => input.verdicts.read(),
       drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
     },
     flows: () => flows.stats(),
@@ -82,12 +79,6 @@ export async function startMetrics(
       await server?.close();
     },
   };
-}
-
-/** `namespace/name`; a cluster-wide policy has no namespace; `none` where no policy selects. */
-function policyName(ref: RuleRef | undefined): string {
-  if (ref === undefined) return 'none';
-  return ref.namespace === '' ? ref.name : `${ref.namespace}/${ref.name}`;
 }
 
 async function proxyMetrics(supervisor: ProxySupervisor): Promise<string | undefined> {

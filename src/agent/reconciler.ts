@@ -29,6 +29,7 @@ export interface ReconcilerOptions {
   readonly pushConfig: (config: ProxyConfig) => Promise<unknown>;
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
+  readonly onApplied: (applied: Applied) => void;
 }
 
 /** What is in force. */
@@ -101,8 +102,7 @@ export class Reconciler {
     }
     const world = this.#applied?.world;
     if (world === undefined) return;
-    if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
-    this.#tidy();
+    this.#lookAfter();
     const seen = this.#watch.look(attachmentsOf(world));
     if (seen.fingerprint !== this.#seen.fingerprint || this.#options.datapath.hasEmptied()) await this.run();
   }
@@ -153,6 +153,7 @@ export class Reconciler {
       this.#sweep('first');
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
+    this.#options.onApplied(this.#applied);
     log.info(
       {
         revision,
@@ -203,7 +204,17 @@ export class Reconciler {
     if (closed > 0) log.info({ closed }, 'closed connections that policy forbids now');
   }
 
-  /** What processes that were killed have left between two hooks. */
+  /** What a change, or a process that was killed, leaves to be done later. */
+  #lookAfter(): void {
+    try {
+      if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
+      this.#tidy();
+    } catch (error) {
+      const { log } = this.#options;
+      warnRepeated(log, this.#repeats, 'walk', 'could not look at open connections; tried again', error);
+    }
+  }
+
   #tidy(): void {
     if (Date.now() < this.#tidyAt) return;
     this.#tidyAt = Date.now() + TIDY_MS;

@@ -2,6 +2,7 @@
 import { hostname, release } from 'node:os';
 import type {
   AgentStatus,
+  OpenConnections,
   ProxyState,
   ResourceCondition,
   SourceProblem,
@@ -23,6 +24,8 @@ export interface StatusInput {
   readonly objects: Readonly<Record<string, number>>;
   readonly errors: readonly ResourceError[];
   readonly proxy: ProxyState;
+  /** By the workload's number. */
+  readonly connections: ReadonlyMap<number, OpenConnections>;
   /** Why the desired state is not in force. */
   readonly failure: Error | undefined;
 }
@@ -52,7 +55,9 @@ export function statusOf(input: StatusInput): AgentStatus {
     workloads:
       applied === undefined
         ? []
-        : applied.compiled.desired.workloads.map((entry) => workloadOf(entry, applied)),
+        : applied.compiled.desired.workloads.map((entry) =>
+            workloadOf(entry, applied, input.connections.get(entry.id)),
+          ),
     proxy: input.proxy,
     conditions: conditionsOf(input),
   };
@@ -87,7 +92,11 @@ function problemOf(error: ResourceError): SourceProblem {
   };
 }
 
-function workloadOf(workload: DesiredWorkload, applied: Applied): WorkloadStatus {
+function workloadOf(
+  workload: DesiredWorkload,
+  applied: Applied,
+  connections: OpenConnections | undefined,
+): WorkloadStatus {
   const failure = applied.notCaptured.find((entry) => entry.workload.id === workload.id);
   const cgroup = workload.attachment === 'cgroup';
   const conflict = applied.world.conflicts.find((entry) => entry.claimants.includes(workload.key));
@@ -106,6 +115,7 @@ function workloadOf(workload: DesiredWorkload, applied: Applied): WorkloadStatus
     egress: workload.egressSelected ? 'governed' : 'open',
     ingress: cgroup ? 'unsupported' : workload.ingressSelected ? 'governed' : 'open',
     ready: failure === undefined,
+    ...(connections === undefined ? {} : { connections }),
     ...(note === undefined ? {} : { note }),
   };
 }

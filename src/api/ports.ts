@@ -15,6 +15,13 @@ export interface SourceProblem {
   readonly severity: 'error' | 'warning';
 }
 
+/** Open connections of a workload by the way they take: either end counts for its own workload. */
+export interface OpenConnections {
+  readonly direct: number;
+  readonly inline: number;
+  readonly proxied: number;
+}
+
 export interface WorkloadStatus {
   /** `namespace/name`. */
   readonly key: string;
@@ -28,6 +35,8 @@ export interface WorkloadStatus {
   readonly ingress: 'governed' | 'open' | 'unsupported';
   /** Enrolled and all its state in the kernel. */
   readonly ready: boolean;
+  /** As the kernel has them now; absent while there are none. */
+  readonly connections?: OpenConnections;
   /** Why not, or what is special about it, in words. */
   readonly note?: string;
 }

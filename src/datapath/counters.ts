@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ring } from '../core/abi/flow.ts';
-import { directionNames, verdictCountKey, verdictNames } from '../core/abi/policy.ts';
+import { direction, directionNames, verdict, verdictCountKey, verdictNames } from '../core/abi/policy.ts';
 import { type ReasonName, reason } from '../core/abi/reason.ts';
 import type { Maps } from './maps.ts';
 import { sumCpus } from './typed-map.ts';
@@ -46,4 +46,17 @@ export function readVerdicts(maps: Maps): VerdictCount[] {
       count: Number(sumCpus(values.subarray(index * width, (index + 1) * width))),
     };
   });
+}
+
+/** Takes counters out of the map; one that is counted on begins anew. */
+export function removeVerdicts(maps: Maps, counts: readonly VerdictCount[]): void {
+  if (counts.length === 0) return;
+  const keys = counts.map((count) =>
+    verdictCountKey.encode({
+      rule: count.rule,
+      direction: direction[count.direction],
+      verdict: verdict[count.verdict],
+    }),
+  );
+  maps.verdicts.deleteBatch(Buffer.concat(keys));
 }

@@ -46,6 +46,7 @@ export const status: AgentStatus = {
       egress: 'open',
       ingress: 'governed',
       ready: true,
+      connections: { direct: 3, inline: 0, proxied: 1 },
     },
     {
       key: 'batch/job',

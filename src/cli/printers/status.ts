@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentStatus, ProxyState, SourceProblem } from '../../api/ports.ts';
+import type { AgentStatus, ProxyState, SourceProblem, WorkloadStatus } from '../../api/ports.ts';
 import type { FlowStats } from '../../core/flow-filter.ts';
 import { columns } from './columns.ts';
 import { escapeText } from './escape.ts';
@@ -77,9 +77,14 @@ function workloadTable({ workloads }: NodeStatus, style: Style, isWide: boolean)
     workload.ingress,
     workload.ready ? style.good('enrolled') : style.bad('failed'),
     escapeText(workload.note ?? ''),
-    ...(isWide ? [String(workload.identity), escapeText(workload.path)] : []),
+    ...(isWide ? [openText(workload), String(workload.identity), escapeText(workload.path)] : []),
   ]);
-  return columns([isWide ? [...heading, 'IDENTITY', 'PATH'] : heading, ...rows]);
+  return columns([isWide ? [...heading, 'OPEN', 'IDENTITY', 'PATH'] : heading, ...rows]);
+}
+
+function openText({ connections }: WorkloadStatus): string {
+  const counts = Object.entries(connections ?? {}).filter(([, count]) => count > 0);
+  return counts.map(([path, count]) => `${count} ${path}`).join(', ');
 }
 
 /** Everything that `perigee status` shows. */
