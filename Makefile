@@ -189,6 +189,10 @@ bench-neighbour: check-privileged build ## latency of a workload while another o
 bench-memory: check-privileged dist ## resident memory of the shipped agent and proxy
 	@node bench/memory.ts
 
+.PHONY: bench-control
+bench-control: check-privileged build ## time from a saved file to the kernel (SIZES=… ROUNDS=…)
+	@SIZES='$(SIZES)' ROUNDS='$(ROUNDS)' node bench/control.ts
+
 .PHONY: demo
 demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when the story has)
 	@DEMO_EXIT='$(DEMO_EXIT)' node demo/main.ts

@@ -28,3 +28,9 @@ export function ratioOf(pairs: readonly (readonly [number, number])[]): Ratio | 
 export function significant(value: number, digits: number): number {
   return Number(value.toPrecision(digits));
 }
+
+/** The smallest value that so large a part of all values does not exceed. NaN of nothing. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN;
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../core/identity/address.ts';
 import { type Prefix, contains, parsePrefix } from '../core/identity/prefix.ts';
@@ -17,6 +17,17 @@ export interface Seen {
   readonly fingerprint: string;
 }
 
+/** One look into a namespace. */
+interface Look {
+  /** Device and inode of the namespace: the path may come to lead to another one. */
+  readonly place: string;
+  readonly cookie: bigint;
+  readonly addresses: readonly string[];
+}
+
+/** Namespaces looked into at most each time that it is asked whether something changed. */
+const AGAIN = 64;
+
 /**
  * Looks into namespaces for their addresses. The first look at a namespace is believed; addresses that appear
  * later are believed inside the subnets of the first. Else a program that may configure its own namespace could
@@ -28,12 +39,31 @@ export class AddressWatch {
   /** Subnets of the first look, by namespace cookie. */
   readonly #subnets = new Map<bigint, readonly Prefix[]>();
 
+  #attachments: Attachments = new Map();
+  /** By path; the one that waits longest for another look comes first. */
+  readonly #looks = new Map<string, Look>();
+
   constructor(native: Native, cgroup: string) {
     this.#native = native;
     this.#cgroup = cgroup;
   }
 
+  /** Looks into those that it has not seen yet. */
   look(attachments: Attachments): Seen {
+    this.#attachments = attachments;
+    const paths = new Set([...attachments.values()].map(({ path }) => path));
+    for (const path of this.#looks.keys()) if (!paths.has(path)) this.#looks.delete(path);
+    return this.#see();
+  }
+
+  /** Looks into the same again, some at a time: an address that changed is found within seconds. */
+  lookAgain(): Seen {
+    for (const path of [...this.#looks.keys()].slice(0, AGAIN)) this.#looks.delete(path);
+    return this.#see();
+  }
+
+  #see(): Seen {
+    const attachments = this.#attachments;
     const addresses = new Map<string, readonly string[]>();
     const parts: string[] = [];
     for (const [key, attachment] of attachments) {
@@ -58,7 +88,17 @@ export class AddressWatch {
     }
   }
 
-  #lookInto(path: string): { cookie: bigint; addresses: string[] } | undefined {
+  #lookInto(path: string): Look | undefined {
+    const place = placeOf(path);
+    const known = this.#looks.get(path);
+    if (known !== undefined && known.place === place) return known;
+    this.#looks.delete(path);
+    const look = place === undefined ? undefined : this.#lookAt(path, place);
+    if (look !== undefined) this.#looks.set(path, look);
+    return look;
+  }
+
+  #lookAt(path: string, place: string): Look | undefined {
     const { netns } = this.#native;
     let fd: number;
     try {
@@ -70,7 +110,7 @@ export class AddressWatch {
       const cookie = netns.cookie(fd);
       const found = netns.addresses(fd).filter((entry) => entry.interface !== 'lo');
       const believed = this.#believed(cookie, found);
-      return { cookie, addresses: believed.map(({ address }) => address).sort() };
+      return { place, cookie, addresses: believed.map(({ address }) => address).sort() };
     } finally {
       closeSync(fd);
     }
@@ -92,5 +132,14 @@ export class AddressWatch {
       const address = parseAddress(text);
       return address !== undefined && subnets.some((subnet) => contains(subnet, address));
     });
+  }
+}
+
+function placeOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined; // it leads nowhere
   }
 }

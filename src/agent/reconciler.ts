@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Compiled, compile } from '../control/compile/compile.ts';
+import { type Compiled, Compiler } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
-import { type World, buildWorld } from '../core/policy/world.ts';
+import { type World, WorldBuilder } from '../core/policy/world.ts';
 import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
-import type { Attachment } from '../core/workload/workload.ts';
+import { attachmentOf } from '../core/workload/from-resource.ts';
+import { type Attachment, workloadKey } from '../core/workload/workload.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Enrolled, NotCaptured } from '../datapath/enrolment.ts';
-import { writeNames } from '../datapath/name-store.ts';
+import { NameStore } from '../datapath/name-store.ts';
 import type { Native } from '../datapath/native.ts';
 import type { SweepRound } from '../datapath/sweep.ts';
 import { AddressWatch, type Seen } from './addresses.ts';
@@ -59,6 +60,9 @@ export class Reconciler {
   #applied: Applied | undefined;
   #config: ProxyConfig | undefined;
   readonly #watch: AddressWatch;
+  readonly #world = new WorldBuilder();
+  readonly #compiler: Compiler;
+  readonly #names: NameStore;
   readonly #repeats = new RepeatFilter();
   /** Why the last attempt failed; undefined after a success. */
   #failure: Error | undefined;
@@ -72,6 +76,8 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#watch = new AddressWatch(options.native, options.cgroupRoot);
+    this.#compiler = new Compiler(options.names);
+    this.#names = new NameStore(options.datapath.maps);
   }
 
   /** Why the desired state is not in force; it is tried again. */
@@ -100,11 +106,11 @@ export class Reconciler {
       if (Date.now() - this.#failedAt >= RETRY_MS) await this.run();
       return;
     }
-    const world = this.#applied?.world;
-    if (world === undefined) return;
+    if (this.#applied === undefined) return;
     this.#lookAfter();
-    const seen = this.#watch.look(attachmentsOf(world));
+    const seen = this.#watch.lookAgain();
     if (seen.fingerprint !== this.#seen.fingerprint || this.#options.datapath.hasEmptied()) await this.run();
+    else this.#audit();
   }
 
   /** One at a time; what arrives meanwhile is done in one more round. */
@@ -124,10 +130,7 @@ export class Reconciler {
         await this.#reconcile(this.#resources);
         this.#failure = undefined;
       } catch (error) {
-        this.#failedAt = Date.now();
-        this.#failure = error instanceof Error ? error : new Error(String(error));
-        const { log } = this.#options;
-        warnRepeated(log, this.#repeats, 'reconcile', 'reconcile failed and will be tried again', error);
+        this.#failed(error);
       }
     }
   }
@@ -135,14 +138,13 @@ export class Reconciler {
   async #reconcile(resources: readonly Resource[]): Promise<void> {
     const { datapath, names, log } = this.#options;
     const started = performance.now();
-    const nodeAddresses = hostAddresses();
-    const named = buildWorld({ resources, nodeAddresses });
-    this.#seen = this.#watch.look(attachmentsOf(named));
-    const world = buildWorld({ resources, nodeAddresses, addresses: this.#seen.addresses });
-    const compiled = compile(world, names);
+    this.#seen = this.#watch.look(attachmentsOf(resources));
+    const { addresses } = this.#seen;
+    const world = this.#world.build({ resources, nodeAddresses: hostAddresses(), addresses });
+    const compiled = this.#compiler.compile(world);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     if (this.#applied === undefined) names.forgetUnused();
-    writeNames(datapath.maps, names.assignments());
+    this.#names.write(names);
     const revision = (this.#applied?.revision ?? 0) + 1;
     this.#config = this.#proxyConfig(revision, compiled);
     // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
@@ -183,13 +185,39 @@ export class Reconciler {
     const selfFd = native.netns.selfFd();
     const self = { path: '/proc/self/ns/net', cookie: native.netns.cookie(selfFd) };
     native.sockets.close(selfFd);
+    const enrolled = Map.groupBy(datapath.enrolled, (entry) => entry.workload.id);
     const netnsOf = (workload: DesiredWorkload): readonly NetnsPlace[] => {
       if (workload.attachment === 'cgroup') return [self];
-      const entries = datapath.enrolled.filter((entry) => entry.workload.id === workload.id);
-      return entries.map(placeOf);
+      return (enrolled.get(workload.id) ?? []).map(placeOf);
     };
     const { limits } = settings;
-    return proxyConfigOf({ revision, mapsRoot: datapath.layout.maps, compiled, limits, netnsOf });
+    return proxyConfigOf({
+      revision,
+      mapsRoot: datapath.layout.maps,
+      compiled,
+      limits,
+      netnsOf,
+    });
+  }
+
+  #audit(): void {
+    const { datapath, log } = this.#options;
+    try {
+      const report = datapath.audit();
+      if (report?.policyChanged !== true) return;
+      const { upserted, removed } = report;
+      log.warn({ upserted, removed }, 'the kernel held other entries than were written: put right');
+      this.#sweep('first');
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#failedAt = Date.now();
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    const { log } = this.#options;
+    warnRepeated(log, this.#repeats, 'reconcile', 'reconcile failed and will be tried again', error);
   }
 
   /** Only after the maps: a connection that is closed here must not come back under the old policy. */
@@ -229,6 +257,13 @@ function placeOf({ workload, kernelId, netnsFd, left }: Enrolled): NetnsPlace {
   return { path, cookie: kernelId };
 }
 
-function attachmentsOf(world: World): Map<string, Attachment> {
-  return new Map([...world.workloads].map(([key, workload]) => [key, workload.attachment]));
+/** Where the workloads live, in the order of their keys. */
+function attachmentsOf(resources: readonly Resource[]): Map<string, Attachment> {
+  const found = resources
+    .filter((resource) => resource.kind === 'Workload')
+    .map(
+      ({ metadata: { namespace, name }, spec }) =>
+        [workloadKey(namespace, name), attachmentOf(spec)] as const,
+    );
+  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

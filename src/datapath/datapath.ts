@@ -117,6 +117,11 @@ export class Datapath {
     return report;
   }
 
+  /** Now and then, not while a change waits: whether the kernel still holds what was written. */
+  audit(): ReconcileReport | undefined {
+    return this.#writer.audit();
+  }
+
   #attach(wanted: readonly Hook[]): void {
     const fresh = wanted.filter((hook) => !this.#onDemand.has(hook));
     if (fresh.length === 0) return;

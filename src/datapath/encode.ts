@@ -139,22 +139,33 @@ export function encodeRows(rows: readonly DesiredRow[]): EncodedRow[] {
   ];
 }
 
-/** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
-export function encodeState(
-  state: Omit<DesiredState, 'policy'>,
-  kernelIds: ReadonlyMap<number, readonly bigint[]>,
-): EncodedState {
-  const workloads: Entries = new Map();
-  let cgroupWorkloads = 0;
-  for (const desired of state.workloads) {
-    for (const kernelId of kernelIds.get(desired.id) ?? []) {
-      if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
-      workloads.set(...encodeWorkload(desired, kernelId));
+/** Encodes one state after the other: what is still the same object is not encoded again. */
+export class StateEncoder {
+  readonly #addresses = new WeakMap<DesiredAddress, [string, Uint8Array]>();
+
+  /** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
+  encode(
+    state: Omit<DesiredState, 'policy'>,
+    kernelIds: ReadonlyMap<number, readonly bigint[]>,
+  ): EncodedState {
+    const workloads: Entries = new Map();
+    let cgroupWorkloads = 0;
+    for (const desired of state.workloads) {
+      for (const kernelId of kernelIds.get(desired.id) ?? []) {
+        if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
+        workloads.set(...encodeWorkload(desired, kernelId));
+      }
     }
+    return {
+      ipcache: new Map(state.ipcache.map((desired) => this.#address(desired))),
+      workloads,
+      settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),
+    };
   }
-  return {
-    ipcache: new Map(state.ipcache.map(encodeAddress)),
-    workloads,
-    settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),
-  };
+
+  #address(desired: DesiredAddress): [string, Uint8Array] {
+    const encoded = this.#addresses.get(desired) ?? encodeAddress(desired);
+    this.#addresses.set(desired, encoded);
+    return encoded;
+  }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Maps } from './maps.ts';
-import { difference, keyBytes, keyText, readEntries } from './typed-map.ts';
+import { type Entries, difference, keyBytes, keyText, readEntries } from './typed-map.ts';
 
 /** Numeric names as they outlive the agent: the seed of core's allocator. */
 export interface NameSeed {
@@ -27,13 +27,48 @@ export function readNames(maps: Maps): NameSeed {
   return { seed, next: next === undefined ? 0 : Buffer.from(next).readUInt32LE() };
 }
 
-/** Written before any map speaks of a new number. */
-export function writeNames(maps: Maps, names: NameSeed): void {
-  const next = Buffer.alloc(16);
-  next.writeUInt32LE(names.next);
-  const desired = new Map<string, Uint8Array>([[keyOf(NEXT), next]]);
-  for (const [number, digest] of names.seed) desired.set(keyOf(number), Buffer.from(digest, 'hex'));
-  const { upsert, remove } = difference(desired, readEntries(maps.names));
+/** Who gives out the numbers. */
+export interface NumberSource {
+  /** The next number to be given out. */
+  readonly next: number;
+  assignments(): NameSeed;
+}
+
+/** Writes numeric names before any map speaks of them. */
+export class NameStore {
+  readonly #maps: Maps;
+  /** The next number as written last; undefined: what is there may be more than is wanted. */
+  #next: number | undefined;
+
+  constructor(maps: Maps) {
+    this.#maps = maps;
+  }
+
+  /** Numbers only grow: after the first time what is new is all that changed. */
+  write(names: NumberSource): void {
+    const next = this.#next;
+    if (next === names.next) return;
+    const all = names.assignments();
+    if (next === undefined) writeNames(this.#maps, all);
+    else addNames(this.#maps, { ...all, seed: all.seed.filter(([number]) => number >= next) });
+    this.#next = names.next;
+  }
+}
+
+function addNames(maps: Maps, names: NameSeed): void {
+  for (const [key, value] of encodeNames(names)) maps.names.update(keyBytes(key), value);
+}
+
+function writeNames(maps: Maps, names: NameSeed): void {
+  const { upsert, remove } = difference(encodeNames(names), readEntries(maps.names));
   for (const [key, value] of upsert) maps.names.update(keyBytes(key), value);
   for (const key of remove) maps.names.delete(keyBytes(key));
+}
+
+function encodeNames(names: NameSeed): Entries {
+  const next = Buffer.alloc(16);
+  next.writeUInt32LE(names.next);
+  const desired: Entries = new Map<string, Uint8Array>([[keyOf(NEXT), next]]);
+  for (const [number, digest] of names.seed) desired.set(keyOf(number), Buffer.from(digest, 'hex'));
+  return desired;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DesiredState, DesiredTable } from '../core/state/desired.ts';
-import { type EncodedState, encodeState } from './encode.ts';
+import { type EncodedState, StateEncoder } from './encode.ts';
 import type { Maps } from './maps.ts';
 import { PolicyDifferences } from './policy-difference.ts';
 import { type Differences, type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
@@ -13,10 +13,12 @@ interface Written extends EncodedState {
 
 /** How long the agent trusts what it wrote, ms: reading tens of thousands of entries back takes a second. */
 const AUDIT_MS = 30_000;
+const NO_STEPS: ReconcileSteps = { enrol: () => undefined, withdraw: () => undefined };
 
 /** Writes one desired state after the other, each with the fewest writes. */
 export class StateWriter {
   readonly #maps: Maps;
+  readonly #encoder = new StateEncoder();
   readonly #policy = new PolicyDifferences();
   /** As written last; undefined: unknown. */
   #written: Written | undefined;
@@ -33,13 +35,28 @@ export class StateWriter {
     kernelIds: ReadonlyMap<number, readonly bigint[]>,
     steps: ReconcileSteps,
   ): ReconcileReport {
-    const wish = { policy: state.policy, ...encodeState(state, kernelIds) };
-    const known = Date.now() < this.#auditAt ? this.#written : undefined;
-    const differences = known === undefined ? this.#fromKernel(wish) : this.#fromKnown(wish, known);
+    const wish = { policy: state.policy, ...this.#encoder.encode(state, kernelIds) };
+    const known = this.#written;
+    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
+    return this.#put(
+      wish,
+      known === undefined ? this.#fromKernel(wish) : this.#fromKnown(wish, known),
+      steps,
+    );
+  }
+
+  /** When it is time, reads the kernel and puts right what is not as it was written; undefined: nothing to do. */
+  audit(): ReconcileReport | undefined {
+    const written = this.#written;
+    if (written === undefined || Date.now() < this.#auditAt) return undefined;
+    this.#auditAt = Date.now() + AUDIT_MS;
+    return this.#put(written, this.#fromKernel(written), NO_STEPS);
+  }
+
+  #put(wish: Written, differences: Differences, steps: ReconcileSteps): ReconcileReport {
     this.#written = undefined; // until all of it is written
     const report = reconcile(this.#maps, differences, steps);
     this.#written = wish;
-    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
     return report;
   }
 

@@ -124,16 +124,24 @@ export class Supervisor implements ControlTarget {
 
   private async apply(config: ProxyConfig): Promise<void> {
     const publisher = this.publisherOf(config);
+    const isSettled = this.publisher === publisher;
     const sockets = this.parts.socketsBeside(config.workloads.length);
     await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config, sockets) });
     this.config = config;
     this.publisher = publisher;
     const wanted = new Map([...config.workloads].reverse().map((workload) => [netnsKey(workload), workload]));
     const gone = [...this.open].filter(([key]) => !wanted.has(key));
+    const fresh = [...wanted].filter(([key, workload]) => !isSettled || !this.listensFor(key, workload));
     this.errors.clear();
-    for (const [key, workload] of wanted) await this.ensure(key, workload, publisher);
+    for (const [key, workload] of fresh) await this.ensure(key, workload, publisher);
     for (const [key, listeners] of gone) this.retire(key, listeners, publisher);
     this.parts.log.info({ revision: config.revision, workloads: wanted.size }, 'configuration in force');
+  }
+
+  /** Whether its listeners are up, and everyone knows of them what is true now. */
+  private listensFor(key: string, workload: ProxyWorkload): boolean {
+    const open = this.open.get(key);
+    return !this.errors.has(key) && JSON.stringify(open?.workload) === JSON.stringify(workload);
   }
 
   private publisherOf(config: ProxyConfig): Publisher {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseAddress } from '../../core/identity/address.ts';
+import type { PeerIdentity } from '../../core/identity/peer-identity.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
-import { ipcache, type IpcacheEntry, peerIdentities, peerOfWorkload } from '../../core/policy/peers.ts';
+import { type IpcacheEntry, PeerBook, peerIdentities, peerOfWorkload } from '../../core/policy/peers.ts';
 import type { Policy } from '../../core/policy/rule.ts';
 import type { Direction } from '../../core/policy/rule-ref.ts';
 import { type World, selectionsOf } from '../../core/policy/world.ts';
@@ -34,7 +35,10 @@ const directions = ['egress', 'ingress'] as const;
 /** Compiles one world after the other; what it yields does not depend on those before. */
 export class Compiler {
   readonly #names: Names;
+  readonly #book = new PeerBook();
   readonly #peers: DistinctPeers;
+  readonly #addresses = new WeakMap<IpcacheEntry, DesiredAddress>();
+  readonly #workloads = new WeakMap<Workload, DesiredWorkload>();
   readonly #tables: TableSet;
   #policies: ReadonlySet<Policy> = new Set();
 
@@ -49,12 +53,13 @@ export class Compiler {
   compile(world: World): Compiled {
     const names = this.#names;
     this.#renewRules(world);
-    const entries = ipcache(world);
+    const entries = this.#book.ipcache(world);
     const peers = peerIdentities(entries);
     for (const peer of peers) names.peer(peer);
     this.#peers.take(world, peers);
     const all = [...world.workloads.values()];
-    const workloads = all.map((workload) => this.#workload(world, workload));
+    const byPrefix = new Map(entries.map(({ prefix, peer }) => [prefix, peer]));
+    const workloads = all.map((workload) => this.#workload(world, workload, byPrefix));
     const tables = all.flatMap((workload, index) =>
       directions.flatMap((direction) => {
         if (selectionsOf(world, workload, direction).length === 0) return [];
@@ -71,7 +76,7 @@ export class Compiler {
     return {
       desired: {
         workloads,
-        ipcache: compileAddresses(world, names, entries, workloads),
+        ipcache: this.#compileAddresses(entries, workloads),
         policy: tables.map(({ workload, direction, table }) => ({ workload, direction, rows: table.rows })),
       },
       ...compileProxy(tables),
@@ -89,20 +94,65 @@ export class Compiler {
     this.#policies = policies;
   }
 
-  #workload(world: World, workload: Workload): DesiredWorkload {
+  /** @param peers by prefix text */
+  #workload(world: World, workload: Workload, peers: ReadonlyMap<string, PeerIdentity>): DesiredWorkload {
     const names = this.#names;
     const selected = (direction: Direction): boolean => selectionsOf(world, workload, direction).length > 0;
-    return {
-      id: names.workload(workload),
-      key: workload.key,
-      identity: names.peer(peerOfWorkload(world, workload)),
-      attachment: workload.attachment.type,
-      path: workload.attachment.path,
+    const id = names.workload(workload);
+    const [primary = ''] = workload.addresses;
+    const found = peers.get(`${primary}/${primary.includes(':') ? 128 : 32}`);
+    const peer = found ?? peerOfWorkload(world, workload);
+    const now = {
+      identity: names.peer(peer),
       egressSelected: selected('egress'),
       ingressSelected: selected('ingress'),
-      addresses: workload.addresses.map(parseAddress).filter((address) => address !== undefined),
     };
+    const known = this.#workloads.get(workload);
+    if (known !== undefined && sameFields(known, now)) return known;
+    const { key, attachment, addresses } = workload;
+    const desired = {
+      id,
+      key,
+      attachment: attachment.type,
+      path: attachment.path,
+      addresses: addresses.map(parseAddress).filter((address) => address !== undefined),
+      ...now,
+    };
+    this.#workloads.set(workload, desired);
+    return desired;
   }
+
+  #compileAddresses(
+    entries: readonly IpcacheEntry[],
+    workloads: readonly DesiredWorkload[],
+  ): DesiredAddress[] {
+    const owners = new Map(
+      workloads
+        .filter((workload) => workload.attachment === 'netns')
+        .map((workload) => [workload.key, workload] as const),
+    );
+    return entries.flatMap((entry) => {
+      const owner = entry.owner === undefined ? undefined : owners.get(entry.owner);
+      const now = {
+        identity: this.#names.peer(entry.peer),
+        workload: owner?.id ?? 0,
+        egressSelected: owner?.egressSelected ?? false,
+        ingressSelected: owner?.ingressSelected ?? false,
+      };
+      const known = this.#addresses.get(entry);
+      if (known !== undefined && sameFields(known, now)) return [known];
+      const prefix = parsePrefix(entry.prefix);
+      if (prefix === undefined) return [];
+      const desired = { prefix, ...now };
+      this.#addresses.set(entry, desired);
+      return [desired];
+    });
+  }
+}
+
+/** Whether `known` has all the values of `now`. */
+function sameFields<T extends object>(known: T, now: Partial<T>): boolean {
+  return (Object.keys(now) as (keyof T)[]).every((field) => known[field] === now[field]);
 }
 
 /** Compiles one world alone. */
@@ -137,43 +187,4 @@ function compileProxy(tables: readonly NamedTable[]): Pick<Compiled, 'proxy'> {
       }),
   );
   return { proxy: { verdicts, automata } };
-}
-
-function compileAddresses(
-  world: World,
-  names: Names,
-  entries: readonly IpcacheEntry[],
-  workloads: readonly DesiredWorkload[],
-): DesiredAddress[] {
-  const owners = new Map(
-    workloads
-      .filter((workload) => workload.attachment === 'netns')
-      .map((workload) => [workload.key, workload] as const),
-  );
-  return entries.flatMap(({ prefix: text, peer }) => {
-    const prefix = parsePrefix(text);
-    if (prefix === undefined) return [];
-    const owner = ownerOf(world, text, owners);
-    return [
-      {
-        prefix,
-        identity: names.peer(peer),
-        workload: owner?.id ?? 0,
-        egressSelected: owner?.egressSelected ?? false,
-        ingressSelected: owner?.ingressSelected ?? false,
-      },
-    ];
-  });
-}
-
-function ownerOf(
-  world: World,
-  prefix: string,
-  owners: ReadonlyMap<string, DesiredWorkload>,
-): DesiredWorkload | undefined {
-  const [text = '', length] = prefix.split('/');
-  const address = parseAddress(text);
-  if (address === undefined || Number(length) !== (address.family === 4 ? 32 : 128)) return undefined;
-  const owner = world.addresses.owner(address);
-  return owner === undefined || 'node' in owner ? undefined : owners.get(owner.workload);
 }

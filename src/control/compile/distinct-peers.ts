@@ -3,7 +3,8 @@ import type { PeerIdentity } from '../../core/identity/peer-identity.ts';
 import { type NamespaceLabels, peerMismatch } from '../../core/policy/peer-match.ts';
 import type { Distinction } from '../../core/policy/rest.ts';
 import type { PeerClause } from '../../core/policy/rule.ts';
-import { implicitLabels, type World } from '../../core/policy/world.ts';
+import { implicitLabels } from '../../core/policy/selection-index.ts';
+import type { World } from '../../core/policy/world.ts';
 import type { ContentKeys } from './content-key.ts';
 
 /** A peer, and what of its namespace clauses can ask for: with another text the answers may be others. */

@@ -68,6 +68,11 @@ export class Names {
     this.#allocator.retain([...[...this.#peers.values()].map(({ key }) => key), ...rules, ...workloads]);
   }
 
+  /** The next number to be given out. */
+  get next(): number {
+    return this.#allocator.next;
+  }
+
   assignments(): NameAssignments {
     return { seed: this.#allocator.assignments(), next: this.#allocator.next };
   }

@@ -82,6 +82,15 @@ export class AddressBook {
     return isLoopback(address) ? NODE : this.#owners.get(formatAddress(address));
   }
 
+  /** The same for the canonical text of an address that is no loopback. */
+  ownerOf(text: string): Owner | undefined {
+    return this.#owners.get(text);
+  }
+
+  hasApiServer(text: string): boolean {
+    return this.#apiServers.has(text);
+  }
+
   isApiServer(address: Address): boolean {
     return this.#apiServers.has(formatAddress(address));
   }

@@ -45,6 +45,8 @@ export interface IpcacheEntry {
   /** CIDR text; a single address has full length. */
   readonly prefix: string;
   readonly peer: PeerIdentity;
+  /** Key of the workload that owns the address. */
+  readonly owner?: string;
 }
 
 /** What `isLinkLocal` knows, as blocks: such an address means somebody else on each link. */
@@ -55,11 +57,75 @@ const LOOPBACK = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128']
   .map(parsePrefix)
   .filter((block) => block !== undefined);
 
-/**
- * What the kernel's longest-prefix table must hold for every address to get its peer identity: all known
- * addresses, all blocks of policies, and everything else as World. Sorted by prefix text.
- */
+/** What the peer identity of an address is made from, and what came of it. */
+interface KnownAddress {
+  readonly owner: Workload | 'node' | undefined;
+  readonly isApiServer: boolean;
+  readonly world: Pick<World, 'prefixes' | 'egressPortNames'>;
+  readonly entry: IpcacheEntry;
+}
+
+/** Knows the addresses of one world after the other: an entry that is the same as before is the same object. */
+export class PeerBook {
+  #addresses = new Map<string, KnownAddress>();
+  #blocks: readonly IpcacheEntry[] = [];
+  #prefixes: World['prefixes'] | undefined;
+
+  /**
+   * What the kernel's longest-prefix table must hold for every address to get its peer identity: all known
+   * addresses, all blocks of policies, and everything else as World. Sorted by prefix text.
+   */
+  ipcache(world: World): IpcacheEntry[] {
+    if (this.#prefixes !== world.prefixes) this.#blocks = blockEntries(world);
+    this.#prefixes = world.prefixes;
+    const before = this.#addresses;
+    this.#addresses = new Map();
+    const entries = new Map(this.#blocks.map((entry) => [entry.prefix, entry]));
+    for (const text of world.addresses.addresses()) {
+      const known = knownAddress(world, text, before.get(text));
+      if (known === undefined) continue;
+      this.#addresses.set(text, known);
+      entries.set(known.entry.prefix, known.entry);
+    }
+    return [...entries.values()].sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+  }
+}
+
+/** The entries of one world alone. */
 export function ipcache(world: World): IpcacheEntry[] {
+  return new PeerBook().ipcache(world);
+}
+
+function knownAddress(
+  world: World,
+  text: string,
+  before: KnownAddress | undefined,
+): KnownAddress | undefined {
+  const claimed = world.addresses.ownerOf(text);
+  const workload =
+    claimed !== undefined && 'workload' in claimed ? world.workloads.get(claimed.workload) : undefined;
+  const owner = claimed !== undefined && 'node' in claimed ? 'node' : workload;
+  const isApiServer = world.addresses.hasApiServer(text);
+  if (
+    before?.owner === owner &&
+    before?.isApiServer === isApiServer &&
+    before.world.prefixes === world.prefixes &&
+    before.world.egressPortNames === world.egressPortNames
+  )
+    return before;
+  const address = parseAddress(text);
+  if (address === undefined) return undefined;
+  const entry = {
+    prefix: formatPrefix(hostPrefix(address)),
+    peer: peerOfAddress(world, address),
+    ...(workload === undefined ? {} : { owner: workload.key }),
+  };
+  const { prefixes, egressPortNames } = world;
+  return { owner, isApiServer, world: { prefixes, egressPortNames }, entry };
+}
+
+/** Whoever has no address of its own. */
+function blockEntries(world: World): IpcacheEntry[] {
   const entries = new Map<string, PeerIdentity>();
   for (const everything of ['0.0.0.0/0', '::/0']) entries.set(everything, createPeerIdentity({}));
   for (const block of LOOPBACK) {
@@ -77,13 +143,7 @@ export function ipcache(world: World): IpcacheEntry[] {
     const node = LOOPBACK.some((block) => contains(block, prefix));
     entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix, linkLocal }));
   }
-  for (const text of world.addresses.addresses()) {
-    const address = parseAddress(text);
-    if (address !== undefined) entries.set(formatPrefix(hostPrefix(address)), peerOfAddress(world, address));
-  }
-  return [...entries]
-    .map(([prefix, peer]) => ({ prefix, peer }))
-    .sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+  return [...entries].map(([prefix, peer]) => ({ prefix, peer }));
 }
 
 /** The distinct peer identities that connections can have, in the order of their keys. */

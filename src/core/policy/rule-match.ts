@@ -5,7 +5,8 @@ import { peerMismatch } from './peer-match.ts';
 import { describePorts, inSpans, portSpans, type Span } from './port-match.ts';
 import type { PolicyDirection, Rule } from './rule.ts';
 import type { Direction, RuleRef } from './rule-ref.ts';
-import { implicitLabels, selectionsOf, type World } from './world.ts';
+import { implicitLabels } from './selection-index.ts';
+import { selectionsOf, type World } from './world.ts';
 
 /** One end's view of a connection, without its port. */
 export interface Subject {

@@ -3,15 +3,15 @@ import { parseAddress } from '../identity/address.ts';
 import { createIdentity, DEFAULT_TRUST_DOMAIN } from '../identity/identity.ts';
 import { formatPrefix, type Prefix, PrefixTable } from '../identity/prefix.ts';
 import type { Resource, ResourceOfKind } from '../resources/kinds.ts';
-import { governs, type Workload, workloadKey } from '../workload/workload.ts';
+import { type Workload, workloadKey } from '../workload/workload.ts';
 import { fromWorkloadResource } from '../workload/from-resource.ts';
 import { type AddressConflict, AddressBook } from './address-book.ts';
 import { fromAccessPolicy } from './from-access-policy.ts';
 import { fromNetworkPolicy } from './from-network-policy.ts';
-import { namespaceMismatch } from './peer-match.ts';
 import type { Policy, PolicyDirection, Rule } from './rule.ts';
-import { type Direction, ruleKey } from './rule-ref.ts';
-import { type Labels, selects } from './selector.ts';
+import type { Direction } from './rule-ref.ts';
+import { implicitLabels, SelectionIndex, selectionKey } from './selection-index.ts';
+import type { Labels } from './selector.ts';
 
 export interface WorldInput {
   readonly resources: readonly Resource[];
@@ -48,49 +48,118 @@ export interface World {
   readonly conflicts: readonly AddressConflict[];
 }
 
-/** Builds the snapshot. The order of the resources doesn't matter. */
-export function buildWorld(input: WorldInput): World {
-  const trustDomain = input.trustDomain ?? DEFAULT_TRUST_DOMAIN;
-  const found = input.addresses ?? new Map<string, readonly string[]>();
-  const resources = [...input.resources].sort(byName);
-  const workloads = new Map<string, Workload>();
-  for (const resource of ofKinds(resources, 'Workload')) {
+/** What policies alone determine. */
+interface PolicyFacts {
+  readonly all: readonly Policy[];
+  readonly accessPolicies: readonly Policy[];
+  readonly networkPolicies: readonly Policy[];
+  readonly prefixes: PrefixTable;
+  readonly egressPortNames: ReadonlySet<string>;
+  /** Of the two above: where it is the same, so are they. */
+  readonly text: string;
+}
+
+/**
+ * Builds one snapshot after the other. What a resource that is still the same object was read to is the same
+ * object, too; nothing else depends on the snapshots before.
+ */
+export class WorldBuilder {
+  readonly #policies = new WeakMap<Resource, Policy>();
+  readonly #workloads = new WeakMap<Resource, { readonly from: string; readonly workload: Workload }>();
+  readonly #selections = new SelectionIndex();
+  #facts: PolicyFacts | undefined;
+
+  /** The order of the resources doesn't matter. */
+  build(input: WorldInput): World {
+    const trustDomain = input.trustDomain ?? DEFAULT_TRUST_DOMAIN;
+    const found = input.addresses ?? new Map<string, readonly string[]>();
+    const resources = sortByName(input.resources);
+    const workloads = new Map<string, Workload>();
+    const declared = new Map<string, readonly string[]>();
+    for (const resource of ofKinds(resources, 'Workload')) {
+      const workload = this.#workload(resource, trustDomain, found);
+      workloads.set(workload.key, workload);
+      declared.set(workload.key, resource.spec.addresses);
+    }
+    const facts = this.#policyFacts(resources);
+    const namespaces = collectNamespaces(resources);
+    const nodeAddresses = canonical(input.nodeAddresses ?? []);
+    const addresses = new AddressBook({
+      declared,
+      found: new Map([...found].filter(([key]) => workloads.has(key))),
+      node: nodeAddresses,
+      apiServer: canonical(input.apiServerAddresses ?? []),
+    });
+    return {
+      workloads,
+      namespaces,
+      policies: facts.accessPolicies,
+      networkPolicies: facts.networkPolicies,
+      nodeAddresses,
+      selections: this.#selections.of(workloads.values(), facts.all, namespaces),
+      prefixes: facts.prefixes,
+      addresses,
+      egressPortNames: facts.egressPortNames,
+      conflicts: addresses.conflicts,
+    };
+  }
+
+  #workload(
+    resource: ResourceOfKind<'Workload'>,
+    trustDomain: string,
+    found: ReadonlyMap<string, readonly string[]>,
+  ): Workload {
     const { namespace, name, labels = {} } = resource.metadata;
-    const key = workloadKey(namespace, name);
+    const addresses = found.get(workloadKey(namespace, name)) ?? [];
+    const from = `${trustDomain} ${addresses.join(' ')}`;
+    const known = this.#workloads.get(resource);
+    if (known?.from === from) return known.workload;
     const { serviceAccount } = resource.spec;
     const identity = createIdentity({ trustDomain, namespace, serviceAccount, labels });
-    workloads.set(key, fromWorkloadResource(resource, identity, found.get(key) ?? []));
+    const workload = fromWorkloadResource(resource, identity, addresses);
+    this.#workloads.set(resource, { from, workload });
+    return workload;
   }
-  const accessPolicies = ofKinds(resources, 'AccessPolicy', 'ClusterAccessPolicy').map(fromAccessPolicy);
-  const networkPolicies = ofKinds(resources, 'NetworkPolicy').map(fromNetworkPolicy);
-  const namespaces = collectNamespaces(resources);
-  const all = [...networkPolicies, ...accessPolicies];
-  const rules = all.flatMap(({ directions }) => directions).flatMap((direction) => direction.rules);
-  const nodeAddresses = canonical(input.nodeAddresses ?? []);
-  const declared = new Map(
-    ofKinds(resources, 'Workload').map((resource) => [
-      workloadKey(resource.metadata.namespace, resource.metadata.name),
-      resource.spec.addresses,
-    ]),
-  );
-  const addresses = new AddressBook({
-    declared,
-    found: new Map([...found].filter(([key]) => workloads.has(key))),
-    node: nodeAddresses,
-    apiServer: canonical(input.apiServerAddresses ?? []),
-  });
-  return {
-    workloads,
-    namespaces,
-    policies: accessPolicies,
-    networkPolicies,
-    nodeAddresses,
-    selections: indexSelections(workloads.values(), all, namespaces),
-    prefixes: new PrefixTable(collectPrefixes(rules)),
-    addresses,
-    egressPortNames: collectEgressPortNames(all),
-    conflicts: addresses.conflicts,
-  };
+
+  #policyFacts(resources: readonly Resource[]): PolicyFacts {
+    const access = ofKinds(resources, 'AccessPolicy', 'ClusterAccessPolicy');
+    const accessPolicies = access.map((resource) => this.#policy(resource, fromAccessPolicy));
+    const network = ofKinds(resources, 'NetworkPolicy');
+    const networkPolicies = network.map((resource) => this.#policy(resource, fromNetworkPolicy));
+    const all = [...networkPolicies, ...accessPolicies];
+    const known = this.#facts?.all;
+    if (
+      this.#facts !== undefined &&
+      known?.length === all.length &&
+      all.every((one, at) => one === known[at])
+    )
+      return this.#facts;
+    const rules = all.flatMap(({ directions }) => directions).flatMap((direction) => direction.rules);
+    const prefixes = collectPrefixes(rules);
+    const egressPortNames = collectEgressPortNames(all);
+    const text = [[...prefixes.keys()].sort(), [...egressPortNames].sort()].join(' ');
+    const same = this.#facts?.text === text ? this.#facts : undefined;
+    this.#facts = {
+      all,
+      accessPolicies,
+      networkPolicies,
+      text,
+      prefixes: same?.prefixes ?? new PrefixTable(prefixes.values()),
+      egressPortNames: same?.egressPortNames ?? egressPortNames,
+    };
+    return this.#facts;
+  }
+
+  #policy<R extends Resource>(resource: R, read: (resource: R) => Policy): Policy {
+    const policy = this.#policies.get(resource) ?? read(resource);
+    this.#policies.set(resource, policy);
+    return policy;
+  }
+}
+
+/** Builds one snapshot alone. */
+export function buildWorld(input: WorldInput): World {
+  return new WorldBuilder().build(input);
 }
 
 function ofKinds<K extends Resource['kind']>(
@@ -102,9 +171,9 @@ function ofKinds<K extends Resource['kind']>(
   );
 }
 
-function byName(a: Resource, b: Resource): number {
-  const [x, y] = [sortKey(a), sortKey(b)];
-  return x < y ? -1 : x > y ? 1 : 0;
+function sortByName(resources: readonly Resource[]): readonly Resource[] {
+  const named = resources.map((resource) => [sortKey(resource), resource] as const);
+  return named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, resource]) => resource);
 }
 
 function sortKey({ kind, metadata }: Resource): string {
@@ -126,43 +195,6 @@ function collectNamespaces(resources: readonly Resource[]): Map<string, Labels> 
   return namespaces;
 }
 
-/** The label that Kubernetes gives every namespace. */
-export function implicitLabels(namespace: string): Labels {
-  return { 'kubernetes.io/metadata.name': namespace };
-}
-
-function indexSelections(
-  workloads: Iterable<Workload>,
-  policies: readonly Policy[],
-  namespaces: ReadonlyMap<string, Labels>,
-): Map<string, readonly PolicyDirection[]> {
-  const index = new Map<string, readonly PolicyDirection[]>();
-  const shared = new Map<string, readonly PolicyDirection[]>();
-  const labelsOf = (name: string) => namespaces.get(name) ?? implicitLabels(name);
-  for (const workload of workloads) {
-    const selecting = policies.filter(
-      ({ subject }) =>
-        namespaceMismatch(subject.namespaces, workload.namespace, labelsOf) === undefined &&
-        selects(subject.podSelector, workload.labels),
-    );
-    for (const direction of ['ingress', 'egress'] as const) {
-      if (!governs(workload, direction)) continue;
-      const list = selecting.flatMap(({ directions }) =>
-        directions.filter((one) => one.direction === direction),
-      );
-      const text = list.map(({ defaultDeny }) => ruleKey(defaultDeny)).join('\n');
-      const known = shared.get(text) ?? list;
-      shared.set(text, known);
-      if (known.length > 0) index.set(selectionKey(workload.key, direction), known);
-    }
-  }
-  return index;
-}
-
-export function selectionKey(workload: string, direction: Direction): string {
-  return `${direction} ${workload}`;
-}
-
 /** What selects the workload in the direction, in canonical order; Audit policies included. */
 export function selectionsOf(
   world: World,
@@ -172,7 +204,8 @@ export function selectionsOf(
   return world.selections.get(selectionKey(workload.key, direction)) ?? [];
 }
 
-function collectPrefixes(rules: readonly Rule[]): Prefix[] {
+/** By their text. */
+function collectPrefixes(rules: readonly Rule[]): Map<string, Prefix> {
   const found = new Map<string, Prefix>();
   for (const { clauses } of rules) {
     for (const { peer } of clauses) {
@@ -181,7 +214,7 @@ function collectPrefixes(rules: readonly Rule[]): Prefix[] {
       }
     }
   }
-  return [...found.values()];
+  return found;
 }
 
 function collectEgressPortNames(policies: readonly Policy[]): Set<string> {

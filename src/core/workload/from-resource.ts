@@ -28,7 +28,8 @@ export function fromWorkloadResource(
   };
 }
 
-function attachmentOf({ netns, cgroup = '' }: ResourceOfKind<'Workload'>['spec']): Attachment {
+/** Where the workload of a resource lives. */
+export function attachmentOf({ netns, cgroup = '' }: ResourceOfKind<'Workload'>['spec']): Attachment {
   if (netns === undefined) return { type: 'cgroup', path: cgroup.replace(/^\//, '') };
   return { type: 'netns', path: netns.startsWith('/') ? netns : `${NETNS_FOLDER}/${netns}` };
 }

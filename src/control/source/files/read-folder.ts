@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
-import { type Dirent } from 'node:fs';
+import { type Dirent, statSync } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { checkCollection } from '../../../core/resources/collection.ts';
@@ -25,8 +25,19 @@ export interface Snapshot {
 
 export type FolderRead = { readonly snapshot: Snapshot } | { readonly errors: readonly ResourceError[] };
 
+/** What a file was parsed to. */
+interface Parsed {
+  /** Changes with every write to the file; undefined: it was read too soon after one to tell. */
+  readonly stamp: string | undefined;
+  readonly digest: string;
+  readonly manifest: Manifest;
+}
+
 /** Remembers what unchanged files were parsed to. */
-export type ManifestCache = Map<string, { readonly digest: string; readonly manifest: Manifest }>;
+export type ManifestCache = Map<string, Parsed>;
+
+/** Clocks of file systems tick: two writes within this time may leave one and the same stamp, ms. */
+const TICK_MS = 50;
 
 /**
  * Reads every manifest of a folder and of the folders in it, one level deep. It is all or nothing: with any
@@ -40,13 +51,13 @@ export async function readFolder(directory: string, cache: ManifestCache = new M
   const hash = createHash('sha256');
   let documents = 0;
   for (const file of listed.files) {
-    const read = await readManifest(directory, file);
-    if ('error' in read) {
-      errors.push(read.error);
+    const parsed = await parseFile(directory, file, cache);
+    if ('error' in parsed) {
+      errors.push(parsed.error);
       continue;
     }
-    const manifest = parseCached(file, read.text, cache);
-    hash.update(`${file}\0${cache.get(file)?.digest ?? ''}\0`);
+    const { digest, manifest } = parsed;
+    hash.update(`${file}\0${digest}\0`);
     documents += manifest.documents;
     if (documents > MAX_DOCUMENTS) {
       errors.push(fileError(file, `the folder has more than ${MAX_DOCUMENTS} documents up to here`));
@@ -55,19 +66,43 @@ export async function readFolder(directory: string, cache: ManifestCache = new M
     errors.push(...manifest.errors);
     resources.push(...manifest.resources);
   }
-  for (const file of cache.keys()) if (!listed.files.includes(file)) cache.delete(file);
+  const files = new Set(listed.files);
+  for (const file of cache.keys()) if (!files.has(file)) cache.delete(file);
   errors.push(...checkCollection(resources));
   if (errors.length > 0) return { errors: sortResourceErrors(errors) };
   return { snapshot: { resources, files: listed.files, digest: hash.digest('hex') } };
 }
 
-function parseCached(file: string, text: string, cache: ManifestCache): Manifest {
-  const digest = createHash('sha256').update(text).digest('hex');
+/** A file that carries the stamp of its last reading is not opened, one that reads the same is not parsed. */
+async function parseFile(
+  directory: string,
+  file: string,
+  cache: ManifestCache,
+): Promise<Parsed | { readonly error: ResourceError }> {
+  const stamp = stampOf(join(directory, file));
   const known = cache.get(file);
-  if (known?.digest === digest) return known.manifest;
-  const manifest = parseManifest(text, file);
-  cache.set(file, { digest, manifest });
-  return manifest;
+  if (stamp !== undefined && known?.stamp === stamp) return known;
+  const read = await readManifest(directory, file);
+  if ('error' in read) {
+    cache.delete(file);
+    return read;
+  }
+  const digest = createHash('sha256').update(read.text).digest('hex');
+  const manifest = known?.digest === digest ? known.manifest : parseManifest(read.text, file);
+  const parsed = { stamp, digest, manifest };
+  cache.set(file, parsed);
+  return parsed;
+}
+
+/** Of the file that a link leads to. Nobody can set a change time but by changing the file. */
+function stampOf(path: string): string | undefined {
+  const now = Date.now();
+  try {
+    const { dev, ino, size, mtimeNs, ctimeMs, ctimeNs } = statSync(path, { bigint: true });
+    return now - Number(ctimeMs) < TICK_MS ? undefined : [dev, ino, size, mtimeNs, ctimeNs].join(':');
+  } catch {
+    return undefined; // reading it says what is wrong
+  }
 }
 
 async function listManifests(
