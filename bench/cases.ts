@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Ports of the server: what is governed at layer 4 only, and what HTTP rules govern. */
+/** Ports of the server: what is governed at layer 4 only, and what HTTP rules govern, by the proxy or in the kernel. */
 export const PLAIN_PORT = 8080;
 export const RULED_PORT = 8081;
+export const INLINE_PORT = 8082;
 
 /** What the request head of `keepalive-1k` adds up to, bytes. */
 const LONG_HEAD_BYTES = 370;

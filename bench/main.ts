@@ -80,7 +80,8 @@ try {
   publish(options, rows);
   const failed = rows.filter((row) => row.missing !== undefined && row.path !== 'envoy');
   for (const row of failed) console.error(`${row.case}, ${row.path}: ${row.missing ?? ''}`);
-  if (failed.some(({ path }) => path === 'direct' || path === 'proxied')) console.error(testbed.logs());
+  if (failed.some(({ path }) => path === 'direct' || path === 'inline' || path === 'proxied'))
+    console.error(testbed.logs());
   if (failed.length > 0) process.exitCode = 1;
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab, type LabHost, listening } from '../test/support/lab.ts';
-import { bulkFileBytes, PLAIN_PORT, RULED_PORT } from './cases.ts';
+import { bulkFileBytes, INLINE_PORT, PLAIN_PORT, RULED_PORT } from './cases.ts';
 import type { GovernedCgroup } from './governed-cgroup.ts';
 
 /** The machines, joined by veth pairs and one bridge. */
@@ -100,6 +100,7 @@ export async function startServer(network: Network, host: LabHost, cgroup?: Gove
   writeFileSync(file, Buffer.alloc(bulkFileBytes, 'perigee '));
   const http = `  server {
     listen ${host.address4}:${PLAIN_PORT} backlog=4096; listen ${host.address4}:${RULED_PORT} backlog=4096;
+    listen ${host.address4}:${INLINE_PORT} backlog=4096;
     location = / { return 200 "hello world, this is a small body\\n"; }
     location = /1k { return 200 "${'x'.repeat(1024)}"; }
     location = /bulk { default_type application/octet-stream; alias ${file}; }

@@ -9,6 +9,9 @@ import { nginxPath } from './paths/nginx.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import { barePath, createPlainPair } from './paths/plain.ts';
 
+/** Paths of Perigee. */
+const governed: readonly PathName[] = ['direct', 'inline', 'proxied'];
+
 /** Everything that a run puts on the host, and how it goes away again. */
 export class Testbed {
   readonly #prefix: string;
@@ -28,7 +31,7 @@ export class Testbed {
     this.#network = network;
     const pair = await createPlainPair(network);
     const built: (BenchPath | MissingPath)[] = [barePath(network, pair)];
-    if (wanted.includes('direct') || wanted.includes('proxied')) built.push(...(await this.#govern(network)));
+    if (governed.some((name) => wanted.includes(name))) built.push(...(await this.#govern(network)));
     if (wanted.includes('haproxy')) built.push(await haproxyPath(network, pair));
     if (wanted.includes('nginx')) built.push(await nginxPath(network, pair));
     if (wanted.includes('envoy')) built.push(await envoyPath(network, pair));
@@ -60,10 +63,10 @@ export class Testbed {
     const name = `perigee-${this.#prefix}`;
     const cgroup = new GovernedCgroup(name);
     this.#cgroup = cgroup;
-    const { agent, direct, proxied } = await perigeePaths(network, cgroup, name);
+    const { agent, direct, inline, proxied } = await perigeePaths(network, cgroup, name);
     this.#agent = agent;
     await agent.clear();
     await agent.start();
-    return [direct, proxied];
+    return [direct, inline, proxied];
   }
 }

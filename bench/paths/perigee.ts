@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentProcess } from '../../test/support/agent-process.ts';
-import { PLAIN_PORT, RULED_PORT } from '../cases.ts';
+import { INLINE_PORT, PLAIN_PORT, RULED_PORT } from '../cases.ts';
 import type { GovernedCgroup } from '../governed-cgroup.ts';
 import { addMachine, type Network, startServer } from '../network.ts';
 import type { BenchPath } from '../path.ts';
@@ -11,6 +11,7 @@ import type { BenchPath } from '../path.ts';
 export interface PerigeePaths {
   readonly agent: AgentProcess;
   readonly direct: BenchPath;
+  readonly inline: BenchPath;
   readonly proxied: BenchPath;
 }
 
@@ -33,7 +34,7 @@ spec:
   egress:
   - name: to-the-server
     action: Allow
-    to: [{podSelector: {matchLabels: {app: server}}, port: ${PLAIN_PORT}, endPort: ${RULED_PORT}}]
+    to: [{podSelector: {matchLabels: {app: server}}, port: ${PLAIN_PORT}, endPort: ${INLINE_PORT}}]
 ---
 apiVersion: perigee.dev/v1alpha1
 kind: AccessPolicy
@@ -48,12 +49,18 @@ spec:
   - name: layer-7
     action: Allow
     from: [{podSelector: {matchLabels: {app: client}}}]
-    to: [{port: ${RULED_PORT}}]
+    to: [{port: ${RULED_PORT}}, {port: ${INLINE_PORT}}]
     http:
     - {methods: [GET, POST], path: {type: PathPrefix, value: /}}
+  - name: needs-the-proxy
+    action: Allow
+    from: [{podSelector: {matchLabels: {app: client}}}]
+    to: [{port: ${RULED_PORT}}]
+    http:
+    - {path: {type: Exact, value: /socket}, headers: [{name: upgrade, type: Exact, value: websocket}]}
   - name: not-the-admin-pages
     action: Deny
-    to: [{port: ${RULED_PORT}}]
+    to: [{port: ${RULED_PORT}}, {port: ${INLINE_PORT}}]
     http:
     - {path: {type: PathPrefix, value: /admin}}
 `;
@@ -86,6 +93,13 @@ export async function perigeePaths(
       authority: `${server.address4}:${PLAIN_PORT}`,
       start,
       isRuled: false,
+      middle: () => [],
+    },
+    inline: {
+      name: 'inline',
+      authority: `${server.address4}:${INLINE_PORT}`,
+      start,
+      isRuled: true,
       middle: () => [],
     },
     proxied: {

@@ -11,7 +11,7 @@ enum {
 	HTTP_HEAD_BYTES = 65536,
 	HTTP_HEADER_LINES = 256,
 	HTTP_TEXT_BYTES = 256, /* power of two: of a request line, kept for its record */
-	HTTP_METHOD_BYTES = 31,
+	HTTP_METHOD_BYTES = 31, /* one less than a power of two */
 	HTTP_PATH_BYTES = 224,
 	HTTP_HOST_BYTES = 64,
 	HTTP_LATENCY_BUCKETS = 16,
@@ -22,7 +22,7 @@ enum http_phase {
 	HTTP_BODY = 1, /* `remaining` bytes of it are still to come */
 	HTTP_CHUNKED = 2,
 	HTTP_UNTIL_CLOSE = 3, /* of a response: everything up to the end */
-	HTTP_UNTRACKED = 4, /* of a response: not followed any more */
+	HTTP_UNTRACKED = 4, /* of a response: its end isn't found; the next request tells */
 };
 
 /* One direction of one connection: a head being read, or the body behind it. */
@@ -74,7 +74,7 @@ struct http_stream {
 	__u32 identity;
 	__u32 workload;
 	__u32 rule; /* that allowed the current request */
-	__u32 direct_rule; /* that brought the connection under layer 7 rules */
+	__u32 seen; /* requests as egress saw them last */
 	__u16 text_length; /* method and path */
 	__u16 method_length;
 	__u16 host_length;
@@ -84,12 +84,13 @@ struct http_stream {
 	__u8 current; /* 1: the current request has no record yet */
 	__u8 family; /* 4 or 6 */
 	__u8 audited;
+	__u8 unsure; /* 1: it was not always followed where responses end */
 	__u8 early; /* 1: begun before there was a socket; `out_next` is the first sequence number
 		     */
-	__u8 padding[2];
+	__u8 padding;
 	struct http_reader request;
 	struct http_reader response;
-	__u8 text[256]; /* HTTP_TEXT_BYTES: the request line */
+	__u8 text[256]; /* HTTP_TEXT_BYTES: method and path */
 	__u8 host[64]; /* HTTP_HOST_BYTES */
 };
 

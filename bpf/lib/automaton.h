@@ -165,6 +165,53 @@ static __always_inline void head_mark(struct http_frame *frame, __u32 flags, __u
 		reader->target_end = position;
 }
 
+/* Copies a constant number of bytes, whatever of them counts: cheaper than a helper for the exact
+ * number. */
+#define WINDOW_COPY(to, scratch, at, size) \
+	__builtin_memcpy(to, &(scratch)->window[(at) & (HTTP_WINDOW - 1)], size)
+
+/* Keeps method and path for the record, if the head began in this window. */
+static __always_inline void line_keep(struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	struct http_stream *stream = frame->stream;
+	__u32 from = scratch->head_from, method = frame->reader->method_end, path;
+
+	stream->method_length = 0;
+	stream->text_length = 0;
+	stream->host_length = 0;
+	if (from == HTTP_NOWHERE || from < scratch->window_from || method > HTTP_METHOD_BYTES)
+		return;
+	from -= scratch->window_from;
+	path = frame->reader->path_end - method - 1;
+	if (path > HTTP_PATH_BYTES)
+		path = HTTP_PATH_BYTES;
+	WINDOW_COPY(stream->text, scratch, from, HTTP_METHOD_BYTES + 1);
+	WINDOW_COPY(stream->text + (method & HTTP_METHOD_BYTES), scratch, from + method + 1,
+		    HTTP_PATH_BYTES);
+	stream->method_length = method;
+	stream->text_length = method + path;
+}
+
+/* Keeps the value of Host that ended before `to`, likewise. */
+static __always_inline void host_keep(struct http_frame *frame, __u32 to)
+{
+	struct http_scratch *scratch = frame->scratch;
+	__u32 from = scratch->host_from;
+
+	scratch->host_from = HTTP_NOWHERE;
+	if (from < scratch->window_from || to <= from)
+		return;
+	from -= scratch->window_from;
+	if (scratch->window[from & (HTTP_WINDOW - 1)] == ' ')
+		from++;
+	to -= scratch->window_from;
+	if (to - from > HTTP_HOST_BYTES - 1)
+		to = from + HTTP_HOST_BYTES - 1;
+	WINDOW_COPY(frame->stream->host, scratch, from, HTTP_HOST_BYTES);
+	frame->stream->host_length = to - from;
+}
+
 static __always_inline int head_digit(struct http_reader *reader, __u32 digit, __u32 id)
 {
 	if (id == 1) {
@@ -237,8 +284,8 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u32 action, __u32 position)
 		}
 		break;
 	case OP_LINE:
-		if (scratch->host_from != HTTP_NOWHERE && scratch->host_to == HTTP_NOWHERE)
-			scratch->host_to = position - 1; /* the CR */
+		if (scratch->host_from != HTTP_NOWHERE)
+			host_keep(frame, position - 1);
 		if (++reader->lines > HTTP_HEADER_LINES + 1) {
 			scratch->rejected = REJECT_TOO_MANY_HEADERS;
 			return HEAD_REJECTED;
@@ -249,6 +296,8 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u32 action, __u32 position)
 	}
 	if (flags)
 		head_mark(frame, flags, reader->head_bytes);
+	if (flags & FLAG_PATH)
+		line_keep(frame);
 	if (open)
 		lanes_begin(frame, open, position + 1);
 	reader->state = low >> 32 & 0xffff;

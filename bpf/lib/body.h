@@ -160,7 +160,6 @@ static __always_inline void scratch_begin(struct http_scratch *scratch, __u32 pa
 	scratch->position = 0;
 	scratch->head_from = HTTP_NOWHERE;
 	scratch->host_from = HTTP_NOWHERE;
-	scratch->host_to = HTTP_NOWHERE;
 	scratch->lanes_from = HTTP_NOWHERE;
 	scratch->rejected = 0;
 	scratch->rule = 0;

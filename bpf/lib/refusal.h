@@ -12,52 +12,6 @@ struct {
 	MAP_PINNED;
 } refusals SEC(".maps");
 
-/* Keeps method, path and host of the head that is being read, as far as they are in this segment.
- */
-SUBPROGRAM int request_capture(struct http_frame *frame)
-{
-	struct http_scratch *scratch = frame->scratch;
-	struct http_stream *stream = frame->stream;
-	struct http_reader *reader = frame->reader;
-	__u32 at = scratch->payload + scratch->head_from, method, path, host;
-
-	if (scratch->head_from != HTTP_NOWHERE && (reader->flags & FLAG_PATH)) {
-		if (stream->current)
-			request_end(stream, scratch, 0); /* its response hasn't come: pipelined */
-		stream->method_length = 0;
-		stream->text_length = 0;
-		stream->host_length = 0;
-		method = reader->method_end;
-		path = reader->path_end - method - 1;
-		if (method > HTTP_METHOD_BYTES)
-			return 0;
-		if (path > HTTP_PATH_BYTES)
-			path = HTTP_PATH_BYTES;
-		asm volatile("" : "+r"(method), "+r"(path));
-		if (method == 0 || method > HTTP_METHOD_BYTES || path == 0 ||
-		    path > HTTP_PATH_BYTES)
-			return 0;
-		if (bpf_skb_load_bytes(frame->skb, at, stream->text, method) ||
-		    bpf_skb_load_bytes(frame->skb, at + method + 1, stream->text + method, path))
-			return 0;
-		stream->method_length = method;
-		stream->text_length = method + path;
-	}
-	if (scratch->host_from == HTTP_NOWHERE || scratch->host_to == HTTP_NOWHERE)
-		return 0;
-	host = scratch->host_to - scratch->host_from;
-	if (host > HTTP_HOST_BYTES - 1)
-		host = HTTP_HOST_BYTES - 1;
-	asm volatile("" : "+r"(host));
-	if (host == 0 || host > HTTP_HOST_BYTES - 1 ||
-	    bpf_skb_load_bytes(frame->skb, scratch->payload + scratch->host_from, stream->host,
-			       host))
-		return 0;
-	stream->host_length = host;
-	scratch->host_from = HTTP_NOWHERE;
-	return 0;
-}
-
 /* enum reason by Reject: core/http/reject-reason.ts, written by the loader. */
 const volatile __u16 reject_reasons[64];
 
@@ -103,14 +57,12 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	event->sequence = segment->acknowledge;
 	event->head_method = frame->reader->flags & FLAG_HEAD_METHOD ? 1 : 0;
 	event->answer = reason >= REASON_HTTP_DENIED && stream->requests == stream->responses &&
-			reason != REASON_HTTP_TRUNCATED;
+			!stream->unsure && reason != REASON_HTTP_TRUNCATED;
 	if (tcp) {
 		event->sequence = tcp->write_seq;
 		event->answer &= tcp->snd_una == tcp->write_seq;
 	}
 	stream->refused = event->answer ? 1 : 2;
-	if (reason != REASON_HTTP_DENIED && reason != REASON_HTTP_NO_RULE)
-		request_capture(frame);
 	if (stream->current)
 		request_end(stream, scratch, 0);
 	__builtin_memset(outcome, 0, sizeof(*outcome));

@@ -61,7 +61,6 @@ static __always_inline __u16 stream_policy(struct http_stream *stream)
 	stream->source_workload = peer.workload;
 	stream->identity = workload->identity;
 	stream->workload = workload->id;
-	stream->direct_rule = verdict.rule;
 	if (verdict.action == ACTION_INLINE && !stream->opaque) {
 		stream->request.table = verdict.table;
 	} else if (verdict.action == ACTION_ALLOW) {
@@ -76,6 +75,7 @@ static __always_inline __u16 stream_policy(struct http_stream *stream)
 /* Before the first byte of the next request's head. */
 SUBPROGRAM int request_next(struct http_frame *frame)
 {
+	struct http_scratch *scratch = frame->scratch;
 	__u16 reason = stream_policy(frame->stream);
 
 	if (reason) {
@@ -83,12 +83,16 @@ SUBPROGRAM int request_next(struct http_frame *frame)
 		frame->scratch->rule = reason;
 		return HEAD_REJECTED;
 	}
+	if (frame->stream->current) /* its response has not ended: pipelined */
+		request_end(frame->stream, frame->scratch, 0);
 	automaton_begin(frame->reader, frame->pool);
 	automaton_use(frame);
-	frame->scratch->head_from = frame->scratch->position;
-	frame->scratch->host_from = HTTP_NOWHERE;
-	frame->scratch->host_to = HTTP_NOWHERE;
-	return HEAD_MORE;
+	scratch->head_from = scratch->position;
+	scratch->host_from = HTTP_NOWHERE;
+	/* A head that begins late in the window is looked at whole, for its record. */
+	if (scratch->window_to - scratch->position < HTTP_WINDOW / 2)
+		scratch->window_to = scratch->position;
+	return window_load(frame) ? HEAD_MORE : HEAD_REJECTED;
 }
 
 /* Where the body of the request that was allowed ends. */
@@ -125,7 +129,6 @@ static __always_inline int request_turn_head(struct http_frame *frame)
 	scratch->rejected = request_decide(frame);
 	if (scratch->rejected)
 		return HEAD_REJECTED;
-	request_capture(frame);
 	if (!scratch->allowed)
 		return HEAD_REJECTED;
 	scratch->heads++;
@@ -207,7 +210,6 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			lanes_run(frame, scratch->window_to);
 		scratch->rule = 0;
 		if (automaton_hopeless(frame)) {
-			request_capture(frame);
 			stream_refuse(frame, segment, tcp, reason_of(scratch));
 			return HOOK_DENY;
 		}
@@ -225,8 +227,6 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			drop_count(REASON_SEGMENT_AHEAD);
 			return HOOK_DENY;
 		}
-		if (reader->flags & FLAG_PATH)
-			request_capture(frame);
 	}
 	if (stream->current)
 		stream->request_bytes += segment->length;

@@ -21,7 +21,6 @@ static __always_inline void response_end(struct http_frame *frame)
 	if (stream->current && stream->responses == stream->requests)
 		request_end(stream, frame->scratch, reader->status);
 	reader->phase = HTTP_HEAD;
-	reader->head_bytes = 0;
 }
 
 /* RFC 9112, 6.3: where the body of a response ends. */
@@ -32,43 +31,141 @@ static __always_inline void response_body(struct http_frame *frame)
 	bool bodyless = stream->heads >> (stream->responses & 63) & 1;
 
 	if (reader->status >= 100 && reader->status < 200) {
-		reader->head_bytes = 0; /* another head follows */
 		if (reader->status == 101)
-			reader->phase = HTTP_UNTRACKED;
+			reader->phase = HTTP_UNTIL_CLOSE; /* else another head follows */
 	} else if (bodyless || reader->status == 204 || reader->status == 304) {
 		response_end(frame);
 	} else if (reader->flags & FLAG_TRANSFER_ENCODING) {
 		reader->phase = HTTP_CHUNKED;
 		reader->chunk = 0;
 		reader->length = 0;
-		reader->head_bytes = 0;
 	} else if (!(reader->flags & FLAG_LENGTH)) {
 		reader->phase = HTTP_UNTIL_CLOSE;
-		reader->head_bytes = 0;
 	} else if (!reader->length) {
 		response_end(frame);
 	} else {
 		reader->phase = HTTP_BODY;
 		reader->remaining = reader->length;
-		reader->head_bytes = 0;
 	}
 }
 
+/* Bit 7 of each byte that is a line feed; exact for the lowest. */
+static __always_inline __u64 line_feeds(__u64 word)
+{
+	word ^= 0x0a0a0a0a0a0a0a0aULL;
+	return (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
+}
+
+#define WINDOW_WORD(scratch, at) (*(__u64 *)&(scratch)->window[(at) & (HTTP_WINDOW - 1)])
+
+#define LOWER_CASE 0x2020202020202020ULL
+/* Eight letters of a header name as one word, in lower case. */
+#define NAME_CONTENT_ 0x2d746e65746e6f63ULL /* "content-" */
+#define NAME_LENGTH_  0x003a6874676e656cULL /* "length:" and whatever comes then */
+#define NAME_TRANSFER 0x726566736e617274ULL /* "transfer", with "-encoding" behind it or not */
+#define LENGTH_DIGITS 18
+
+/* Digits behind a colon and spaces. */
+static __always_inline __u64 response_length(const struct http_scratch *scratch, __u32 at)
+{
+	__u64 length = 0;
+
+	for (int i = 0; i < LENGTH_DIGITS; i++) {
+		__u8 byte = scratch->window[(at + i) & (HTTP_WINDOW - 1)];
+
+		if (byte >= '0' && byte <= '9')
+			length = length * 10 + (byte - '0');
+		else if (byte != ' ')
+			break;
+	}
+	return length;
+}
+
+/* What one line says of the framing. */
+static __always_inline void response_line(struct http_frame *frame, __u32 at)
+{
+	struct http_scratch *scratch = frame->scratch;
+	struct http_reader *reader = frame->reader;
+	__u64 name = WINDOW_WORD(scratch, at) | LOWER_CASE;
+
+	if (name == (NAME_CONTENT_ | LOWER_CASE)) {
+		name = (WINDOW_WORD(scratch, at + 8) | LOWER_CASE) & 0x00ffffffffffffffULL;
+		if (name != ((NAME_LENGTH_ | LOWER_CASE) & 0x00ffffffffffffffULL))
+			return;
+		reader->flags |= FLAG_LENGTH;
+		reader->length = response_length(scratch, at + 15);
+	} else if (name == NAME_TRANSFER) {
+		reader->flags |= FLAG_TRANSFER_ENCODING;
+	}
+}
+
+#define LINE_WORDS 16
+
+/* Looks for the end of one line, and at the line. Stops at the end of the head, or of the window.
+ */
+static long response_scan(__u32 index __unused, struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	__u32 to = scratch->window_to - scratch->window_from, at = scratch->scan;
+
+	for (int i = 0; i < LINE_WORDS; i++) {
+		__u64 found;
+
+		if (at >= to)
+			return 1;
+		found = line_feeds(WINDOW_WORD(scratch, at));
+		if (!found) {
+			at += 8;
+			continue;
+		}
+		at += LOWEST_BYTE(found) + 1;
+		if (at > to)
+			return 1;
+		scratch->scan = at;
+		if (at - scratch->line <= 2) {
+			scratch->head_ends = at;
+			return 1;
+		}
+		response_line(frame, scratch->line);
+		scratch->line = at;
+		return 0;
+	}
+	scratch->scan = at;
+	return 0;
+}
+
+/*
+ * Reads a head that lies whole in the window: where its body ends, and its status. This decides
+ * nothing, so it doesn't have to be strict.
+ */
 static __always_inline int response_turn_head(struct http_frame *frame)
 {
+	struct http_scratch *scratch = frame->scratch;
 	struct http_reader *reader = frame->reader;
-	int status;
+	__u32 at = scratch->position - scratch->window_from;
 
-	if (!reader->head_bytes) {
-		automaton_begin(reader, frame->pool);
-		automaton_use(frame);
+	if (at) {
+		/* Behind another response: looked at from its first byte. */
+		scratch->window_to = scratch->position;
+		if (!window_load(frame))
+			return HEAD_REJECTED;
 	}
-	status = head_block(frame);
-	if (status == HEAD_DONE) {
-		response_body(frame);
-		return HEAD_MORE;
-	}
-	return status;
+	if ((WINDOW_WORD(scratch, 0) & 0x00ffffffffffffffULL) !=
+	    0x002e312f50545448ULL) /* "HTTP/1." */
+		return HEAD_REJECTED;
+	reader->status = (scratch->window[9] - '0') * 100 + (scratch->window[10] - '0') * 10 +
+			 (scratch->window[11] - '0');
+	reader->flags = 0;
+	reader->length = 0;
+	scratch->line = 0;
+	scratch->scan = 12;
+	scratch->head_ends = 0;
+	bpf_loop(HTTP_WINDOW / 2, response_scan, frame, 0);
+	if (!scratch->head_ends)
+		return HEAD_REJECTED;
+	scratch->position += scratch->head_ends;
+	response_body(frame);
+	return HEAD_MORE;
 }
 
 /* One turn over a segment of responses. */
@@ -108,6 +205,24 @@ static long response_turn(__u32 index __unused, struct http_frame *frame)
 	return 0;
 }
 
+static __always_inline void response_lost(struct http_stream *stream, struct http_reader *reader)
+{
+	reader->phase = HTTP_UNTRACKED;
+	reader->remaining = 0;
+	stream->unsure = 1;
+	stream->seen = stream->requests;
+}
+
+/* A client that doesn't pipeline asks again when it has the whole response: what comes now is the
+ * next. */
+static __always_inline void response_resume(struct http_stream *stream, struct http_reader *reader)
+{
+	if (stream->seen == stream->requests)
+		return;
+	stream->responses = stream->requests - 1;
+	reader->phase = HTTP_HEAD;
+}
+
 static __always_inline void response_segment(struct http_frame *frame,
 					     const struct segment *segment)
 {
@@ -118,27 +233,23 @@ static __always_inline void response_segment(struct http_frame *frame,
 
 	frame->reader = reader;
 	if (reader->phase == HTTP_UNTRACKED)
-		return;
+		response_resume(stream, reader);
 	if (segment->length && sequence_before(stream->out_next, end)) {
 		if (sequence_before(stream->out_next, segment->sequence) ||
-		    stream->requests - stream->responses > 64) {
-			reader->phase = HTTP_UNTRACKED;
-			return;
-		}
+		    stream->requests - stream->responses > 64)
+			response_lost(stream, reader);
 		scratch_begin(scratch, segment->payload, segment->length);
 		scratch->position = stream->out_next - segment->sequence;
 		frame->scratch->status = HEAD_MORE;
 		stream->response_bytes += end - stream->out_next;
 		stream->out_next = end;
-		if (reader->head_bytes)
-			automaton_use(frame);
 		bpf_loop(TURNS, response_turn, frame, 0);
-		if (frame->scratch->status == HEAD_REJECTED)
-			reader->phase = HTTP_UNTRACKED;
+		if (scratch->status == HEAD_REJECTED)
+			response_lost(stream, reader);
 	}
 	if ((segment->flags & SEGMENT_FIN) && reader->phase == HTTP_UNTIL_CLOSE) {
 		response_end(frame);
-		reader->phase = HTTP_UNTRACKED;
+		response_lost(stream, reader);
 	}
 }
 

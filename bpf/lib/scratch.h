@@ -23,7 +23,7 @@ struct request_outcome {
 
 /* What one program run works with, one per processor and direction. */
 struct http_scratch {
-	__u8 window[HTTP_WINDOW + 8];
+	__u8 window[HTTP_WINDOW + HTTP_PATH_BYTES + 8]; /* copies may read beyond */
 	__u32 window_from, window_to; /* what part of the payload it holds */
 	__u32 payload; /* offset of the payload in the packet */
 	__u32 length; /* of the payload */
@@ -31,7 +31,8 @@ struct http_scratch {
 	int status; /* enum head_status: rejected, or more */
 	__u32 position; /* in the payload: everything before has been read */
 	__u32 head_from; /* position of the head's first byte, HTTP_NOWHERE: an earlier segment */
-	__u32 host_from, host_to; /* of the Host value likewise */
+	__u32 host_from; /* of the Host value, likewise */
+	__u32 line, scan, head_ends; /* of a response, in the window */
 	__u32 lanes_from; /* position up to which the lanes have run */
 	__u32 rejected; /* Reject */
 	__u32 rule; /* of the verdict */
@@ -47,6 +48,9 @@ struct http_scratch {
 	struct request_outcome outcome;
 	__u8 record[136 + HTTP_TEXT_BYTES + HTTP_HOST_BYTES + 8] __attribute__((aligned(8)));
 };
+
+/* Number of the lowest byte whose bit 7 is set: that bit, moved to bit 0 of its byte, picks it. */
+#define LOWEST_BYTE(bits) (((((bits) & -(bits)) >> 7) * 0x0001020304050607ULL) >> 56)
 
 #define HTTP_NOWHERE 0xffffffffU
 

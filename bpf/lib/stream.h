@@ -81,7 +81,6 @@ static __always_inline void stream_begin(struct http_stream *stream, const struc
 	stream->source_workload = peer->workload;
 	stream->identity = workload->identity;
 	stream->workload = workload->id;
-	stream->direct_rule = verdict->rule;
 	stream->request.table = verdict->table;
 	stream->opened = bpf_ktime_get_ns();
 	if (!settings)
@@ -134,7 +133,22 @@ static __always_inline int segment_extensions(struct __sk_buff *skb, __u32 *offs
 	return -1;
 }
 
-SUBPROGRAM int segment_parse(struct __sk_buff *skb, struct segment *segment)
+static __always_inline int segment_header(struct __sk_buff *skb, struct segment *segment,
+					  const __u8 *tcp, __u32 offset)
+{
+	segment->tcp = offset;
+	segment->sequence = bpf_ntohl(*(__be32 *)(tcp + 4));
+	segment->acknowledge = bpf_ntohl(*(__be32 *)(tcp + 8));
+	segment->flags = tcp[13];
+	segment->payload = offset + (tcp[12] >> 4) * 4;
+	if (segment->payload > skb->len)
+		return -1;
+	segment->length = skb->len - segment->payload;
+	return 0;
+}
+
+/* Headers with options, or in fragments. */
+SUBPROGRAM int segment_parse_slowly(struct __sk_buff *skb, struct segment *segment)
 {
 	__u8 ip[40], tcp[20];
 	__u32 offset;
@@ -154,15 +168,23 @@ SUBPROGRAM int segment_parse(struct __sk_buff *skb, struct segment *segment)
 	}
 	if (bpf_skb_load_bytes(skb, offset, tcp, sizeof(tcp)))
 		return -1;
-	segment->tcp = offset;
-	segment->sequence = tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
-	segment->acknowledge = tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
-	segment->flags = tcp[13];
-	segment->payload = offset + (tcp[12] >> 4) * 4;
-	if (segment->payload > skb->len)
-		return -1;
-	segment->length = skb->len - segment->payload;
-	return 0;
+	return segment_header(skb, segment, tcp, offset);
+}
+
+/* Header and version come from the packet: a socket of IPv6 may speak IPv4. */
+static __always_inline int segment_parse(struct __sk_buff *skb, struct segment *segment)
+{
+	__u8 *ip = (__u8 *)(long)skb->data, *end = (__u8 *)(long)skb->data_end;
+
+	if (ip + 40 <= end && ip[0] == 0x45) {
+		segment->family = 4;
+		return segment_header(skb, segment, ip + 20, 20);
+	}
+	if (ip + 60 <= end && ip[0] >> 4 == 6 && ip[6] == IPPROTO_TCP) {
+		segment->family = 6;
+		return segment_header(skb, segment, ip + 40, 40);
+	}
+	return segment_parse_slowly(skb, segment);
 }
 
 /* Linux 6.2. */
