@@ -74,6 +74,26 @@ static __always_inline int stream_segment(struct http_frame *frame, struct segme
 	return verdict;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct inline_ports);
+	MAP_PINNED;
+} inline_ports SEC(".maps");
+
+/*
+ * Every TCP segment of the machine comes by here: all but those of ports that inline policy speaks
+ * of are let go for the price of one bit.
+ */
+static __always_inline bool port_may_be_inline(const struct bpf_sock *sk)
+{
+	__u32 zero = 0, port = sk->src_port;
+	struct inline_ports *ports = bpf_map_lookup_elem(&inline_ports, &zero);
+
+	return !ports || ports->words[port >> 6 & (INLINE_PORT_WORDS - 1)] >> (port & 63) & 1;
+}
+
 /* A segment for a socket without a stream. */
 static __always_inline int strange_segment(struct http_frame *frame, struct segment *segment,
 					   struct bpf_sock *sk)
@@ -100,7 +120,7 @@ int inline_ingress(struct __sk_buff *skb)
 	struct http_frame frame = { .skb = skb };
 	struct tcp_sock *tcp;
 
-	if (!sk)
+	if (!sk || !port_may_be_inline(sk))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)
@@ -128,7 +148,7 @@ int inline_egress(struct __sk_buff *skb)
 	struct segment segment = {};
 	struct http_frame frame = { .skb = skb };
 
-	if (!sk)
+	if (!sk || !port_may_be_inline(sk))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)

@@ -119,8 +119,17 @@ struct refusal {
 /* The one entry of the map `inline_settings`. */
 struct inline_settings {
 	__u64 epoch; /* grows with each change of policy: connections that outlive one ask again */
-	__u32 response_table; /* offset in the pool */
 	__u32 missing; /* sockets that should have a stream and have none: counted by the kernel */
+	__u32 padding;
+};
+
+enum {
+	INLINE_PORT_WORDS = 1024, /* a bit per port */
+};
+
+/* The one entry of the map `inline_ports`: ports that some workload has inline policy for. */
+struct inline_ports {
+	__u64 words[1024]; /* INLINE_PORT_WORDS */
 };
 
 /* Requests of inline connections, by who asked whom and what came of it. */

@@ -86,7 +86,6 @@ static __always_inline void stream_begin(struct http_stream *stream, const struc
 	if (!settings)
 		return;
 	stream->epoch = settings->epoch;
-	stream->response.table = settings->response_table;
 }
 
 struct segment {

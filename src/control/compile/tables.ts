@@ -140,7 +140,6 @@ export class TableSet {
     const observed = verdict === 'Allow' && audit?.verdict === 'Proxy';
     const auditRule = audit?.verdict === 'Deny' ? this.#names.rule(audit.rules[0]) : 0;
     const automaton = protocol === 'TCP' ? this.#automata.of(selections, range) : undefined;
-    const inline = verdict === 'Proxy' && direction === 'ingress' && automaton?.notInline === undefined;
     const byDefault = range.rule === undefined || range.rule.index === DEFAULT_DENY_INDEX;
     return {
       protocol,
@@ -154,9 +153,14 @@ export class TableSet {
       rule: verdict === 'Allow' && auditRule !== 0 ? auditRule : this.#names.rule(range.rule),
       reason: verdict !== 'Deny' ? 'none' : byDefault ? 'policy-no-rule' : 'policy-denied',
       ...(automaton === undefined ? {} : { automaton }),
-      ...(inline && automaton !== undefined ? { table: automaton.bytes } : {}),
+      ...(verdict === 'Proxy' && direction === 'ingress' ? tableOf(automaton) : {}),
     };
   }
+}
+
+/** What the kernel could run instead of the proxy. */
+function tableOf(automaton: CompiledRules | undefined): Pick<DesiredRow, 'table'> {
+  return automaton === undefined || automaton.notInline !== undefined ? {} : { table: automaton.bytes };
 }
 
 function sameAnswers(a: readonly Answer[], b: readonly Answer[]): boolean {

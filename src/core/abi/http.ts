@@ -86,28 +86,22 @@ export const refusal = {
 
 export interface InlineSettings {
   readonly epoch: bigint;
-  readonly responseTable: number;
   readonly missing: number;
 }
 
 /** struct inline_settings: 16 bytes. */
 export const inlineSettings = {
   size: 16,
-  offset: { epoch: 0, responseTable: 8, missing: 12 },
+  offset: { epoch: 0, missing: 8 },
   encode(value: InlineSettings, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setBigUint64(at + 0, value.epoch, true);
-    view.setUint32(at + 8, value.responseTable, true);
-    view.setUint32(at + 12, value.missing, true);
+    view.setUint32(at + 8, value.missing, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): InlineSettings {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return {
-      epoch: view.getBigUint64(at + 0, true),
-      responseTable: view.getUint32(at + 8, true),
-      missing: view.getUint32(at + 12, true),
-    };
+    return { epoch: view.getBigUint64(at + 0, true), missing: view.getUint32(at + 8, true) };
   },
 } as const;
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path';
 import { inlineSettings } from '../../core/abi/http.ts';
-import { responseTable } from '../../core/automaton/response-table.ts';
-import type { DesiredRow, DesiredState } from '../../core/state/desired.ts';
+import type { DesiredRow, DesiredState, DesiredTable } from '../../core/state/desired.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import { hasFeature, kernelFeatures } from '../features.ts';
 import type { PinLayout } from '../layout.ts';
@@ -39,7 +38,7 @@ export class InlinePath {
   #pool: TablePool | undefined;
   readonly #answerer: RefusalAnswerer;
   #refusals: BpfMap | undefined;
-  #responses: Uint8Array | undefined;
+  #ports: BpfMap | undefined;
   #off: InlineOff | undefined;
   #noRoom = 0;
   readonly #placed = new WeakMap<Rows, Rows>();
@@ -77,13 +76,16 @@ export class InlinePath {
     const pool = this.#open();
     if (pool === undefined) return state;
     const policy = state.policy.map((table) => ({ ...table, rows: this.#placeRows(pool, table.rows) }));
+    // Open connections of ports that go are read until the maps have changed.
+    this.#ports?.update(ZERO, union(portBits(policy), this.#ports.lookup(ZERO)));
     return { ...state, policy };
   }
 
   /** The same list for the same rows: who compares them sees at once that nothing changed. */
   #placeRows(pool: TablePool, rows: Rows): Rows {
     const known = this.#placed.get(rows);
-    if (known !== undefined) return known;
+    if (known?.every(({ table, tableAt }) => table === undefined || pool.place(table) === tableAt) === true)
+      return known;
     if (!rows.some(hasTable)) return rows;
     const lost = this.#noRoom;
     const placed = rows.map((row): DesiredRow => {
@@ -103,20 +105,21 @@ export class InlinePath {
     const tables = new Set<Uint8Array>();
     for (const { rows } of state.policy)
       for (const { table } of rows) if (table !== undefined) tables.add(table);
-    if (this.#responses !== undefined) tables.add(this.#responses);
     this.#pool.retain(tables);
-    if (changed) this.#bump();
+    if (!changed) return;
+    this.#ports?.update(ZERO, portBits(state.policy));
+    this.#bump();
   }
 
   #open(): TablePool | undefined {
     if (this.#pool !== undefined) return this.#pool;
     const { native, layout, attach } = this.#options;
-    this.#responses = responseTable().bytes;
     try {
       attach();
       const map = native.BpfMap.openPinned(join(layout.maps, 'tables'));
       this.#pool = new TablePool(map.mapped(), { now: () => performance.now() });
       map.close();
+      this.#ports = native.BpfMap.openPinned(join(layout.maps, 'inline_ports'));
       this.#refusals = native.BpfMap.openPinned(join(layout.maps, 'refusals'));
       this.#answerer.start(this.#refusals);
     } catch (error) {
@@ -131,8 +134,7 @@ export class InlinePath {
   #bump(): void {
     const { inline_settings: map } = this.#options.maps;
     const now = inlineSettings.decode(map.lookup(ZERO) ?? new Uint8Array(inlineSettings.size));
-    const table = this.#responses === undefined ? undefined : this.#pool?.place(this.#responses);
-    map.update(ZERO, inlineSettings.encode({ ...now, epoch: now.epoch + 1n, responseTable: table ?? 0 }));
+    map.update(ZERO, inlineSettings.encode({ ...now, epoch: now.epoch + 1n }));
   }
 
   /** Lets go of namespaces that are not enrolled any more. */
@@ -142,6 +144,24 @@ export class InlinePath {
 
   close(): void {
     this.#answerer.close();
+    this.#ports?.close();
     this.#refusals?.close();
   }
+}
+
+const PORTS = 65536;
+
+/** A bit per port that some row has inline policy for, in words of 64 bits, little endian. */
+function portBits(policy: readonly DesiredTable[]): Buffer {
+  const bits = Buffer.alloc(PORTS / 8);
+  for (const { rows } of policy)
+    for (const { action, from, to } of rows)
+      if (action === 'inline')
+        for (let port = from; port <= to; port += 1)
+          bits[port >> 3] = (bits[port >> 3] ?? 0) | (1 << (port & 7));
+  return bits;
+}
+
+function union(a: Buffer, b: Buffer | undefined): Buffer {
+  return b === undefined ? a : Buffer.from(a.map((byte, index) => byte | (b[index] ?? 0)));
 }

@@ -39,7 +39,8 @@ const CLEARED_MS = 1_000;
 export class TablePool {
   readonly #memory: Buffer;
   readonly #clock: PoolClock;
-  readonly #entries: Entry[] = [];
+  /** By digest. */
+  readonly #entries = new Map<string, Entry>();
   /** Places that were cleared: not to be written over before this time, ms. */
   readonly #cleared: { readonly offset: number; readonly length: number; readonly until: number }[] = [];
   readonly #digests = new WeakMap<Uint8Array, string>();
@@ -53,28 +54,28 @@ export class TablePool {
 
   /** Bytes of tables that are in place. */
   get used(): number {
-    return this.#entries.reduce((sum, { length }) => sum + length, 0);
+    return [...this.#entries.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   get tables(): number {
-    return this.#entries.length;
+    return this.#entries.size;
   }
 
   /** Offset of a table, written if it is new; undefined: there is no room. */
   place(table: Uint8Array): number | undefined {
     const digest = this.#digestOf(table);
-    const known = this.#entries.find((entry) => entry.digest === digest);
+    const known = this.#entries.get(digest);
     if (known !== undefined) {
       known.retiredAt = undefined;
       return known.offset;
     }
     const offset = this.#room(table.byteLength);
-    if (offset === undefined || this.#entries.length === MAX_ENTRIES) return undefined;
+    if (offset === undefined || this.#entries.size === MAX_ENTRIES) return undefined;
     const serial = this.#memory.readUInt32LE(Header.NextSerial);
     this.#memory.writeUInt32LE(serial === 0xffffffff ? 1 : serial + 1, Header.NextSerial);
     this.#memory.set(table, offset);
     this.#memory.writeUInt32LE(serial, offset + SERIAL_AT);
-    this.#entries.push({ digest, offset, length: table.byteLength, retiredAt: undefined });
+    this.#entries.set(digest, { digest, offset, length: table.byteLength, retiredAt: undefined });
     this.#write();
     return offset;
   }
@@ -84,7 +85,7 @@ export class TablePool {
     const wanted = new Set<string>();
     for (const table of tables) wanted.add(this.#digestOf(table));
     const now = this.#clock.now();
-    for (const entry of this.#entries) {
+    for (const entry of this.#entries.values()) {
       if (wanted.has(entry.digest)) entry.retiredAt = undefined;
       else entry.retiredAt ??= now;
     }
@@ -92,14 +93,14 @@ export class TablePool {
   }
 
   #clear(now: number): void {
-    const gone = this.#entries.filter(
+    const gone = [...this.#entries.values()].filter(
       ({ retiredAt }) => retiredAt !== undefined && now - retiredAt > RETIRED_MS,
     );
     if (gone.length === 0) return;
     for (const entry of gone) {
       this.#memory.writeUInt32LE(0, entry.offset + SERIAL_AT);
       this.#cleared.push({ ...entry, until: now + CLEARED_MS });
-      this.#entries.splice(this.#entries.indexOf(entry), 1);
+      this.#entries.delete(entry.digest);
     }
     this.#write();
   }
@@ -109,7 +110,7 @@ export class TablePool {
     const now = this.#clock.now();
     const blocked = this.#cleared.filter(({ until }) => until > now);
     this.#cleared.splice(0, this.#cleared.length, ...blocked);
-    const taken = [...this.#entries, ...blocked].sort((a, b) => a.offset - b.offset);
+    const taken = [...this.#entries.values(), ...blocked].sort((a, b) => a.offset - b.offset);
     let at = DIRECTORY_BYTES;
     for (const { offset, length: size } of taken) {
       if (offset - at >= length) return at;
@@ -145,19 +146,19 @@ export class TablePool {
       if (this.#memory.readUInt32LE(offset + HeaderWord.Magic * 4) !== MAGIC) continue;
       if (this.#memory.readUInt32LE(offset + SERIAL_AT) === 0) continue;
       const digest = this.#memory.toString('hex', at, at + 16);
-      this.#entries.push({ digest, offset, length, retiredAt: undefined });
+      this.#entries.set(digest, { digest, offset, length, retiredAt: undefined });
     }
   }
 
   #write(): void {
     this.#memory.writeUInt32LE(0, Header.Entries);
-    this.#entries.forEach(({ digest, offset, length }, index) => {
+    [...this.#entries.values()].forEach(({ digest, offset, length }, index) => {
       const at = FIRST_ENTRY + index * ENTRY_BYTES;
       this.#memory.write(digest, at, 'hex');
       this.#memory.writeUInt32LE(offset, at + 16);
       this.#memory.writeUInt32LE(length, at + 20);
     });
-    this.#memory.writeUInt32LE(this.#entries.length, Header.Entries);
+    this.#memory.writeUInt32LE(this.#entries.size, Header.Entries);
   }
 }
 
