@@ -27,7 +27,7 @@ enum {
 static __always_inline bool window_load(struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
-	__u32 size;
+	__u32 size, last;
 
 	if (scratch->position >= scratch->window_from && scratch->position < scratch->window_to)
 		return true;
@@ -36,11 +36,13 @@ static __always_inline bool window_load(struct http_frame *frame)
 	size = scratch->length - scratch->position;
 	if (size > HTTP_WINDOW)
 		size = HTTP_WINDOW;
-	asm volatile("" : "+r"(size));
-	if (size == 0 || size > HTTP_WINDOW)
+	/* Linux 6.1 learns that a size isn't zero by this form alone. */
+	last = size - 1;
+	asm volatile("" : "+r"(last));
+	if (last >= HTTP_WINDOW)
 		return false;
 	if (bpf_skb_load_bytes(frame->skb, scratch->payload + scratch->position, scratch->window,
-			       size))
+			       last + 1))
 		return false;
 	scratch->window_from = scratch->position;
 	scratch->window_to = scratch->position + size;

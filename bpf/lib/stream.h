@@ -202,7 +202,7 @@ struct checksum_run {
 static long checksum_piece(__u32 index __unused, struct checksum_run *run)
 {
 	__u64 *words = (__u64 *)run->scratch->window;
-	__u32 left = run->end - run->offset;
+	__u32 left = run->end - run->offset, last;
 
 	if (run->offset >= run->end)
 		return 1;
@@ -210,10 +210,11 @@ static long checksum_piece(__u32 index __unused, struct checksum_run *run)
 		left = CHECKSUM_PIECE;
 	else /* zeroes behind an odd end don't change the sum */
 		__builtin_memset(words, 0, CHECKSUM_PIECE);
-	asm volatile("" : "+r"(left));
-	if (left == 0 || left > CHECKSUM_PIECE)
+	last = left - 1;
+	asm volatile("" : "+r"(last));
+	if (last >= CHECKSUM_PIECE)
 		return 1;
-	if (bpf_skb_load_bytes(run->skb, run->offset, words, left))
+	if (bpf_skb_load_bytes(run->skb, run->offset, words, last + 1))
 		return 1;
 	for (int i = 0; i < CHECKSUM_PIECE / 8; i++)
 		run->sum += (words[i] & 0xffffffff) + (words[i] >> 32);
