@@ -92,6 +92,13 @@ const needs: readonly Need[] = [
     probe: packetNetns,
   },
   {
+    name: 'inline',
+    required: false,
+    gives: 'HTTP policy decided in the kernel, on the packets of the server',
+    hint: 'a kernel of 6.2 or later; until then HTTP policy goes to the proxy, which costs throughput',
+    probe: (native) => found(hasFeature(native, 'PACKET_STATE'), 'bpf_cast_to_kern_ctx'),
+  },
+  {
     name: 'close-connections',
     required: false,
     gives: 'closing open connections that a new policy forbids',

@@ -5,24 +5,28 @@ import type { Explainer, RuleSource } from '../api/ports.ts';
 import { evaluate } from '../core/policy/evaluate.ts';
 import type { RuleRef } from '../core/policy/rule-ref.ts';
 import type { Decision } from '../core/policy/verdict.ts';
-import type { World } from '../core/policy/world.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { type PathSources, connectionPath } from './connection-path.ts';
 
 /** Lines of one rule shown at most. */
 const MAX_LINES = 14;
 
-/** Answers questions over the world that is in force. */
-export function createExplainer(world: () => World | undefined, directory: string): Explainer {
+/** Answers questions over the state that is in force. */
+export function createExplainer(inForce: () => PathSources | undefined, directory: string): Explainer {
   return {
     explain: (question) => {
-      const now = world();
+      const now = inForce();
       if (now === undefined) {
         throw new PerigeeError('ERR_NOT_READY', 'the agent has not yet read its configuration', {
           hint: 'wait until `perigee status` says ready',
         });
       }
-      const decision = evaluate(now, question);
-      return { decision, sources: ruleSources(decision, directory) };
+      const decision = evaluate(now.world, question);
+      const sources = ruleSources(decision, directory);
+      const taken = connectionPath(now, question, decision);
+      if (taken === undefined) return { decision, sources };
+      const { path, ...reason } = taken;
+      return { decision: { ...decision, path }, path: reason, sources };
     },
   };
 }

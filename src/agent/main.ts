@@ -7,7 +7,6 @@ import type { AgentStatus, ApiServer } from '../api/ports.ts';
 import { startApi } from '../api/server.ts';
 import { Names } from '../control/compile/names.ts';
 import { watchFiles } from '../control/source/files/watch-files.ts';
-import type { World } from '../core/policy/world.ts';
 import type { ProxyConfig } from '../core/proxy/config.ts';
 import { type ResourceError, formatResourceError } from '../core/resources/resource-error.ts';
 import { Datapath } from '../datapath/datapath.ts';
@@ -18,8 +17,10 @@ import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { FlowStore } from '../observability/flow-store.ts';
 import { runChecks } from './check.ts';
+import type { PathSources } from './connection-path.ts';
 import { createExplainer } from './explain.ts';
 import { findCgroup2, findObjects } from './host.ts';
+import { inlineOffText } from './inline-state.ts';
 import { takeLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { startMetrics } from './metrics.ts';
@@ -49,10 +50,21 @@ function required(value: string | undefined, what: string, hint: string): string
 /** The kernel's side, loaded or taken over. */
 function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
-  const off = settings.inline === 'off' ? { inlineOff: 'the setting `inline` is off' } : {};
+  const inlineOff = { reason: 'Setting', message: 'the setting `inline` is off' } as const;
+  const off = settings.inline === 'off' ? { inlineOff } : {};
   const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup, ...off });
   log.info({ ...datapath.loaded }, 'hooks are in place');
   return datapath;
+}
+
+/** Once everything is in force: the first HTTP policy of a later change should not wait for the verifier. */
+function prepareInline({ inline }: Datapath, log: Logger): void {
+  const started = performance.now();
+  inline.prepare();
+  const { off } = inline;
+  if (off?.reason === 'LoadFailed') log.warn({ reason: off.reason }, inlineOffText(off));
+  else
+    log.debug({ ms: Math.round(performance.now() - started), off: off?.reason }, 'inline path is prepared');
 }
 
 /** What the folder of resources says of itself. */
@@ -116,7 +128,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
     cgroupRoot,
-    onApplied: ({ compiled }) => verdicts.prune(compiled.desired.policy),
+    onApplied: ({ compiled, revision }) => {
+      verdicts.prune(compiled.desired.policy);
+      if (revision === 1) setImmediate(prepareInline, datapath, log);
+    },
   });
   const folder: FolderState = { errors: [], counts: {} };
   const errors = (): readonly ResourceError[] => folder.errors;
@@ -128,14 +143,19 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const connections = countOpen(datapath.connections());
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
     const { failure } = reconciler;
-    return statusOf({ ...parts, connections, objects: folder.counts, errors: folder.errors, failure });
+    const { off: inlineOff } = datapath.inline;
+    const { counts: objects, errors: problems } = folder;
+    return statusOf({ ...parts, connections, objects, errors: problems, failure, inlineOff });
   };
   const api = await serveApi({
     settings,
     log,
     flows,
     status,
-    world: () => reconciler.applied?.world,
+    inForce: () =>
+      reconciler.applied === undefined
+        ? undefined
+        : { ...reconciler.applied, names, inline: datapath.inline },
     native,
   });
   const metrics = await startMetrics({
@@ -161,18 +181,18 @@ interface ApiParts {
   readonly log: Logger;
   readonly flows: FlowStore;
   readonly status: () => AgentStatus;
-  readonly world: () => World | undefined;
+  readonly inForce: () => PathSources | undefined;
   readonly native: Native;
 }
 
-function serveApi({ settings, log, flows, status, world, native }: ApiParts): Promise<ApiServer> {
+function serveApi({ settings, log, flows, status, inForce, native }: ApiParts): Promise<ApiServer> {
   return startApi({
     socketPath: join(settings.runDirectory, 'agent.sock'),
     node: status().node,
     version,
     flows,
     status: { status },
-    explainer: createExplainer(world, settings.config),
+    explainer: createExplainer(inForce, settings.config),
     checker: { check: () => runChecks(native) },
     logLevel: {
       get: () => log.level as Settings['logLevel'],

@@ -3,10 +3,12 @@ import type { Names } from '../control/compile/names.ts';
 import type { ResourceError } from '../core/resources/resource-error.ts';
 import { readDrops, readFlowsLost } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
+import { readRequestCounts } from '../datapath/request-counts.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
 import { AuditMeter } from '../observability/metrics/audit-meter.ts';
 import { FlowMeter } from '../observability/metrics/flow-meter.ts';
+import { requestTotals } from '../observability/metrics/request-totals.ts';
 import { startMetricsServer } from '../observability/metrics/server.ts';
 import { flowNames } from './names-view.ts';
 import type { ProxySupervisor } from './proxy-supervisor.ts';
@@ -46,6 +48,11 @@ export async function startMetrics(
     },
     flows: () => flows.stats(),
     pairs: () => meter.totals(),
+    requests: () => requestTotals(readRequestCounts(datapath.maps), flowNames(names)),
+    inline: () => {
+      const { off, answers, memory } = datapath.inline;
+      return { ...memory, off: off?.reason, answers };
+    },
     audited: () =>
       audited.totals().map(({ rule, direction, count }) => ({
         policy: policyName(names.ruleOf(rule)),

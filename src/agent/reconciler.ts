@@ -6,7 +6,7 @@ import type { Names } from '../control/compile/names.ts';
 import { type World, WorldBuilder } from '../core/policy/world.ts';
 import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { Resource } from '../core/resources/kinds.ts';
-import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { attachmentOf } from '../core/workload/from-resource.ts';
 import { type Attachment, workloadKey } from '../core/workload/workload.ts';
 import type { Datapath } from '../datapath/datapath.ts';
@@ -17,6 +17,7 @@ import type { SweepRound } from '../datapath/sweep.ts';
 import { AddressWatch, type Seen } from './addresses.ts';
 import { hostAddresses } from './host.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
+import { inlineOffText, wantsInline } from './inline-state.ts';
 import { type NetnsPlace, proxyConfigOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
@@ -70,6 +71,8 @@ export class Reconciler {
   /** When the second round of the last sweep is due, ms since 1970. */
   #restAt: number | undefined;
   #tidyAt = 0;
+  /** What was said last of HTTP policy that goes to the proxy. */
+  #inlineOff: string | undefined;
   #running: Promise<void> | undefined;
   #again = false;
 
@@ -150,6 +153,7 @@ export class Reconciler {
     // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
     await Promise.race([this.#options.pushConfig(this.#config), sleep(PUSH_MS)]);
     const report = datapath.apply(compiled.desired);
+    this.#sayInline(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
     if (report.policyChanged || this.#failure !== undefined || this.#applied === undefined)
       this.#sweep('first');
@@ -178,6 +182,17 @@ export class Reconciler {
       const message = 'rules fit no table: the proxy evaluates them one by one, request by request';
       warnRepeated(log, this.#repeats, `${subject}: ${why}`, message);
     }
+  }
+
+  /** Falling back to the proxy is no fault of policy, but costs what the kernel would save. */
+  #sayInline(desired: DesiredState): void {
+    const { datapath, log } = this.#options;
+    const off = wantsInline(desired) ? datapath.inline.off : undefined;
+    if (off?.message === this.#inlineOff) return;
+    this.#inlineOff = off?.message;
+    if (off === undefined) log.info('HTTP policy is decided in the kernel where it can be');
+    else if (off.reason === 'Setting') log.info({ reason: off.reason }, inlineOffText(off));
+    else log.warn({ reason: off.reason }, inlineOffText(off));
   }
 
   #proxyConfig(revision: number, compiled: Compiled): ProxyConfig {
@@ -236,6 +251,7 @@ export class Reconciler {
   #lookAfter(): void {
     try {
       if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
+      this.#options.datapath.inline.sweepLost();
       this.#tidy();
     } catch (error) {
       const { log } = this.#options;
@@ -246,8 +262,11 @@ export class Reconciler {
   #tidy(): void {
     if (Date.now() < this.#tidyAt) return;
     this.#tidyAt = Date.now() + TIDY_MS;
-    const removed = this.#options.datapath.removeStale();
-    if (removed > 0) this.#options.log.info({ removed }, 'removed entries whose sockets are gone');
+    const { datapath, log } = this.#options;
+    const removed = datapath.removeStale();
+    if (removed > 0) log.info({ removed }, 'removed entries whose sockets are gone');
+    const desired = this.#applied?.compiled.desired;
+    if (desired !== undefined) datapath.requestCounts.remove(desired);
   }
 }
 

@@ -11,6 +11,8 @@ import type {
 import { type ResourceError } from '../core/resources/resource-error.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { InlineOff } from '../datapath/inline/inline-path.ts';
+import { inlineOffText, wantsInline } from './inline-state.ts';
 import type { Applied } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 
@@ -28,6 +30,8 @@ export interface StatusInput {
   readonly connections: ReadonlyMap<number, OpenConnections>;
   /** Why the desired state is not in force. */
   readonly failure: Error | undefined;
+  /** Why HTTP policy that the kernel could decide goes to the proxy. */
+  readonly inlineOff: InlineOff | undefined;
 }
 
 export function statusOf(input: StatusInput): AgentStatus {
@@ -63,7 +67,7 @@ export function statusOf(input: StatusInput): AgentStatus {
   };
 }
 
-function conditionsOf({ failure, applied }: StatusInput): ResourceCondition[] {
+function conditionsOf({ failure, applied, inlineOff }: StatusInput): ResourceCondition[] {
   const conditions: ResourceCondition[] = [];
   if (failure !== undefined)
     conditions.push({
@@ -73,6 +77,11 @@ function conditionsOf({ failure, applied }: StatusInput): ResourceCondition[] {
       reason: 'ReconcileFailed',
       message: failure.message,
     });
+  if (inlineOff !== undefined && applied !== undefined && wantsInline(applied.compiled.desired)) {
+    const { reason } = inlineOff;
+    const message = inlineOffText(inlineOff);
+    conditions.push({ object: 'node', type: 'Inline', status: false, reason, message });
+  }
   for (const { subject, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {
     const why = undecidable ?? auditUndecidable;
     if (why === undefined) continue;

@@ -105,8 +105,17 @@ export interface RuleSource {
   readonly text: string;
 }
 
+/** Why a connection takes the path that it takes. */
+export interface PathReason {
+  readonly why: string;
+  /** What would make it take another. */
+  readonly change?: string;
+}
+
 export interface Explanation {
   readonly decision: Decision;
+  /** Absent if it is refused before it opens. */
+  readonly path?: PathReason;
   /** Text of the rules that the decision names; those whose file is gone are missing. */
   readonly sources: readonly RuleSource[];
 }

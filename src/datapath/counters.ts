@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ring } from '../core/abi/flow.ts';
+import { type RingName, ring } from '../core/abi/flow.ts';
 import { direction, directionNames, verdict, verdictCountKey, verdictNames } from '../core/abi/policy.ts';
 import { type ReasonName, reason } from '../core/abi/reason.ts';
 import type { Maps } from './maps.ts';
@@ -27,11 +27,10 @@ export function readDrops(maps: Maps): ReadonlyMap<ReasonName, number> {
   return new Map(names.map(([name, number]) => [name, counter(maps.drops, number)]));
 }
 
-export function readFlowsLost(maps: Maps): { readonly flows: number; readonly denials: number } {
-  return {
-    flows: counter(maps.flows_lost, ring.flows),
-    denials: counter(maps.flows_lost, ring.denials),
-  };
+/** Records that found their ring full. Those of `refusals` ask the agent for an answer; their flows are counted apart. */
+export function readFlowsLost(maps: Pick<Maps, 'flows_lost'>): Readonly<Record<RingName, number>> {
+  const lost = (name: RingName): number => counter(maps.flows_lost, ring[name]);
+  return { flows: lost('flows'), denials: lost('denials'), refusals: lost('refusals') };
 }
 
 export function readVerdicts(maps: Maps): VerdictCount[] {

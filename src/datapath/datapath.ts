@@ -6,16 +6,20 @@ import { InlinePath } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hooks } from './layout.ts';
 import {
   type LoadReport,
+  type LoadedObjects,
   type LoaderOptions,
   attachHooks,
   attachLookup,
+  closeObjects,
   detachHook,
   detachLookup,
   loadHooks,
+  loadPrograms,
 } from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
 import { neededHooks } from './needs.ts';
 import type { ReconcileReport, ReconcileSteps } from './reconcile.ts';
+import { StaleRequestCounts } from './request-counts.ts';
 import { removeStale } from './stale.ts';
 import { StateWriter } from './state-writer.ts';
 import { type SweepReport, type SweepRound, sweepConnections } from './sweep.ts';
@@ -27,6 +31,7 @@ export class Datapath {
   readonly loaded: LoadReport;
   readonly inline: InlinePath;
   readonly maps: Maps;
+  readonly requestCounts: StaleRequestCounts;
   readonly #enrolment: Enrolment;
   readonly #walk: SocketWalk;
   readonly #writer: StateWriter;
@@ -34,6 +39,8 @@ export class Datapath {
   readonly #lookups = new Set<bigint>();
   /** Hooks on demand that are attached. */
   readonly #onDemand: Set<Hook>;
+  /** Programs of such hooks that are loaded already, so that attaching them takes no time. */
+  #loaded: LoadedObjects = new Map();
 
   private constructor(options: LoaderOptions, loaded: LoadReport) {
     this.#options = options;
@@ -41,16 +48,23 @@ export class Datapath {
     const there = new Set([...loaded.attached, ...loaded.replaced]);
     this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
+    this.requestCounts = new StaleRequestCounts(this.maps);
     this.#writer = new StateWriter(this.maps);
     this.#enrolment = new Enrolment(options, this.maps);
     this.#walk = SocketWalk.load(options);
     const { native, layout } = options;
-    const attach = (): void => {
-      this.#attach(hooks.filter(({ need }) => need === 'inline'));
+    const inlineHooks = hooks.filter(({ need }) => need === 'inline');
+    const load = (): void => {
+      if (inlineHooks.some((hook) => !this.#onDemand.has(hook)))
+        this.#loaded = loadPrograms(options, inlineHooks);
     };
+    const attach = (): void => this.#attach(inlineHooks);
     const netnsFd = (cookie: bigint): number | undefined =>
       this.#enrolment.namespaces.find(({ kernelId }) => kernelId === cookie)?.netnsFd;
-    this.inline = new InlinePath({ native, layout, maps: this.maps, attach, netnsFd }, options.inlineOff);
+    this.inline = new InlinePath(
+      { native, layout, maps: this.maps, load, attach, netnsFd },
+      options.inlineOff,
+    );
   }
 
   /** Loads the hooks, or replaces those of an earlier agent. */
@@ -125,7 +139,7 @@ export class Datapath {
   #attach(wanted: readonly Hook[]): void {
     const fresh = wanted.filter((hook) => !this.#onDemand.has(hook));
     if (fresh.length === 0) return;
-    attachHooks(this.#options, fresh);
+    attachHooks(this.#options, fresh, this.#loaded);
     for (const hook of fresh) this.#onDemand.add(hook);
   }
 
@@ -158,6 +172,7 @@ export class Datapath {
     this.#enrolment.close();
     this.#walk.close();
     this.inline.close();
+    closeObjects(this.#loaded);
     closeMaps(this.maps);
   }
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { rejectReason } from '../core/http/reject-reason.ts';
 import { Reject } from '../core/http/reasons.ts';
 import { featureSwitches } from './features.ts';
+import type { InlineOff } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
 
@@ -15,7 +16,7 @@ export interface LoaderOptions {
   /** Folder of the cgroup2 below which sockets are governed; the proxy must live there, too. */
   readonly cgroup: string;
   /** Why HTTP policy must not be decided in the kernel; absent: it may. */
-  readonly inlineOff?: string;
+  readonly inlineOff?: InlineOff;
 }
 
 /** What loading did: a hook is attached anew or its program replaced behind the pinned link. */
@@ -103,17 +104,13 @@ function retiredHooks(layout: PinLayout): string[] {
   return readdirSync(layout.links).filter((name) => !known.has(name) && !/-\d+$/.test(name));
 }
 
-/**
- * Loads hooks and attaches them, or replaces the program behind a link that is there: one step per hook, no
- * packet in between sees none. Maps that exist keep their content.
- */
-export function attachHooks(options: LoaderOptions, chosen: readonly Hook[]): LoadReport {
-  const attached: string[] = [];
-  const replaced: string[] = [];
-  const instructions: Record<string, number> = {};
-  const objects = new Map<string, BpfObject>();
+/** Objects whose programs are verified and in the kernel, by name; attached or not. */
+export type LoadedObjects = ReadonlyMap<string, BpfObject>;
+
+/** Loads the programs of hooks, which takes the verifier up to a second, and attaches nothing. */
+export function loadPrograms(options: LoaderOptions, chosen: readonly Hook[]): LoadedObjects {
   const programs = new Set(chosen.map((hook) => hook.program));
-  const cgroupFd = options.native.cgroup.open(options.cgroup);
+  const objects = new Map<string, BpfObject>();
   try {
     for (const name of new Set(chosen.map((hook) => hook.object))) {
       const object = openObject(options, name);
@@ -122,15 +119,45 @@ export function attachHooks(options: LoaderOptions, chosen: readonly Hook[]): Lo
       for (const program of object.programs) object.setAutoload(program, programs.has(program));
       object.load();
     }
+  } catch (error) {
+    closeObjects(objects);
+    throw error;
+  }
+  return objects;
+}
+
+export function closeObjects(objects: LoadedObjects): void {
+  for (const object of objects.values()) object.close();
+}
+
+/**
+ * Loads hooks and attaches them, or replaces the program behind a link that is there: one step per hook, no
+ * packet in between sees none. Maps that exist keep their content.
+ * @param loaded whose programs needn't be loaded any more; they stay the caller's
+ */
+export function attachHooks(
+  options: LoaderOptions,
+  chosen: readonly Hook[],
+  loaded: LoadedObjects = new Map(),
+): LoadReport {
+  const attached: string[] = [];
+  const replaced: string[] = [];
+  const instructions: Record<string, number> = {};
+  const fresh = loadPrograms(
+    options,
+    chosen.filter(({ object }) => !loaded.has(object)),
+  );
+  const cgroupFd = options.native.cgroup.open(options.cgroup);
+  try {
     for (const hook of chosen) {
-      const program = objects.get(hook.object)?.program(hook.program);
+      const program = (loaded.get(hook.object) ?? fresh.get(hook.object))?.program(hook.program);
       if (program === undefined) continue;
       instructions[hook.program] = program.verifiedInstructions;
       (attachHook(options, hook, program, cgroupFd) ? attached : replaced).push(hook.program);
       program.close();
     }
   } finally {
-    for (const object of objects.values()) object.close();
+    closeObjects(fresh);
     closeSync(cgroupFd);
   }
   return { attached, replaced, instructions };

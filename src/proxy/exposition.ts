@@ -35,7 +35,7 @@ const families: readonly Family[] = [
   },
   {
     name: 'perigee_http_request_duration_seconds',
-    help: 'From the end of a request head to the end of its response',
+    help: 'From the end of a request head to the end of its response; path modes differ in their buckets',
     type: 'histogram',
     samples: ({ workers }) => sum(workers.flatMap(latencySamples)),
   },
@@ -119,7 +119,7 @@ function requestSamples({ counters }: WorkerScrape): Sample[] {
 function latencySamples({ counters }: WorkerScrape): Sample[] {
   return counters.meters.flatMap((meter) => {
     let seen = 0;
-    const labels = parties(meter);
+    const labels = { ...parties(meter), path_mode: 'proxied' };
     const buckets = [...meter.latency].map((count, index) => {
       seen += count;
       const le = LATENCY_BUCKETS[index] ?? '+Inf';

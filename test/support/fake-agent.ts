@@ -78,6 +78,13 @@ export const status: AgentStatus = {
       reason: 'NoSuchPort',
       message: 'no port http',
     },
+    {
+      object: 'node',
+      type: 'Inline',
+      status: false,
+      reason: 'PoolFull',
+      message: 'HTTP policy that the kernel could decide goes to the proxy: no room for 2 tables',
+    },
   ],
 };
 
@@ -108,7 +115,7 @@ export function explain(question: Question): Explanation {
     decision: {
       verdict: isAllowed ? 'Allow' : 'Deny',
       layer: 'L7',
-      path: 'proxied',
+      path: isAllowed ? 'inline' : 'proxied',
       reason: isAllowed ? 'AllowedByRule' : 'RequestDeniedByDefault',
       decidingRule: isAllowed ? { ...rule } : byDefault,
       steps: [
@@ -138,6 +145,12 @@ export function explain(question: Question): Explanation {
       ],
       auditWouldDeny: isAllowed ? [{ ...rule, name: 'strict', index: 0 }] : [],
     },
+    path: isAllowed
+      ? { why: 'the kernel decides the requests to shop/api, on the packets of its socket' }
+      : {
+          why: "egress rules of shop/web read requests, and only the proxy can on the client's side",
+          change: 'rules with http under the ingress of the server instead: the kernel can decide those',
+        },
     sources: [
       { file: '/etc/perigee/api.yaml', line: 12, text: '  - name: web-may-read\n    action: Allow' },
       { file: '/etc/perigee/api.yaml', line: 3, text: 'kind: AccessPolicy' },

@@ -29,6 +29,8 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
     }),
     pairs: () => [],
     audited: () => [],
+    requests: () => ({ requests: [], durations: [] }),
+    inline: () => ({ tables: 2, bytes: 4096, off: 'Setting', answers: { answered: 3, lost: 1 } }),
     control: () => ({
       ready: true,
       revision: 4,
@@ -57,9 +59,22 @@ test('totals that are kept elsewhere are shown as they are, scrape after scrape'
     'perigee_control_source_problems{severity="error"} 1',
     'perigee_control_last_applied_timestamp_seconds 1',
     'perigee_agent_ready 1',
+    'perigee_inline_tables 2',
+    'perigee_inline_table_bytes 4096',
+    'perigee_inline_off{reason="Setting"} 1',
+    'perigee_refusals_answered_total{outcome="answered"} 3',
+    'perigee_refusals_answered_total{outcome="lost"} 1',
   ]) {
     assert.ok(agent.includes(`${line}\n`), line);
   }
+});
+
+test('why HTTP policy goes to the proxy is not said any more once it does not', async () => {
+  let off: string | undefined = 'PoolFull';
+  const metrics = createMetrics({ inline: () => ({ tables: 0, bytes: 0, off, answers: {} }) });
+  assert.match((await metrics.render()).agent, /^perigee_inline_off\{reason="PoolFull"\} 1$/m);
+  off = undefined;
+  assert.doesNotMatch((await metrics.render()).agent, /^perigee_inline_off\{/m);
 });
 
 test('a metric with too many series ends in one that says overflow', async () => {
@@ -170,6 +185,14 @@ test('two expositions become one in which no family or series appears twice', ()
       '# HELP p P\n# TYPE p gauge\np 1\n',
     ].join('\n'),
   );
+});
+
+test('requests of both paths are one family, told apart by path_mode alone', () => {
+  const family = '# HELP perigee_http_requests_total R\n# TYPE perigee_http_requests_total counter\n';
+  const inline = 'perigee_http_requests_total{code="200",path_mode="inline"} 5';
+  const proxied = 'perigee_http_requests_total{code="200",path_mode="proxied"} 6';
+  const merged = mergeExpositions(`${family}${inline}\n`, `${family}${proxied}\n`);
+  assert.equal(merged, `${family}${inline}\n${proxied}\n`);
 });
 
 test('the server answers metrics, health and readiness, and nothing else', async () => {

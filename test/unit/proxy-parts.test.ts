@@ -151,10 +151,10 @@ test('metrics: workers are added up, buckets accumulate, labels are escaped', ()
   const parties = 'source_workload="shop/\\"a\\"",destination_workload="shop/b"';
   for (const line of [
     `perigee_http_requests_total{${parties},method="GET",code="200",path_mode="proxied"} 2`,
-    `perigee_http_request_duration_seconds_bucket{${parties},le="0.0025"} 0`,
-    `perigee_http_request_duration_seconds_bucket{${parties},le="0.005"} 2`,
-    `perigee_http_request_duration_seconds_bucket{${parties},le="+Inf"} 4`,
-    `perigee_http_request_duration_seconds_count{${parties}} 4`,
+    `perigee_http_request_duration_seconds_bucket{${parties},path_mode="proxied",le="0.0025"} 0`,
+    `perigee_http_request_duration_seconds_bucket{${parties},path_mode="proxied",le="0.005"} 2`,
+    `perigee_http_request_duration_seconds_bucket{${parties},path_mode="proxied",le="+Inf"} 4`,
+    `perigee_http_request_duration_seconds_count{${parties},path_mode="proxied"} 4`,
     'perigee_drops_total{reason="http-no-rule"} 2',
     'perigee_proxy_connections 4',
     'perigee_flows_lost_total{ring="proxy"} 6',

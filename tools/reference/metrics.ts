@@ -33,7 +33,9 @@ export function metricsPage(): string {
       '`metricsAddress`), with `/healthz` and `/readyz` beside it. Figures are read when they are asked for.',
     'No label takes its value from a client. A metric that would have more than 5000 series sums the rest up in one ' +
       'whose labels say `overflow`, and `perigee_metrics_series_overflow_total` counts them. Where agent and proxy ' +
-      'have a metric of one name, the label `component` tells them apart.',
+      'have a metric of one name, the label `component` tells them apart, or `path_mode`: `inline` for requests that the ' +
+      'kernel decided, `proxied` for those of the proxy. Their histograms have buckets of their own: aggregate them by ' +
+      '`path_mode`, too, before quantiles are computed.',
     '## Agent and kernel',
     table(Object.values<MetricDefinition>(metricDefinitions)),
     'Beside these, `process_*` and `nodejs_*` describe the process of the agent.',

@@ -30,14 +30,22 @@ export function questionText({ source, destination, port, protocol, http }: Ques
 }
 
 /** The answer of `explain`: verdict, deciding rule with its text, and every rule that was considered. */
-export function decisionText(question: Question, { decision, sources }: Explanation, style: Style): string {
+export function decisionText(
+  question: Question,
+  { decision, path: taken, sources }: Explanation,
+  style: Style,
+): string {
   const { verdict, reason, layer, path, decidingRule, auditWouldDeny } = decision;
   const isAllowed = verdict === 'Allow';
   const lines = [
     questionText(question),
     `${isAllowed ? style.good('ALLOWED') : style.bad('DENIED')}  ${meanings[reason]}`,
-    style.faint(`decided at ${layer === 'L7' ? 'layer 7' : 'layers 3 and 4'}, the connection is ${path}`),
+    style.faint(`decided at ${layer === 'L7' ? 'layer 7' : 'layers 3 and 4'}`),
   ];
+  if (taken !== undefined) {
+    lines.push('', `${style.strong(`the connection is ${path}`)}: ${escapeText(taken.why)}`);
+    if (taken.change !== undefined) lines.push(style.faint(`  → ${escapeText(taken.change)}`));
+  }
   if (decidingRule !== undefined) {
     lines.push('', style.strong('deciding rule'), `  ${ruleLine(decidingRule, style)}`);
     lines.push(...sourceLines(sources, decidingRule.file, decidingRule.line).map((line) => `    ${line}`));

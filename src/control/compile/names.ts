@@ -49,6 +49,11 @@ export class Names {
     return number;
   }
 
+  /** The number that a peer has already. */
+  numberOf(peer: PeerIdentity): number | undefined {
+    return this.#allocator.lookup(peer.key);
+  }
+
   peerOf(number: number): PeerIdentity | undefined {
     return this.#peers.get(number);
   }

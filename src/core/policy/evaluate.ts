@@ -14,8 +14,8 @@ import { traceDirection } from './trace.ts';
 import type { Decision, Endpoint, Question, TraceStep } from './verdict.ts';
 import type { World } from './world.ts';
 
-/** One end of the question, resolved. */
-interface End {
+/** One end of a question, resolved. */
+export interface End {
   readonly workload: Workload | undefined;
   readonly peer: PeerIdentity;
 }
@@ -36,8 +36,8 @@ interface Outcome {
  * egress and the destination's ingress are both asked, and both must allow.
  */
 export function evaluate(world: World, question: Question): Decision {
-  const source = resolve(world, question.source);
-  const destination = resolve(world, question.destination);
+  const source = resolveEnd(world, question.source);
+  const destination = resolveEnd(world, question.destination);
   if (isSelf(world, question, source, destination)) return selfDecision(source.workload?.key ?? '');
   const { protocol } = question;
   const subjects: Subject[] = [];
@@ -117,7 +117,8 @@ function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
   return { verdict: 'Allow', layer: 'L3L4', path, reason: 'AllowedNoPolicy', rules: [], audit };
 }
 
-function resolve(world: World, { workload: key, address: text }: Endpoint): End {
+/** Who is meant. Throws ERR_WORKLOAD_UNKNOWN, ERR_ADDRESS_INVALID. */
+export function resolveEnd(world: World, { workload: key, address: text }: Endpoint): End {
   const workload = key === undefined ? undefined : world.workloads.get(key);
   if (key !== undefined && workload === undefined) {
     throw new PerigeeError('ERR_WORKLOAD_UNKNOWN', `there is no workload ${key}`, {

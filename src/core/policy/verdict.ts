@@ -56,8 +56,11 @@ export interface Decision {
   readonly verdict: 'Allow' | 'Deny';
   /** The layer that decided. */
   readonly layer: 'L3L4' | 'L7';
-  /** What the connection needs: `proxied` where some rule can only be decided per request. */
-  readonly path: 'direct' | 'proxied';
+  /**
+   * What the connection needs: `proxied` where some rule can only be decided per request. `inline` is the datapath's
+   * own choice for such a one.
+   */
+  readonly path: 'direct' | 'inline' | 'proxied';
   readonly reason: DecisionReason;
   readonly decidingRule?: RuleRef;
   readonly steps: readonly TraceStep[];

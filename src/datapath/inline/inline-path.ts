@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { inlineSettings } from '../../core/abi/http.ts';
 import type { DesiredRow, DesiredState, DesiredTable } from '../../core/state/desired.ts';
 import { PerigeeError } from '../../lib/errors.ts';
+import { readFlowsLost } from '../counters.ts';
 import { hasFeature, kernelFeatures } from '../features.ts';
 import type { PinLayout } from '../layout.ts';
 import type { Maps } from '../maps.ts';
@@ -17,12 +18,18 @@ type Rows = readonly DesiredRow[];
 const hasTable = ({ table }: DesiredRow): boolean => table !== undefined;
 
 /** Why HTTP policy that the kernel could decide goes to the proxy. */
-export type InlineOff = string;
+export interface InlineOff {
+  /** `Setting`: it's to be off. `KernelLacks`, `LoadFailed`: it can't be had. `PoolFull`: some tables have no room. */
+  readonly reason: 'Setting' | 'KernelLacks' | 'LoadFailed' | 'PoolFull';
+  readonly message: string;
+}
 
 export interface InlineOptions {
   readonly native: Native;
   readonly layout: PinLayout;
   readonly maps: Maps;
+  /** Loads the programs ahead. Throws where the kernel can't run them. */
+  readonly load: () => void;
   /** Attaches the hooks; the maps of theirs are there afterwards. Throws where the kernel can't run them. */
   readonly attach: () => void;
   /** Descriptor of an enrolled namespace by its cookie; undefined: gone. */
@@ -30,8 +37,8 @@ export interface InlineOptions {
 }
 
 /**
- * HTTP policy in the kernel: the tables of the automata, and what tells open connections that policy has changed. Made
- * for the first table; while there is none, nothing of it is loaded.
+ * HTTP policy in the kernel: the tables of the automata, and what tells open connections that policy has changed. The
+ * pool is opened for the first table; while there is none, no packet meets a program of it.
  */
 export class InlinePath {
   readonly #options: InlineOptions;
@@ -41,32 +48,46 @@ export class InlinePath {
   #ports: BpfMap | undefined;
   #off: InlineOff | undefined;
   #noRoom = 0;
+  /** Refusals that the agent was not told of, as of the last sweep. */
+  #lost = 0;
   readonly #placed = new WeakMap<Rows, Rows>();
 
   constructor(options: InlineOptions, off?: InlineOff) {
     this.#options = options;
-    const lacking = hasFeature(options.native, 'PACKET_STATE')
-      ? undefined
-      : kernelFeatures.PACKET_STATE.without;
-    this.#off = off ?? lacking;
+    this.#off = off ?? lackOf(options.native);
     const { native, maps, netnsFd } = options;
     this.#answerer = new RefusalAnswerer({ native, maps, netnsFd });
   }
 
   /** Why it is off; undefined: it isn't. */
   get off(): InlineOff | undefined {
-    if (this.#off === undefined && this.#noRoom > 0)
-      return `${String(this.#noRoom)} tables found no room in the kernel's pool`;
-    return this.#off;
+    if (this.#off !== undefined || this.#noRoom === 0) return this.#off;
+    const message = `no room in the kernel's pool for the tables of ${String(this.#noRoom)} rows of policy`;
+    return { reason: 'PoolFull', message };
   }
 
-  /** Refusals by what the client was told. */
-  get answers(): Readonly<Record<AnswerOutcome, number>> {
-    return this.#answerer.outcomes;
+  /** Refusals by what the client was told; those `lost` were swept later and are in `limited`, too. */
+  get answers(): Readonly<Record<AnswerOutcome | 'lost', number>> {
+    return { ...this.#answerer.outcomes, lost: readFlowsLost(this.#options.maps).refusals };
   }
 
   get memory(): { readonly bytes: number; readonly tables: number } {
     return { bytes: this.#pool?.used ?? 0, tables: this.#pool?.tables ?? 0 };
+  }
+
+  /** Has the programs verified before the first policy waits for them; no packet meets them yet. */
+  prepare(): void {
+    if (this.#off !== undefined || this.#pool !== undefined) return;
+    try {
+      this.#options.load();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Whether a table lies where the kernel reads it. */
+  holds(table: Uint8Array): boolean {
+    return this.#pool?.holds(table) === true;
   }
 
   /** The state with `inline` in place of `proxy` wherever a table is in the kernel. */
@@ -111,6 +132,15 @@ export class InlinePath {
     this.#bump();
   }
 
+  /** Closes connections whose refusal found the ring full. */
+  sweepLost(): void {
+    if (this.#pool === undefined) return;
+    const { refusals } = readFlowsLost(this.#options.maps);
+    if (refusals === this.#lost) return;
+    this.#lost = refusals;
+    this.#answerer.sweep();
+  }
+
   #open(): TablePool | undefined {
     if (this.#pool !== undefined) return this.#pool;
     const { native, layout, attach } = this.#options;
@@ -123,12 +153,16 @@ export class InlinePath {
       this.#refusals = native.BpfMap.openPinned(join(layout.maps, 'refusals'));
       this.#answerer.start(this.#refusals);
     } catch (error) {
-      if (!(error instanceof PerigeeError)) throw error;
-      this.#off = error.message;
+      this.#fail(error);
       return undefined;
     }
     this.#bump();
     return this.#pool;
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof PerigeeError)) throw error;
+    this.#off = { reason: 'LoadFailed', message: error.message };
   }
 
   #bump(): void {
@@ -164,4 +198,9 @@ function portBits(policy: readonly DesiredTable[]): Buffer {
 
 function union(a: Buffer, b: Buffer | undefined): Buffer {
   return b === undefined ? a : Buffer.from(a.map((byte, index) => byte | (b[index] ?? 0)));
+}
+
+function lackOf(native: Native): InlineOff | undefined {
+  if (hasFeature(native, 'PACKET_STATE')) return undefined;
+  return { reason: 'KernelLacks', message: kernelFeatures.PACKET_STATE.without };
 }

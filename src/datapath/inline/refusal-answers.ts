@@ -47,15 +47,17 @@ export class RefusalAnswerer {
 
   /** Sweeps what an earlier agent left, and listens. */
   start(ring: BpfMap): void {
-    const {
-      native,
-      maps: { refused },
-    } = this.#options;
-    this.#ring = new native.RingBuffer([ring], (_, bytes, offsets) => {
+    this.#ring = new this.#options.native.RingBuffer([ring], (_, bytes, offsets) => {
       for (let index = 0; index + 1 < offsets.length; index += 1)
         this.#answer(refusal.decode(bytes, offsets[index]), true);
     });
-    const { values, count } = refused.dump();
+    this.sweep();
+  }
+
+  /** Closes what is refused and was not heard of: it found the ring full, or nobody listened. */
+  sweep(): void {
+    this.#ring?.consume();
+    const { values, count } = this.#options.maps.refused.dump();
     for (let index = 0; index < count; index += 1)
       this.#answer(refusal.decode(values, index * refusal.size), false);
   }

@@ -61,6 +61,10 @@ export class TablePool {
     return this.#entries.size;
   }
 
+  holds(table: Uint8Array): boolean {
+    return this.#entries.has(this.#digestOf(table));
+  }
+
   /** Offset of a table, written if it is new; undefined: there is no room. */
   place(table: Uint8Array): number | undefined {
     const digest = this.#digestOf(table);

@@ -4,6 +4,8 @@ import type { FlowStats } from '../../core/flow-filter.ts';
 import { type MetricDefinition, metricDefinitions, type MetricKey } from './definitions.ts';
 import { limitSeries, type Sample } from './series-limit.ts';
 import type { NamedTotals } from './flow-meter.ts';
+import type { RequestTotals } from './request-totals.ts';
+import { TotalsHistogram } from './totals-histogram.ts';
 
 /** The kernel's per-CPU counters, summed, with names in place of numbers. Read on each scrape. */
 export interface KernelCounters {
@@ -14,6 +16,16 @@ export interface KernelCounters {
     readonly count: number;
   }>;
   drops(): Iterable<{ readonly reason: string; readonly count: number }>;
+}
+
+/** HTTP policy in the kernel at this moment. */
+export interface InlineFigures {
+  readonly tables: number;
+  readonly bytes: number;
+  /** Why HTTP policy goes to the proxy, from a closed set; undefined: it doesn't. */
+  readonly off: string | undefined;
+  /** Refusals by what the client was told. */
+  readonly answers: Readonly<Record<string, number>>;
 }
 
 /** What the agent knows of itself at this moment. */
@@ -39,6 +51,9 @@ export interface MetricSources {
     readonly direction: string;
     readonly count: number;
   }[];
+  /** Requests that the kernel decided. */
+  readonly requests: () => RequestTotals;
+  readonly inline: () => InlineFigures;
   readonly control: () => ControlFigures;
   /** Prometheus text of the proxy; undefined when there is none. */
   readonly proxy: () => Promise<string | undefined>;
@@ -55,6 +70,7 @@ export class AgentMetrics {
   readonly #counters = new Map<string, Counter>();
   readonly #gauges = new Map<string, Gauge>();
   readonly #reconcile: Histogram;
+  readonly #durations: TotalsHistogram;
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -66,8 +82,11 @@ export class AgentMetrics {
       if (type === 'counter') this.#counters.set(name, new Counter(options));
       if (type === 'gauge') this.#gauges.set(name, new Gauge(options));
     }
-    const { name, help, buckets } = metricDefinitions.reconcileDuration;
-    this.#reconcile = new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
+    const histogram = ({ name, help, buckets = [] }: MetricDefinition) => ({
+      ...{ name, help, buckets: [...buckets], registers: [registry] },
+    });
+    this.#reconcile = new Histogram(histogram(metricDefinitions.reconcileDuration));
+    this.#durations = new TotalsHistogram(histogram(metricDefinitions.requestDuration));
     const build = { version: sources.version, node_version: process.version };
     this.#gauges.get(metricDefinitions.buildInfo.name)?.set(build, 1);
     this.#counters.get(metricDefinitions.reconcileErrors.name)?.inc(0);
@@ -82,15 +101,22 @@ export class AgentMetrics {
     this.#counters.get(metricDefinitions.reconcileErrors.name)?.inc();
   }
 
+  get #maxSeries(): number {
+    return this.#sources.maxSeries ?? MAX_SERIES;
+  }
+
+  #overflowed(metric: string, count: number): void {
+    if (count > 0) this.#counters.get(metricDefinitions.seriesOverflow.name)?.inc({ metric }, count);
+  }
+
   /** Sets a counter to totals that are kept elsewhere. */
   #total(key: MetricKey, samples: readonly Sample[]): void {
     const { name } = metricDefinitions[key];
     const counter = this.#counters.get(name);
-    const { kept, overflowed } = limitSeries(samples, this.#sources.maxSeries ?? MAX_SERIES);
+    const { kept, overflowed } = limitSeries(samples, this.#maxSeries);
     counter?.reset();
     for (const { labels, value } of kept) counter?.inc(labels, value);
-    if (overflowed > 0)
-      this.#counters.get(metricDefinitions.seriesOverflow.name)?.inc({ metric: name }, overflowed);
+    this.#overflowed(name, overflowed);
   }
 
   #set(key: MetricKey, value: number, labels: Readonly<Record<string, string>> = {}): void {
@@ -144,6 +170,27 @@ export class AgentMetrics {
     );
   }
 
+  #collectRequests(): void {
+    const { requests, durations } = this.#sources.requests();
+    this.#total('requests', requests);
+    this.#overflowed(
+      metricDefinitions.requestDuration.name,
+      this.#durations.show(durations, this.#maxSeries),
+    );
+  }
+
+  #collectInline(): void {
+    const { tables, bytes, off, answers } = this.#sources.inline();
+    this.#set('inlineTables', tables);
+    this.#set('inlineTableBytes', bytes);
+    this.#gauges.get(metricDefinitions.inlineOff.name)?.reset();
+    if (off !== undefined) this.#set('inlineOff', 1, { reason: off });
+    this.#total(
+      'refusalsAnswered',
+      Object.entries(answers).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    );
+  }
+
   #collectKernel(): void {
     const { kernel } = this.#sources;
     this.#total(
@@ -188,6 +235,8 @@ export class AgentMetrics {
     this.#collect('pairs', () => this.#collectPairs());
     this.#collect('audited', () => this.#collectAudited());
     this.#collect('kernel', () => this.#collectKernel());
+    this.#collect('requests', () => this.#collectRequests());
+    this.#collect('inline', () => this.#collectInline());
     this.#collect('control', () => this.#collectControl());
     return { agent: await this.registry.metrics(), proxy };
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { INLINE_LATENCY_BOUNDS } from '../../core/http/latency.ts';
+
 /** One metric of the agent. docs/reference/metrics.md is made from these. */
 export interface MetricDefinition {
   readonly name: string;
@@ -24,6 +26,43 @@ export const metricDefinitions = {
     type: 'counter',
     help: 'Requests that passed and that a policy in Audit mode would refuse, from flow records',
     labels: ['policy', 'direction'],
+  },
+  requests: {
+    name: 'perigee_http_requests_total',
+    type: 'counter',
+    help: 'HTTP requests that the kernel decided; code 0: no response was seen, or it answered a later request first',
+    labels: [...pair, 'method', 'code', 'path_mode'],
+  },
+  requestDuration: {
+    name: 'perigee_http_request_duration_seconds',
+    type: 'histogram',
+    help: 'From the end of a request head to the end of its response; path modes differ in their buckets',
+    labels: [...pair, 'path_mode'],
+    buckets: INLINE_LATENCY_BOUNDS,
+  },
+  refusalsAnswered: {
+    name: 'perigee_refusals_answered_total',
+    type: 'counter',
+    help: 'Refusals of the kernel by what the client was told: answered (a response), reset (something else was under way), limited (reset: too many, or the agent was away), failed (nothing: the connection was gone), lost (late: the ring was full)',
+    labels: ['outcome'],
+  },
+  inlineTables: {
+    name: 'perigee_inline_tables',
+    type: 'gauge',
+    help: "Tables in the kernel's pool, those included that open connections may still read",
+    labels: [],
+  },
+  inlineTableBytes: {
+    name: 'perigee_inline_table_bytes',
+    type: 'gauge',
+    help: "Bytes of the kernel's pool that tables take, of 16 MiB",
+    labels: [],
+  },
+  inlineOff: {
+    name: 'perigee_inline_off',
+    type: 'gauge',
+    help: '1 while HTTP policy that the kernel could decide goes to the proxy; absent else',
+    labels: ['reason'],
   },
   drops: {
     name: 'perigee_drops_total',

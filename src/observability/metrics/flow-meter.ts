@@ -2,8 +2,9 @@
 import { flowKind } from '../../core/abi/flow.ts';
 import { verdict } from '../../core/abi/policy.ts';
 import type { FlowNames } from '../flow-names.ts';
-import { peerNames } from '../match/endpoint.ts';
 import { Offset } from '../record-layout.ts';
+import { peerLabel } from './peer-label.ts';
+import { OVERFLOW_VALUE } from './series-limit.ts';
 
 /** Totals of one pair of workloads. */
 export interface PairTotals {
@@ -73,14 +74,9 @@ export class FlowMeter {
   }
 
   #nameOf(peer: number): string {
-    if (peer === OVERFLOW) return 'overflow';
+    if (peer === OVERFLOW) return OVERFLOW_VALUE;
     const isWorkload = peer < IDENTITY_BASE;
-    const names = peerNames(this.#names, isWorkload ? peer : 0, isWorkload ? 0 : peer - IDENTITY_BASE);
-    if (names.workload !== undefined) return `${names.namespace ?? ''}/${names.workload}`;
-    if (names.entity !== undefined) return names.entity.includes('/') ? 'World' : names.entity;
-    return names.serviceAccount === undefined
-      ? 'unknown'
-      : `${names.namespace ?? ''}/${names.serviceAccount}`;
+    return peerLabel(this.#names, isWorkload ? peer : 0, isWorkload ? 0 : peer - IDENTITY_BASE);
   }
 
   /** One row per pair of names. */

@@ -24,19 +24,22 @@ function families(text: string): Map<string, Family> {
   return found;
 }
 
+/** A sample with this label says by itself whose it is. */
+const OWNER = 'path_mode';
+
 /** Adds a label to a sample line that does not have it. */
 function labelled(sample: string, label: string, value: string): string {
   const match = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?( .*)$/s.exec(sample);
   if (match === null) return sample;
   const [, name = '', labels = '{}', rest = ''] = match;
-  if (labels.includes(`${label}="`)) return sample;
+  if (labels.includes(`${label}="`) || labels.includes(`${OWNER}="`)) return sample;
   const inner = labels.slice(1, -1);
   return `${name}{${inner}${inner === '' ? '' : ','}${label}="${value}"}${rest}`;
 }
 
 /**
  * One exposition out of the agent's and the proxy's. Where both have a family, it appears once and the proxy's
- * samples carry `component="proxy"`, so that no series appears twice.
+ * samples carry `component="proxy"`, unless `path_mode` tells them apart already, so that no series appears twice.
  */
 export function mergeExpositions(agent: string, proxy: string): string {
   const merged = families(agent);
