@@ -25,51 +25,64 @@ static __always_inline bool segment_acceptable(const struct segment *segment, st
 	return !sequence_before(window_end, segment->sequence + segment->length);
 }
 
+/* The bytes of a segment that TCP has not taken yet. */
+static __always_inline int stream_payload(struct http_frame *frame, struct segment *segment,
+					  struct tcp_sock *tcp, __u32 received)
+{
+	__u16 reason = 0;
+
+	switch (stream_order(frame->stream, segment, received, &reason)) {
+	case STREAM_READ:
+		return stream_read(frame, segment, tcp);
+	case STREAM_PASS:
+		return HOOK_ALLOW;
+	case STREAM_LOST:
+		stream_refuse(frame, segment, tcp, reason);
+		return HOOK_DENY;
+	default:
+		return drop(reason);
+	}
+}
+
+/* A FIN behind bytes that TCP has, or alone. */
+static __always_inline int stream_end(struct http_frame *frame, struct segment *segment,
+				      struct tcp_sock *tcp, __u32 received)
+{
+	__u16 reason = stream_fin(frame->stream, segment->sequence + segment->length, received);
+
+	if (reason == REASON_HTTP_TRUNCATED || reason == REASON_STREAM_POSITION_LOST) {
+		stream_refuse(frame, segment, tcp, reason);
+		return HOOK_DENY;
+	}
+	return reason ? drop(reason) : HOOK_ALLOW;
+}
+
 static __always_inline int stream_segment(struct http_frame *frame, struct segment *segment,
 					  struct tcp_sock *tcp)
 {
 	struct http_stream *stream = frame->stream;
 	__u32 received = tcp->rcv_nxt, end = segment->sequence + segment->length;
-	__u16 reason = 0;
+	bool fresh = segment->length && sequence_before(received, end);
 	int verdict;
 
-	if (!segment->length) {
-		if (segment->flags & SEGMENT_URG)
-			return drop(REASON_SEGMENT_AMBIGUOUS);
-		if (!(segment->flags & SEGMENT_FIN) || !stream->request.head_bytes ||
-		    stream->opaque)
-			return HOOK_ALLOW;
-	} else {
-		if (!sequence_before(received, end))
-			return HOOK_ALLOW; /* TCP has it: acknowledged again */
-		if ((segment->flags & SEGMENT_URG) || !segment_acceptable(segment, tcp))
-			return drop(REASON_SEGMENT_AMBIGUOUS);
-		if (!segment_checksum_ok(frame->skb, frame->scratch, segment))
-			return drop(REASON_SEGMENT_AMBIGUOUS);
-	}
+	/* Also a segment without anything new moves the urgent pointer. */
+	if (segment->flags & SEGMENT_URG)
+		return drop(REASON_SEGMENT_AMBIGUOUS);
+	if (!fresh &&
+	    (!(segment->flags & SEGMENT_FIN) || sequence_before(end, received) || stream->opaque))
+		return HOOK_ALLOW; /* TCP has it: acknowledged again */
+	if (!segment_acceptable(segment, tcp))
+		return drop(REASON_SEGMENT_AMBIGUOUS);
+	if (!segment_checksum_ok(frame->skb, frame->scratch, segment))
+		return drop(REASON_SEGMENT_AMBIGUOUS);
 	if (__sync_val_compare_and_swap(&stream->busy, 0, 1))
 		return drop(REASON_SEGMENT_CONTENDED);
 	scratch_begin(frame->scratch, segment->payload, segment->length);
 	frame->reader = &stream->request;
-	if (!segment->length) {
-		stream_refuse(frame, segment, tcp, REASON_HTTP_TRUNCATED);
-		verdict = HOOK_DENY;
-	} else {
-		switch (stream_order(stream, segment, received, &reason)) {
-		case STREAM_READ:
-			verdict = stream_read(frame, segment, tcp);
-			break;
-		case STREAM_PASS:
-			verdict = HOOK_ALLOW;
-			break;
-		case STREAM_LOST:
-			stream_refuse(frame, segment, tcp, reason);
-			verdict = HOOK_DENY;
-			break;
-		default:
-			verdict = drop(reason);
-		}
-	}
+	if (fresh)
+		verdict = stream_payload(frame, segment, tcp, received);
+	else
+		verdict = stream_end(frame, segment, tcp, received);
 	stream->busy = 0;
 	return verdict;
 }
@@ -104,7 +117,7 @@ static __always_inline int strange_segment(struct http_frame *frame, struct segm
 	if (state != BPF_TCP_LISTEN && state != BPF_TCP_SYN_RECV && settings && !settings->missing)
 		return HOOK_ALLOW;
 	if (segment_parse(frame->skb, segment))
-		return HOOK_ALLOW; /* TCP takes no payload of it */
+		return unreadable_segment(frame);
 	if (state == BPF_TCP_LISTEN)
 		return early_segment(frame, segment);
 	if (bpf_sk_storage_get(&announced, sk, 0, 0))

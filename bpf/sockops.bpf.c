@@ -154,12 +154,13 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 					   const struct tuple_key *key,
 					   const struct workload *workload,
 					   const struct ipcache_entry *peer,
-					   const struct policy_verdict *verdict)
+					   const struct policy_verdict *verdict, __u64 epoch)
 {
 	struct http_stream *stream = stream_of(ctx, sk, key);
 	struct inline_settings *settings = inline_settings_get();
 	struct stream_ends ends = {
 		.netns = key->netns,
+		.epoch = epoch,
 		.local_port = key->destination_port,
 		.remote_port = key->source_port,
 		.family = ctx->family == AF_INET ? 4 : 6,
@@ -206,6 +207,7 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		.port = ctx->local_port,
 	};
 	struct policy_verdict ingress;
+	__u64 epoch;
 
 	if (address_is_loopback(&remote) || address_equal(&local, &remote))
 		return;
@@ -213,9 +215,10 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	if (peer.workload == workload->id)
 		return;
 	side.peer = peer.identity;
+	epoch = inline_epoch();
 	ingress = policy_decide(&side);
 	if (ingress.action == ACTION_INLINE)
-		passive_inline(ctx, sk, key, workload, &peer, &ingress);
+		passive_inline(ctx, sk, key, workload, &peer, &ingress, epoch);
 	connection = connection_accept(sk, workload, &peer,
 				       ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT);
 	if (!connection || peer.workload)

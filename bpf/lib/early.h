@@ -72,6 +72,7 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 	stranger->key.destination_port = ends->local_port;
 	if (bpf_map_lookup_elem(&announcements, &stranger->key))
 		return NULL; /* the proxy has judged it */
+	ends->epoch = inline_epoch();
 	stranger->peer = ipcache_find(&ends->remote);
 	if (stranger->peer.workload == workload->id)
 		return NULL;
@@ -83,7 +84,37 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 	return stranger->verdict.action == ACTION_INLINE ? workload : NULL;
 }
 
+/*
+ * A segment that can't be read, for a socket that may need a stream: TCP takes what is behind
+ * headers that nobody uses, such as an atomic fragment's.
+ */
+static __always_inline int unreadable_segment(struct http_frame *frame)
+{
+	struct workload *workload = workload_of_netns(netns_of_packet(frame->skb, frame->sk));
+
+	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
+		return HOOK_ALLOW;
+	return drop(REASON_PACKET_MALFORMED);
+}
+
 #define EARLY_AGAIN_NS 100000000ULL /* the segment is sent again after 200 ms at the soonest */
+
+/*
+ * Whether this processor may read the segment: of two copies that arrive at once TCP takes one, and
+ * what is known has to be of that one.
+ */
+static __always_inline bool early_claim(struct stranger *stranger)
+{
+	struct http_stream *early = bpf_map_lookup_elem(&early_streams, &stranger->key);
+	__u64 now = stranger->stream.opened, before;
+
+	if (!early) /* a socket that is made meanwhile reads from the start */
+		return !bpf_map_update_elem(&early_streams, &stranger->key, &stranger->stream,
+					    BPF_NOEXIST);
+	before = early->opened;
+	return now - before >= EARLY_AGAIN_NS &&
+	       __sync_val_compare_and_swap(&early->opened, before, now) == before;
+}
 
 /*
  * Payload that comes before there is a socket of its own: on the handshake's last segment. TCP
@@ -95,7 +126,7 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	__u32 zero = 0;
 	struct stranger *stranger = bpf_map_lookup_elem(&strangers, &zero);
 	struct __sk_buff *skb = frame->skb;
-	struct http_stream *fresh, *early;
+	struct http_stream *fresh;
 	struct workload *workload;
 	int verdict;
 
@@ -115,9 +146,6 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 		return drop(REASON_STREAM_STATE_MISSING);
 	if (!segment_checksum_ok(skb, frame->scratch, segment))
 		return drop(REASON_SEGMENT_AMBIGUOUS);
-	early = bpf_map_lookup_elem(&early_streams, &stranger->key);
-	if (early && (early->refused || bpf_ktime_get_ns() - early->opened < EARLY_AGAIN_NS))
-		return drop(REASON_SEGMENT_CONTENDED);
 	fresh = &stranger->stream;
 	__builtin_memset(fresh, 0, sizeof(*fresh));
 	stream_begin(fresh, &stranger->ends, workload, &stranger->peer, &stranger->verdict);
@@ -126,6 +154,8 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	fresh->next = segment->sequence;
 	fresh->body_from = fresh->next;
 	fresh->body_to = fresh->next;
+	if (!early_claim(stranger))
+		return drop(REASON_SEGMENT_CONTENDED);
 	frame->stream = fresh;
 	scratch_begin(frame->scratch, segment->payload, segment->length);
 	frame->reader = &fresh->request;

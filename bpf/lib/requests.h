@@ -183,7 +183,7 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 	struct http_stream *stream = frame->stream;
 	struct http_reader *reader = &stream->request;
 	__u32 requests = stream->requests;
-	__u64 heads = stream->heads;
+	__u64 heads = stream->heads, epoch = stream->epoch;
 	__u8 *pool = frame->pool;
 
 	frame->reader = reader;
@@ -218,8 +218,9 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			return HOOK_DENY;
 		}
 		if (!reader->lines && !automaton_allows_cut(frame)) {
-			/* Sent again with what follows. */
+			/* Sent again with what follows; policy is asked again, too. */
 			*reader = scratch->saved;
+			stream->epoch = epoch;
 			stream->requests = requests;
 			stream->heads = heads;
 			if (scratch->heads)

@@ -60,17 +60,23 @@ static __always_inline struct inline_settings *inline_settings_get(void)
 struct stream_ends {
 	struct address local, remote;
 	__u64 netns;
+	__u64 epoch; /* before policy was asked: a change meanwhile makes the first request ask */
 	__u16 local_port, remote_port; /* host byte order */
 	__u8 family;
 };
+
+static __always_inline __u64 inline_epoch(void)
+{
+	struct inline_settings *settings = inline_settings_get();
+
+	return settings ? settings->epoch : 0;
+}
 
 static __always_inline void stream_begin(struct http_stream *stream, const struct stream_ends *ends,
 					 const struct workload *workload,
 					 const struct ipcache_entry *peer,
 					 const struct policy_verdict *verdict)
 {
-	struct inline_settings *settings = inline_settings_get();
-
 	stream->netns = ends->netns;
 	address_copy(stream->remote, &ends->remote);
 	address_copy(stream->local, &ends->local);
@@ -83,9 +89,7 @@ static __always_inline void stream_begin(struct http_stream *stream, const struc
 	stream->workload = workload->id;
 	stream->request.table = verdict->table;
 	stream->opened = bpf_ktime_get_ns();
-	if (!settings)
-		return;
-	stream->epoch = settings->epoch;
+	stream->epoch = ends->epoch;
 }
 
 struct segment {
@@ -282,6 +286,15 @@ static __always_inline bool stream_catch_up(struct http_stream *stream, __u32 re
 	return true;
 }
 
+/* What TCP has taken needs no vouching any more; and a position that grows old wraps around. */
+static __always_inline void stream_forget_body(struct http_stream *stream, __u32 received)
+{
+	if (sequence_before(stream->body_from, received))
+		stream->body_from = received;
+	if (sequence_before(stream->body_to, received))
+		stream->body_to = received;
+}
+
 enum stream_order {
 	STREAM_READ = 0, /* from `stream->next` on */
 	STREAM_PASS = 1, /* nothing new, or nothing but body */
@@ -306,6 +319,7 @@ static __always_inline enum stream_order stream_order(struct http_stream *stream
 		*reason = REASON_STREAM_POSITION_LOST;
 		return STREAM_LOST;
 	}
+	stream_forget_body(stream, received);
 	if (reader->phase == HTTP_BODY || (reader->phase == HTTP_CHUNKED && reader->remaining)) {
 		__u64 left = reader->remaining < STREAM_BODY_AHEAD ? reader->remaining
 								   : STREAM_BODY_AHEAD;
@@ -332,6 +346,24 @@ static __always_inline enum stream_order stream_order(struct http_stream *stream
 		return STREAM_DROP;
 	*reason = REASON_STREAM_POSITION_LOST;
 	return STREAM_LOST;
+}
+
+/*
+ * Whether the stream may end at a position. TCP keeps a FIN that comes before its turn: inside a
+ * head it would end that head later, without being asked for again. Returns enum reason.
+ */
+static __always_inline __u16 stream_fin(struct http_stream *stream, __u32 at, __u32 received)
+{
+	const struct http_reader *reader = &stream->request;
+
+	if (!stream_catch_up(stream, received))
+		return REASON_STREAM_POSITION_LOST;
+	stream_forget_body(stream, received);
+	if (at == stream->next)
+		return reader->head_bytes ? REASON_HTTP_TRUNCATED : REASON_NONE;
+	if (sequence_before(at, stream->next))
+		return REASON_SEGMENT_AMBIGUOUS;
+	return at - stream->next <= reader->remaining ? REASON_NONE : REASON_SEGMENT_AHEAD;
 }
 
 #endif
