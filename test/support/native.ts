@@ -52,7 +52,17 @@ export function testObject(name: string): string {
     '-Wextra',
     '-Werror',
   ];
-  execFileSync('clang', [...flags, '-isystem', join(root, 'build/bpf'), '-c', source, '-o', output]);
+  execFileSync('clang', [
+    ...flags,
+    '-I',
+    join(root, 'bpf'),
+    '-isystem',
+    join(root, 'build/bpf'),
+    '-c',
+    source,
+    '-o',
+    output,
+  ]);
   return output;
 }
 

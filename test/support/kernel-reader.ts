@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import { rejectReason } from '../../src/core/http/reject-reason.ts';
+import { Reject } from '../../src/core/http/reasons.ts';
+import { featureSwitches } from '../../src/datapath/features.ts';
+import { TablePool } from '../../src/datapath/inline/table-pool.ts';
+import type { BpfProgram } from '../../src/datapath/native.ts';
+import { type Fixture, makeBpffs, native, testObject } from './native.ts';
+
+/** Ethernet header of a run; the rest is the payload of one segment. */
+const FRAME_BYTES = 14;
+/** Payload that one run takes: the kernel wants the packet in one page. */
+export const SEGMENT_BYTES = 3000;
+
+/** Fields of `struct exchange` in inline-read.bpf.c. */
+const At = {
+  begin: 0,
+  table: 4,
+  rejected: 8,
+  rule: 12,
+  reason: 16,
+  requests: 20,
+  refused: 24,
+  phase: 28,
+  headBytes: 32,
+  remaining: 40,
+};
+
+/** What the kernel's reader says after a segment. */
+export interface KernelState {
+  /** The segment would have been passed on. */
+  readonly passed: boolean;
+  readonly refused: boolean;
+  /** Reject, 0: by policy, or not refused. */
+  readonly rejected: number;
+  readonly reason: number;
+  readonly rule: number;
+  /** Heads allowed so far. */
+  readonly requests: number;
+  readonly phase: number;
+  readonly headBytes: number;
+  readonly remaining: number;
+}
+
+/** The kernel's reader of requests, run by BPF_PROG_TEST_RUN over tables in the real pool. */
+export class KernelReader implements Disposable {
+  readonly #pins: Fixture;
+  readonly #program: BpfProgram;
+  readonly #exchange: Buffer;
+  readonly #pool: TablePool;
+  runs = 0;
+
+  constructor() {
+    const { BpfObject } = native();
+    this.#pins = makeBpffs();
+    using object = BpfObject.open(testObject('inline-read'), {
+      pinRoot: this.#pins.path,
+      kconfig: featureSwitches(native()),
+    });
+    const constants = object.readOnlyData();
+    for (const rejected of Object.values(Reject))
+      constants.writeUInt16LE(rejectReason(rejected), rejected * 2);
+    object.setReadOnlyData(constants);
+    object.load();
+    this.#program = object.program('read_segment');
+    this.#exchange = object.map('exchanges').mapped();
+    let now = 0;
+    // What is not in use any more is gone at once.
+    this.#pool = new TablePool(object.map('tables').mapped(), { now: () => (now += 60_000) });
+  }
+
+  /** Begins a connection under a table, which takes the place of the one before. */
+  begin(table: Uint8Array): void {
+    const offset = this.#pool.place(table);
+    if (offset === undefined) throw new Error('no room for the table');
+    this.#pool.retain([table]);
+    this.#exchange.writeUInt32LE(1, At.begin);
+    this.#exchange.writeUInt32LE(offset, At.table);
+  }
+
+  /** Feeds one segment, one character per byte. */
+  feed(text: string): KernelState {
+    const data = Buffer.alloc(FRAME_BYTES + text.length);
+    data.writeUInt16BE(0x88b5, 12);
+    data.write(text, FRAME_BYTES, 'latin1');
+    const { returnValue } = this.#program.testRun({ dataIn: data });
+    this.runs += 1;
+    const field = (at: number): number => this.#exchange.readUInt32LE(at);
+    return {
+      passed: returnValue === 1,
+      refused: field(At.refused) !== 0,
+      rejected: field(At.refused) === 0 ? 0 : field(At.rejected),
+      reason: field(At.reason),
+      rule: field(At.rule),
+      requests: field(At.requests),
+      phase: field(At.phase),
+      headBytes: field(At.headBytes),
+      remaining: Number(this.#exchange.readBigUInt64LE(At.remaining)),
+    };
+  }
+
+  /** Feeds a text cut at these positions; what is not passed is sent again with what follows, as TCP does. */
+  feedCut(text: string, cuts: readonly number[]): KernelState {
+    let from = 0;
+    let state: KernelState | undefined;
+    for (const to of [...cuts, text.length]) {
+      if (to === from) continue;
+      state = this.feed(text.slice(from, to));
+      if (state.refused) return state;
+      if (state.passed) from = to;
+    }
+    if (state === undefined) throw new Error('nothing to feed');
+    return state;
+  }
+
+  [Symbol.dispose](): void {
+    this.#program.close();
+    this.#pins[Symbol.dispose]();
+  }
+}
