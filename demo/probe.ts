@@ -30,7 +30,8 @@ const errnoNames: readonly (readonly [text: string, outcome: string])[] = [
 /** curl from a machine; `more` are arguments before the URL. */
 export function curl(lab: Lab, host: LabHost, url: string, more: readonly string[] = []): Attempt {
   // An exit code of its own for an HTTP error would hide the body, so no --fail.
-  const shown = ['curl', '-s', '-i', '--max-time', '5', ...more, url];
+  const patience = more.includes('--max-time') ? [] : ['--max-time', '5'];
+  const shown = ['curl', '-s', '-i', ...patience, ...more, url];
   const started = performance.now();
   const { stdout, stderr } = lab.run(host, ['curl', '-v', ...shown.slice(1)]);
   const ms = performance.now() - started;

@@ -10,22 +10,26 @@ export interface Visit {
   /** Outcome without and with policy. */
   readonly before: string;
   readonly after: string;
-  readonly attempt: (shop: Shop, family: 4 | 6) => Attempt;
+  /** With policy in force and nobody there who could answer a refused request; absent: the same. */
+  readonly withoutAgent?: string;
+  /** `more`: arguments of curl. */
+  readonly attempt: (shop: Shop, family: 4 | 6, more?: readonly string[]) => Attempt;
 }
 
 const addressOf = (host: LabHost, family: 4 | 6): string => (family === 4 ? host.address4 : host.address6);
 
 const asks =
-  (from: 'visitor' | 'intruder', to: 'web' | 'api', path: string, more: readonly string[] = []) =>
-  (shop: Shop, family: 4 | 6): Attempt => {
+  (from: 'visitor' | 'intruder', to: 'web' | 'api', path: string, data: readonly string[] = []) =>
+  (shop: Shop, family: 4 | 6, more: readonly string[] = []): Attempt => {
     const port = to === 'web' ? WEB_PORT : API_PORT;
-    return curl(shop.lab, shop[from], urlOf(addressOf(shop[to], family), port, path), more);
+    return curl(shop.lab, shop[from], urlOf(addressOf(shop[to], family), port, path), [...data, ...more]);
   };
 
 export const forbiddenVisit: Visit = {
   what: 'intruder → api GET /admin/customers',
   before: '200',
   after: '403',
+  withoutAgent: 'timed out',
   attempt: asks('intruder', 'api', '/admin/customers'),
 };
 
@@ -46,6 +50,7 @@ export const visits: readonly Visit[] = [
     what: 'visitor → web GET /admin/customers',
     before: '200',
     after: '403',
+    withoutAgent: 'timed out',
     attempt: asks('visitor', 'web', '/admin/customers'),
   },
   {

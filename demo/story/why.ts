@@ -18,7 +18,7 @@ export async function showWhy(stage: Stage): Promise<void> {
   screen.output(attempt.said);
   const { reference = 'none' } = attempt;
   const command = ['observe', '--reference', reference, '--why'];
-  // The record travels from the proxy to the agent's store meanwhile.
+  // The record travels from the kernel to the agent's store meanwhile.
   await until(
     'the flow of the refused request',
     async () => (await stage.agent.cli(command)).status === 0,
@@ -31,6 +31,7 @@ export async function showWhy(stage: Stage): Promise<void> {
       .split('\n')
       .findIndex((one) => one.includes(RULE));
   const place = `access.yaml:${line}`;
+  stage.expect('why', 'the request was decided in the kernel', 'inline', pathIn(text, /\((\w+)\)/));
   stage.expect('why', `the refusal is traced to ${RULE}`, place, text.includes(place) ? place : 'elsewhere');
 }
 
@@ -48,7 +49,12 @@ export async function showExplain(stage: Stage): Promise<void> {
     ['GET', 'allowed'],
     ['DELETE', 'denied'],
   ] as const) {
-    const { status } = await stage.cli(question(method));
+    const { status, text } = await stage.cli(question(method));
     stage.expect('explain', `may the intruder ${method} /catalog?`, expected, answerOf(status));
+    stage.expect('explain', `its path, ${method}`, 'inline', pathIn(text, /the connection is (\w+)/));
   }
+}
+
+function pathIn(text: string, pattern: RegExp): string {
+  return pattern.exec(text)?.[1] ?? 'not said';
 }
