@@ -109,10 +109,9 @@ static __always_inline bool port_may_be_inline(const struct bpf_sock *sk)
 
 /* A segment for a socket without a stream. */
 static __always_inline int strange_segment(struct http_frame *frame, struct segment *segment,
-					   struct bpf_sock *sk)
+					   struct bpf_sock *sk, __u32 state)
 {
 	struct inline_settings *settings = inline_settings_get();
-	__u32 state = sk->state;
 
 	if (state != BPF_TCP_LISTEN && state != BPF_TCP_SYN_RECV && settings && !settings->missing)
 		return HOOK_ALLOW;
@@ -132,6 +131,7 @@ int inline_ingress(struct __sk_buff *skb)
 	struct segment segment = {};
 	struct http_frame frame = { .skb = skb };
 	struct tcp_sock *tcp;
+	__u32 state;
 
 	if (!sk || !port_may_be_inline(sk))
 		return HOOK_ALLOW;
@@ -139,9 +139,11 @@ int inline_ingress(struct __sk_buff *skb)
 	if (!sk || sk->protocol != IPPROTO_TCP)
 		return HOOK_ALLOW;
 	frame.sk = sk;
+	/* Before the stream is looked for: the socket has it when its state says established. */
+	state = READ32(sk, state);
 	frame.stream = bpf_sk_storage_get(&streams, sk, 0, 0);
 	if (!frame.stream)
-		return strange_segment(&frame, &segment, sk);
+		return strange_segment(&frame, &segment, sk, state);
 	if (frame.stream->refused)
 		return HOOK_DENY;
 	if (segment_parse(skb, &segment))
@@ -185,7 +187,7 @@ int inline_egress(struct __sk_buff *skb)
 		return HOOK_ALLOW;
 	}
 	response_segment(&frame, &segment);
-	scratch_give();
+	scratch_give(frame.scratch);
 	return HOOK_ALLOW;
 }
 

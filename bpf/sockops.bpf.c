@@ -129,24 +129,61 @@ static __always_inline bool take_announcement(struct bpf_sock *sk, const struct 
 
 #define EARLY_STALE_NS 1000000000ULL
 
+/* Whether the segment that made the socket brought payload. */
+static __always_inline bool brings_payload(struct bpf_sock_ops *ctx)
+{
+	void *end = (void *)(long)ctx->skb_data_end;
+	struct tcphdr *tcp = (void *)(long)ctx->skb_data;
+
+	if ((void *)(tcp + 1) > end)
+		return ctx->skb_len > 0;
+	return ctx->skb_len > tcp->doff * 4;
+}
+
 /*
- * What came with the handshake has been read already, if it was the stream's beginning. Anything
- * else that came is with TCP unread: the connection passes nothing.
+ * What came with the handshake's last segment has been read already, if it was the stream's
+ * beginning. Anything else that came so is with TCP unread: the connection passes nothing. What was
+ * read of a segment that did not make the socket comes to the socket itself.
  */
 static __always_inline struct http_stream *stream_of(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 						     const struct tuple_key *key)
 {
 	struct http_stream *early = bpf_map_lookup_elem(&early_streams, key), *stream;
-	bool fresh = early && bpf_ktime_get_ns() - early->opened < EARLY_STALE_NS;
+	bool brings = brings_payload(ctx), fits;
 
-	if (!fresh)
-		early = NULL;
-	stream = bpf_sk_storage_get(&streams, sk, early, BPF_SK_STORAGE_GET_F_CREATE);
-	if (stream && early && early->out_next != ctx->rcv_nxt)
-		stream->refused = 2;
+	fits = brings && early && !early->refused && early->out_next == ctx->rcv_nxt &&
+	       bpf_ktime_get_ns() - early->opened < EARLY_STALE_NS;
+	stream = bpf_sk_storage_get(&streams, sk, fits ? early : NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (stream) {
+		stream->busy = 0;
+		if (brings && !fits)
+			stream->refused = 2;
+	}
 	if (early)
 		bpf_map_delete_elem(&early_streams, key);
 	return stream;
+}
+
+/* Nothing will pass, so no segment asks for its end: this does. */
+SUBPROGRAM int stream_unread(struct http_stream *stream)
+{
+	struct refusal event = {};
+
+	drop_count(REASON_STREAM_POSITION_LOST);
+	event.cookie = stream->cookie;
+	event.netns = stream->netns;
+	event.time = bpf_ktime_get_ns();
+	__builtin_memcpy(event.remote, stream->remote, 16);
+	__builtin_memcpy(event.local, stream->local, 16);
+	event.remote_port = stream->remote_port;
+	event.local_port = stream->local_port;
+	event.family = stream->family;
+	event.workload = stream->workload;
+	event.reason = REASON_STREAM_POSITION_LOST;
+	bpf_map_update_elem(&refused, &event.cookie, &event, BPF_ANY);
+	if (bpf_ringbuf_output(&refusals, &event, sizeof(event), BPF_RB_FORCE_WAKEUP))
+		flow_lost(RING_REFUSALS);
+	return 0;
 }
 
 /* Layer 7 rules that the kernel decides: the stream is read from its first byte. */
@@ -185,6 +222,8 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 		stream->body_from = stream->next;
 		stream->body_to = stream->next;
 	}
+	if (stream->refused)
+		stream_unread(stream);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
@@ -275,7 +314,7 @@ static __always_inline void stream_closed(struct bpf_sock *sk)
 		return;
 	request_end(stream, scratch,
 		    stream->response.phase == HTTP_UNTIL_CLOSE ? stream->response.status : 0);
-	scratch_give();
+	scratch_give(scratch);
 }
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)

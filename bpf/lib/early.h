@@ -34,6 +34,12 @@ static __always_inline int ends_of(struct http_frame *frame, const struct segmen
 	return 0;
 }
 
+/* Brings nothing and cuts nothing: TCP keeps a FIN or urgent pointer for what comes. */
+static __always_inline bool segment_harmless(const struct segment *segment)
+{
+	return !segment->length && !(segment->flags & (SEGMENT_FIN | SEGMENT_URG));
+}
+
 /* What is asked of a segment whose socket has no stream. */
 struct stranger {
 	struct stream_ends ends;
@@ -130,14 +136,14 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	struct workload *workload;
 	int verdict;
 
-	if (!segment->length)
+	if (segment_harmless(segment))
 		return HOOK_ALLOW;
 	if (!stranger)
 		return drop(REASON_STREAM_STATE_MISSING);
 	workload = stranger_inline(frame, segment, stranger);
 	if (!workload)
 		return HOOK_ALLOW;
-	if (!(segment->flags & SEGMENT_ACK) ||
+	if (!segment->length || !(segment->flags & SEGMENT_ACK) ||
 	    (segment->flags & (SEGMENT_SYN | SEGMENT_RST | SEGMENT_URG)))
 		return drop(REASON_SEGMENT_AMBIGUOUS); /* sent again without SYN */
 	frame->pool = tables_get();
@@ -173,7 +179,7 @@ SUBPROGRAM int orphan_segment(struct http_frame *frame, struct segment *segment)
 	__u32 zero = 0;
 	struct stranger *stranger = bpf_map_lookup_elem(&strangers, &zero);
 
-	if (!segment->length || (stranger && !stranger_inline(frame, segment, stranger)))
+	if (segment_harmless(segment) || (stranger && !stranger_inline(frame, segment, stranger)))
 		return HOOK_ALLOW;
 	return drop(REASON_STREAM_STATE_MISSING);
 }

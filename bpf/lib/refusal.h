@@ -5,13 +5,6 @@
 #include "lib/stream.h"
 #include "lib/tables.h"
 
-/* Refusals, for the agent to answer. Wakes it at once. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
-	MAP_PINNED;
-} refusals SEC(".maps");
-
 /* enum reason by Reject: core/http/reject-reason.ts, written by the loader. */
 const volatile __u16 reject_reasons[64];
 
@@ -78,7 +71,8 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 		outcome->status = reason <= REASON_HTTP_NO_RULE ? 403 : 400;
 	request_record(stream, scratch);
 	request_count(stream, outcome->status, VERDICT_DENIED, 0);
-	bpf_map_update_elem(&refused, &event->cookie, event, BPF_ANY);
+	if (event->cookie) /* else there is no socket to close yet */
+		bpf_map_update_elem(&refused, &event->cookie, event, BPF_ANY);
 	if (bpf_ringbuf_output(&refusals, event, sizeof(*event), BPF_RB_FORCE_WAKEUP))
 		flow_lost(RING_REFUSALS);
 	return 0;

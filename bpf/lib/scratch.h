@@ -40,6 +40,7 @@ struct http_scratch {
 	__u32 audited; /* a policy in Audit mode would deny; `rule` is its */
 	__u32 heads; /* that ended in this segment */
 	__u32 overrun; /* the loop ended before the segment */
+	__u32 number; /* of this one among the processor's */
 	/* The table in use. */
 	__u32 table;
 	__u32 shift, skip, classes, next, actions;
@@ -56,7 +57,7 @@ struct http_scratch {
 
 /*
  * Ingress runs in softirq alone. Egress and sockops run in process context, too, and are
- * interrupted by it, also on the same processor: each run takes the next of a few.
+ * interrupted by it, also on the same processor: each run takes a free one of a few.
  */
 enum {
 	SCRATCH_INGRESS = 0,
@@ -85,27 +86,30 @@ static __always_inline struct http_scratch *scratch_ingress(void)
 	return bpf_map_lookup_elem(&scratches, &which);
 }
 
-/* NULL: all are taken. Give back what was taken, in reverse order. */
+/* NULL: all are taken. Runs may be preempted by others, so they end in any order. */
 static __always_inline struct http_scratch *scratch_take(void)
 {
-	__u32 zero = 0, which, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
-	struct http_scratch *scratch;
+	__u32 zero = 0, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
 
-	if (!taken || *taken >= SCRATCH_COUNT - SCRATCH_OTHERS)
+	if (!taken)
 		return NULL;
-	which = SCRATCH_OTHERS + *taken;
-	scratch = bpf_map_lookup_elem(&scratches, &which);
-	if (scratch)
-		*taken += 1;
-	return scratch;
+	for (__u32 which = SCRATCH_OTHERS; which < SCRATCH_COUNT; which++) {
+		struct http_scratch *scratch = bpf_map_lookup_elem(&scratches, &which);
+
+		if (!scratch || (__sync_fetch_and_or(taken, 1U << which) & (1U << which)))
+			continue;
+		scratch->number = which;
+		return scratch;
+	}
+	return NULL;
 }
 
-static __always_inline void scratch_give(void)
+static __always_inline void scratch_give(const struct http_scratch *scratch)
 {
 	__u32 zero = 0, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
 
 	if (taken)
-		*taken -= 1;
+		__sync_fetch_and_and(taken, ~(1U << (scratch->number & 31)));
 }
 
 /* Handed to the callbacks of bpf_loop. */

@@ -41,6 +41,13 @@ struct {
 	MAP_PINNED;
 } refused SEC(".maps");
 
+/* Refusals, for the agent to answer. Wakes it at once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+	MAP_PINNED;
+} refusals SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -203,6 +210,9 @@ struct checksum_run {
 
 #define CHECKSUM_PIECE 256
 
+#define CHECKSUM_UNNECESSARY 1
+#define CHECKSUM_PARTIAL     3
+
 static long checksum_piece(__u32 index __unused, struct checksum_run *run)
 {
 	__u64 *words = (__u64 *)run->scratch->window;
@@ -244,14 +254,15 @@ SUBPROGRAM int segment_checksum_ok(struct __sk_buff *skb, struct http_scratch *s
 	struct sk_buff *packet;
 	struct checksum_run run = { .skb = skb, .scratch = scratch };
 	__be32 pseudo[10] = {};
-	__u32 addresses = segment->family == 4 ? 12 : 8;
+	__u32 addresses = segment->family == 4 ? 12 : 8, summed;
 
 	if (!CONFIG_PERIGEE_PACKET_STATE)
 		return 0; /* the loader doesn't attach this hook there */
 	packet = bpf_cast_to_kern_ctx(skb);
-	if (BPF_CORE_READ_BITFIELD(packet, ip_summed) != 0 /* CHECKSUM_NONE */ ||
+	summed = BPF_CORE_READ_BITFIELD(packet, ip_summed);
+	if (summed == CHECKSUM_UNNECESSARY || summed == CHECKSUM_PARTIAL ||
 	    BPF_CORE_READ_BITFIELD(packet, csum_valid))
-		return 1;
+		return 1; /* a sum of the device's that nobody has compared proves nothing */
 	if (segment->family == 4) {
 		if (bpf_skb_load_bytes(skb, addresses, pseudo, 8))
 			return 0;
@@ -282,6 +293,8 @@ static __always_inline bool stream_catch_up(struct http_stream *stream, __u32 re
 	    reader->phase == HTTP_HEAD)
 		return false;
 	reader->remaining -= ahead;
+	if (!reader->remaining && reader->phase == HTTP_BODY)
+		reader->phase = HTTP_HEAD;
 	stream->next = received;
 	return true;
 }

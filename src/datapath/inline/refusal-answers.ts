@@ -73,10 +73,16 @@ export class RefusalAnswerer {
 
   #end(refused: Refusal, fresh: boolean): AnswerOutcome {
     const netnsFd = this.#options.netnsFd(refused.netns);
-    if (netnsFd === undefined) return 'failed';
-    const outcome = this.#speak(netnsFd, refused, fresh);
-    this.#destroy(netnsFd, refused);
-    return outcome;
+    if (netnsFd === undefined) {
+      this.#done(refused);
+      return 'failed';
+    }
+    try {
+      return this.#speak(netnsFd, refused, fresh);
+    } finally {
+      // Also where the client can't be told: the server's end would stay for ever.
+      if (refused.cookie !== 0n) this.#destroy(netnsFd, refused);
+    }
   }
 
   #speak(netnsFd: number, refused: Refusal, fresh: boolean): AnswerOutcome {
@@ -151,17 +157,20 @@ export class RefusalAnswerer {
   }
 
   #destroy(netnsFd: number, refused: Refusal): void {
-    const { native, maps } = this.#options;
-    native.diag.destroy(netnsFd, {
+    this.#options.native.diag.destroy(netnsFd, {
       protocol: 'tcp',
       family: refused.family === 6 ? 6 : 4,
       source: { address: text(refused.local), port: refused.localPort },
       destination: { address: text(refused.remote), port: refused.remotePort },
       cookie: refused.cookie,
     });
+    this.#done(refused);
+  }
+
+  #done({ cookie }: Refusal): void {
     const key = Buffer.alloc(8);
-    key.writeBigUInt64LE(refused.cookie);
-    maps.refused.delete(key);
+    key.writeBigUInt64LE(cookie);
+    this.#options.maps.refused.delete(key);
   }
 
   /** Sockets of namespaces that are gone would keep them alive. */
