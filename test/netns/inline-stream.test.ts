@@ -124,6 +124,11 @@ c.send(0,P,old=True); c.send(len(P),E); c.send(0,A)`,
     program: 'c=Connection(); c.syn(); c.send(0,G,spoil=True); c.send(0,E)',
   },
   { name: 'to a deferred listener', program: 'c=Connection().open(); c.send(0,E)', port: DEFERRED },
+  {
+    name: 'as chunks, behind a body whose end came first',
+    program: `c=Connection().open(); P=b'POST /good HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 8\\r\\n\\r\\n'; n=len(P)
+c.send(0,P); c.send(n+4,b'body'); c.send(n,b'some'); c.send(n+8,b'4\\r\\nevil\\r\\n')`,
+  },
   { name: 'over IPv6', program: 'Connection().open().send(0,E)', six: true },
   ...[0, 1, 2].map((what): Attack => ({
     name: `over IPv6 with ${['an atomic fragment', 'two options headers', 'seven options headers'][what] ?? ''}, on the last ACK`,
