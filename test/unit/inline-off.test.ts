@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { compile } from '../../src/core/automaton/compile.ts';
+import type { DesiredRow, DesiredState } from '../../src/core/state/desired.ts';
+import { type InlineOptions, InlinePath } from '../../src/datapath/inline/inline-path.ts';
+import { pinLayout } from '../../src/datapath/layout.ts';
+import type { BpfMap, Native } from '../../src/datapath/native.ts';
+import { PerigeeError } from '../../src/lib/errors.ts';
+
+const tableOf = (path: string): Uint8Array =>
+  compile([{ rule: 7, action: 'Allow', matches: [{ path: { type: 'Exact', value: path } }] }]).bytes;
+
+function stateOf(...tables: readonly Uint8Array[]): DesiredState {
+  const rows = tables.map((table, index): DesiredRow => ({
+    ...{ identity: 5, protocol: 'TCP', from: index, to: index, action: 'proxy' },
+    ...{ table, audit: 'none', rule: 0, reason: 'none' },
+  }));
+  return { workloads: [], ipcache: [], policy: [{ workload: 1, direction: 'ingress', rows }] };
+}
+
+/** The path over maps that are plain memory; `poolBytes` of it for tables. */
+function pathOf({ kfunc = true, poolBytes = 1 << 20, load = (): void => undefined } = {}): {
+  readonly path: InlinePath;
+  readonly calls: string[];
+} {
+  const memory = Buffer.alloc(poolBytes);
+  const calls: string[] = [];
+  const none = { keys: Buffer.alloc(0), values: Buffer.alloc(0), count: 0 };
+  const map = {
+    mapped: () => memory,
+    lookup: () => undefined,
+    update: () => undefined,
+    dump: () => none,
+    close: () => undefined,
+  } as unknown as BpfMap;
+  const native = {
+    probe: { kfunc: () => kfunc },
+    BpfMap: { openPinned: () => map },
+    RingBuffer: class {
+      consume = (): number => 0;
+      close = (): void => undefined;
+    },
+  } as unknown as Native;
+  const maps = { inline_settings: map, refused: map, flows_lost: map } as unknown as InlineOptions['maps'];
+  const attach = (): void => void calls.push('attach');
+  const prepare = (): void => {
+    calls.push('load');
+    load();
+  };
+  const rest = { layout: pinLayout('/nowhere'), netnsFd: () => undefined };
+  return { path: new InlinePath({ native, maps, attach, load: prepare, ...rest }), calls };
+}
+
+const actionsOf = ({ policy }: DesiredState): (string | undefined)[] =>
+  policy.flatMap(({ rows }) => rows.map(({ action }) => action));
+
+describe('why HTTP policy goes to the proxy', () => {
+  test('it does not where the kernel can; programs are loaded ahead, and attached for the first table', () => {
+    const { path, calls } = pathOf();
+    path.prepare();
+    assert.deepEqual(calls, ['load']);
+    path.place(stateOf());
+    assert.deepEqual(calls, ['load']);
+    assert.deepEqual(actionsOf(path.place(stateOf(tableOf('/a')))), ['inline']);
+    assert.deepEqual(calls, ['load', 'attach']);
+    path.prepare();
+    assert.deepEqual(calls, ['load', 'attach']);
+    assert.equal(path.off, undefined);
+    assert.equal(path.memory.tables, 1);
+    assert.equal(path.memory.bytes, tableOf('/a').byteLength);
+  });
+
+  test('the kernel lacks what it takes', () => {
+    const { path, calls } = pathOf({ kfunc: false });
+    path.prepare();
+    assert.deepEqual(actionsOf(path.place(stateOf(tableOf('/a')))), ['proxy']);
+    assert.equal(path.off?.reason, 'KernelLacks');
+    assert.deepEqual(calls, []);
+  });
+
+  test('the programs can not be loaded', () => {
+    const load = (): never => {
+      throw new PerigeeError('ERR_BPF_LOAD', 'the verifier refuses inline_ingress', {});
+    };
+    const { path, calls } = pathOf({ load });
+    path.prepare();
+    assert.deepEqual(path.off, { reason: 'LoadFailed', message: 'the verifier refuses inline_ingress' });
+    assert.deepEqual(actionsOf(path.place(stateOf(tableOf('/a')))), ['proxy']);
+    assert.deepEqual(calls, ['load']);
+  });
+
+  test('a table finds no room: the others are inline, and which is known', () => {
+    const [a, b] = [tableOf('/a'), tableOf('/b')];
+    const { path } = pathOf({ poolBytes: 65536 + a.byteLength + 64 });
+    assert.deepEqual(actionsOf(path.place(stateOf(a, b))), ['inline', 'proxy']);
+    assert.equal(path.off?.reason, 'PoolFull');
+    assert.deepEqual([path.holds(a), path.holds(b)], [true, false]);
+    path.place(stateOf(a));
+    assert.equal(path.off, undefined);
+  });
+});
