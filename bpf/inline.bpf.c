@@ -83,7 +83,7 @@ static __always_inline int stream_segment(struct http_frame *frame, struct segme
 		verdict = stream_payload(frame, segment, tcp, received);
 	else
 		verdict = stream_end(frame, segment, tcp, received);
-	stream->busy = 0;
+	__sync_fetch_and_and(&stream->busy, 0); /* after all that was written under it */
 	return verdict;
 }
 

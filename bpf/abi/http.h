@@ -87,7 +87,7 @@ struct http_stream {
 	__u8 unsure; /* 1: it was not always followed where responses end */
 	__u8 early; /* 1: begun before there was a socket; `out_next` is the first sequence number
 		     */
-	__u8 padding;
+	__u8 cuts; /* times that a request line was dropped to come again with more */
 	struct http_reader request;
 	struct http_reader response;
 	__u8 text[256]; /* HTTP_TEXT_BYTES: method and path */

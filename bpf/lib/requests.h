@@ -176,6 +176,12 @@ static long request_turn(__u32 index __unused, struct http_frame *frame)
 	return 0;
 }
 
+/*
+ * A request line that fills its segment never comes with more: after so many repeats, some six
+ * seconds, it is refused instead of left to hang.
+ */
+#define REQUEST_LINE_CUTS 5
+
 /* Reads the new part of a segment. Returns HOOK_ALLOW or HOOK_DENY. */
 SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, struct tcp_sock *tcp)
 {
@@ -225,10 +231,15 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			stream->heads = heads;
 			if (scratch->heads)
 				stream->current = 0;
+			if (++stream->cuts > REQUEST_LINE_CUTS) {
+				stream_refuse(frame, segment, tcp, REASON_HTTP_HEAD_TOO_LARGE);
+				return HOOK_DENY;
+			}
 			drop_count(REASON_SEGMENT_AHEAD);
 			return HOOK_DENY;
 		}
 	}
+	stream->cuts = 0;
 	if (stream->current)
 		stream->request_bytes += segment->length;
 	stream->next = segment->sequence + segment->length;

@@ -116,7 +116,7 @@ struct segment {
 #define SEGMENT_URG 0x20
 
 /* More of them without progress and TCP has discarded what was read: the connection is closed. */
-#define STREAM_OVERLAPS 64
+#define STREAM_OVERLAPS 8
 /* How far ahead one body is vouched for: half the sequence space is all that comparisons bear. */
 #define STREAM_BODY_AHEAD (1U << 30)
 

@@ -39,6 +39,8 @@ export class Datapath {
   readonly #lookups = new Set<bigint>();
   /** Hooks on demand that are attached. */
   readonly #onDemand: Set<Hook>;
+  /** As applied last, with what went inline. */
+  #state: DesiredState | undefined;
   /** Programs of such hooks that are loaded already, so that attaching them takes no time. */
   #loaded: LoadedObjects = new Map();
 
@@ -94,9 +96,18 @@ export class Datapath {
   /** Closes connections that the policy in force forbids. Call after `apply`. */
   sweep(round: SweepRound): SweepReport {
     const { native } = this.#options;
-    return this.#enrolment.withNamespaces((namespaces) =>
+    const report = this.#enrolment.withNamespaces((namespaces) =>
       sweepConnections({ native, walk: this.#walk, namespaces }, round),
     );
+    if (round === 'rest') this.#letGo();
+    return report;
+  }
+
+  /** Readers of requests stay until what they no longer decide has been closed. */
+  #letGo(): void {
+    if (this.#state === undefined) return;
+    this.inline.narrow(this.#state);
+    this.#detach(neededHooks(this.#state).idle);
   }
 
   /** The governed ends of open connections. */
@@ -125,7 +136,8 @@ export class Datapath {
     const demand = neededHooks(state);
     this.#attach(demand.wanted);
     const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
-    this.#detach(demand.idle);
+    this.#state = state;
+    this.#detach(demand.idle.filter(({ need }) => need !== 'inline'));
     this.inline.settle(state, report.policyChanged);
     this.inline.forget(wanted);
     return report;

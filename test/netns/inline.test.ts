@@ -42,7 +42,9 @@ const raw = `
 import re,socket,sys,time
 s=socket.create_connection((sys.argv[1],int(sys.argv[2])),5); s.settimeout(5)
 s.setsockopt(socket.IPPROTO_TCP,socket.TCP_NODELAY,1)
-for piece in sys.argv[3:]: s.sendall(piece.encode().decode('unicode_escape').encode('latin1')); time.sleep(0.02)
+try:
+    for piece in sys.argv[3:]: s.sendall(piece.encode().decode('unicode_escape').encode('latin1')); time.sleep(0.02)
+except OSError: pass # refused before its end
 b=b''
 try:
     while d:=s.recv(65536): b+=d
@@ -208,6 +210,42 @@ sys.exit(0 if seen[0]==200 and seen[-1]==403 else 1)
       'the first policy again',
       () => node.curl(web, `http://${api.address4}:${RULED}/edited`).status === '200',
     );
+  });
+
+  test('rules that need the proxy end what the kernel was reading', async () => {
+    const client = node.startIn(web, [
+      'python3',
+      '-c',
+      `
+import http.client,sys,time
+c=http.client.HTTPConnection('${api.address4}',${RULED},timeout=5); c.auto_open=0; c.connect()
+for i in range(400):
+    try: c.request('GET','/moved'); r=c.getresponse(); r.read()
+    except Exception: sys.exit(0 if i else 2)
+    time.sleep(0.05)
+sys.exit(1)
+`,
+    ]);
+    const gone = new Promise<number | null>((resolve) => client.once('exit', resolve));
+    await until('a request of it', () => flows('--path', '/moved').length > 0);
+    const upgrade = `  - name: needs-the-proxy
+    action: Allow
+    to: [{port: ${RULED}}]
+    http: [{path: {type: Exact, value: /socket}, headers: [{name: upgrade, type: Exact, value: websocket}]}]
+`;
+    node.write('policy.yaml', serverPolicyYaml(api) + upgrade);
+    assert.equal(await gone, 0);
+    await until('the proxy to judge', () => {
+      const { body } = node.curl(web, `http://${api.address4}:${RULED}/admin`);
+      const reference = /reference ([0-9a-f]{16})/.exec(body)?.[1] ?? '';
+      return flows('--reference', reference)[0]?.path === 'proxied';
+    });
+    node.write('policy.yaml', serverPolicyYaml(api));
+    await until('the kernel to judge again', () => {
+      const { body } = node.curl(web, `http://${api.address4}:${RULED}/admin`);
+      const reference = /reference ([0-9a-f]{16})/.exec(body)?.[1] ?? '';
+      return flows('--reference', reference)[0]?.path === 'inline';
+    });
   });
 
   test('without the agent requests are still judged; a new one sweeps what was refused', async () => {

@@ -128,7 +128,6 @@ export class InlinePath {
       for (const { table } of rows) if (table !== undefined) tables.add(table);
     this.#pool.retain(tables);
     if (!changed) return;
-    this.#ports?.update(ZERO, portBits(state.policy));
     this.#bump();
   }
 
@@ -169,6 +168,11 @@ export class InlinePath {
     const { inline_settings: map } = this.#options.maps;
     const now = inlineSettings.decode(map.lookup(ZERO) ?? new Uint8Array(inlineSettings.size));
     map.update(ZERO, inlineSettings.encode({ ...now, epoch: now.epoch + 1n }));
+  }
+
+  /** After the sweep: what is not inline any more has been closed, and its ports need no reader. */
+  narrow(state: DesiredState): void {
+    this.#ports?.update(ZERO, portBits(state.policy));
   }
 
   /** Lets go of namespaces that are not enrolled any more. */

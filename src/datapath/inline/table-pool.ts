@@ -154,15 +154,24 @@ export class TablePool {
     }
   }
 
+  /** In an order that leaves whole entries wherever it is cut short: places move down alone. */
   #write(): void {
-    this.#memory.writeUInt32LE(0, Header.Entries);
-    [...this.#entries.values()].forEach(({ digest, offset, length }, index) => {
+    let index = 0;
+    for (const { digest, offset, length } of this.#entries.values()) {
       const at = FIRST_ENTRY + index * ENTRY_BYTES;
+      index += 1;
+      if (
+        this.#memory.toString('hex', at, at + 16) === digest &&
+        this.#memory.readUInt32LE(at + 20) === length &&
+        this.#memory.readUInt32LE(at + 16) === offset
+      )
+        continue;
+      this.#memory.writeUInt32LE(0, at + 20);
       this.#memory.write(digest, at, 'hex');
       this.#memory.writeUInt32LE(offset, at + 16);
       this.#memory.writeUInt32LE(length, at + 20);
-    });
-    this.#memory.writeUInt32LE(this.#entries.size, Header.Entries);
+    }
+    this.#memory.writeUInt32LE(index, Header.Entries);
   }
 }
 
