@@ -62,7 +62,7 @@ struct http_scratch {
 enum {
 	SCRATCH_INGRESS = 0,
 	SCRATCH_OTHERS = 1,
-	SCRATCH_COUNT = 4,
+	SCRATCH_COUNT = 4, /* scratch_take names each */
 };
 
 struct {
@@ -86,22 +86,32 @@ static __always_inline struct http_scratch *scratch_ingress(void)
 	return bpf_map_lookup_elem(&scratches, &which);
 }
 
-/* NULL: all are taken. Runs may be preempted by others, so they end in any order. */
+/* NULL: another run has it. */
+static __always_inline struct http_scratch *scratch_claim(__u32 *taken, __u32 which)
+{
+	struct http_scratch *scratch = bpf_map_lookup_elem(&scratches, &which);
+
+	if (!scratch || (__sync_fetch_and_or(taken, 1U << which) & (1U << which)))
+		return NULL;
+	scratch->number = which;
+	return scratch;
+}
+
+/*
+ * NULL: all are taken. Runs may be preempted by others, so they end in any order. No loop:
+ * before 6.18 the verifier takes one that ends by an atomic's result for endless.
+ */
 static __always_inline struct http_scratch *scratch_take(void)
 {
 	__u32 zero = 0, *taken = bpf_map_lookup_elem(&scratches_taken, &zero);
+	struct http_scratch *scratch;
 
 	if (!taken)
 		return NULL;
-	for (__u32 which = SCRATCH_OTHERS; which < SCRATCH_COUNT; which++) {
-		struct http_scratch *scratch = bpf_map_lookup_elem(&scratches, &which);
-
-		if (!scratch || (__sync_fetch_and_or(taken, 1U << which) & (1U << which)))
-			continue;
-		scratch->number = which;
-		return scratch;
-	}
-	return NULL;
+	scratch = scratch_claim(taken, SCRATCH_OTHERS);
+	if (!scratch)
+		scratch = scratch_claim(taken, SCRATCH_OTHERS + 1);
+	return scratch ?: scratch_claim(taken, SCRATCH_OTHERS + 2);
 }
 
 static __always_inline void scratch_give(const struct http_scratch *scratch)
