@@ -25,19 +25,22 @@ interface Look {
   readonly addresses: readonly string[];
 }
 
+/** Who makes a namespace gives it its addresses one by one: a family that was missing may come this long after, ms. */
+const SETTLING_MS = 3000;
+
 /** Namespaces looked into at most each time that it is asked whether something changed. */
 const AGAIN = 64;
 
 /**
- * Looks into namespaces for their addresses. The first look at a namespace is believed; addresses that appear
- * later are believed inside the subnets of the first. Else a program that may configure its own namespace could
+ * Looks into namespaces for their addresses. The first look at a namespace is believed, and the first addresses of
+ * a family that it lacked, if they come within three seconds; those that appear later are believed inside the subnets of the first. Else a program that may configure its own namespace could
  * claim any address of the world as its own, and traffic to itself is never refused.
  */
 export class AddressWatch {
   readonly #native: Native;
   readonly #cgroup: string;
-  /** Subnets of the first look, by namespace cookie. */
-  readonly #subnets = new Map<bigint, readonly Prefix[]>();
+  /** Subnets of the first look, and when that was, by namespace cookie. */
+  readonly #subnets = new Map<bigint, { readonly prefixes: Prefix[]; readonly since: number }>();
 
   #attachments: Attachments = new Map();
   /** By path; the one that waits longest for another look comes first. */
@@ -117,16 +120,17 @@ export class AddressWatch {
   }
 
   #believed(cookie: bigint, found: readonly InterfaceAddress[]): readonly InterfaceAddress[] {
-    const subnets = this.#subnets.get(cookie);
-    if (subnets === undefined || subnets.length === 0) {
-      const prefixes = found.map(({ address, prefixLength }) =>
-        parsePrefix(`${address}/${String(prefixLength)}`),
-      );
-      this.#subnets.set(
-        cookie,
-        prefixes.filter((prefix) => prefix !== undefined),
-      );
-      return found;
+    const { prefixes: subnets, since } = this.#subnets.get(cookie) ?? {
+      prefixes: [],
+      since: performance.now(),
+    };
+    if (subnets.length === 0 || performance.now() - since < SETTLING_MS) {
+      const fresh = found
+        .map(({ address, prefixLength }) => parsePrefix(`${address}/${String(prefixLength)}`))
+        .filter((prefix) => prefix !== undefined)
+        .filter(({ family }) => subnets.every((subnet) => subnet.family !== family));
+      subnets.push(...fresh);
+      this.#subnets.set(cookie, { prefixes: subnets, since });
     }
     return found.filter(({ address: text }) => {
       const address = parseAddress(text);

@@ -22,7 +22,13 @@ describe('the proxy hangs', () => {
     node.write('workloads.yaml', workloadsYaml(web, api));
     node.write('policy.yaml', serverPolicyYaml(api));
     const wrap = (command: readonly string[]): string[] => node.inside(command);
-    agent = new AgentProcess({ name: 'perigee-hung', config: node.config, cgroup: node.cgroup, wrap });
+    agent = new AgentProcess({
+      name: 'perigee-hung',
+      config: node.config,
+      cgroup: node.cgroup,
+      wrap,
+      inline: 'off',
+    });
     await agent.start();
     proxy = agent.proxyPid() ?? 0;
     process.kill(proxy, 'SIGSTOP');

@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly wrap?: (command: readonly string[]) => readonly string[];
   /** The launcher to start. Default: the one of this checkout. */
   readonly program?: string;
+  /** Where HTTP policy is decided. Default: the agent's own choice. */
+  readonly inline?: 'auto' | 'off';
 }
 
 export interface StartOptions {
@@ -55,11 +57,12 @@ export class AgentProcess {
 
   /** Arguments that start the agent. */
   get arguments(): readonly string[] {
-    const { config, cgroup } = this.#options;
+    const { config, cgroup, inline } = this.#options;
     return [
       ...['agent', '--config', config, '--run-directory', this.runDirectory, '--pin-root', this.pinRoot],
       ...['--metrics-address', 'off', '--proxy', 'spawn', '--log-level', 'info'],
       ...(cgroup === undefined ? [] : ['--cgroup', cgroup]),
+      ...(inline === undefined ? [] : ['--inline', inline]),
     ];
   }
 
