@@ -13,6 +13,7 @@
 #include "abi/flow.h"
 #include "abi/sweep.h"
 #include "abi/http.h"
+#include "abi/grant.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -45,4 +46,5 @@ EXPORT(struct, open_connection);
 EXPORT(struct, refusal);
 EXPORT(struct, inline_settings);
 EXPORT(struct, request_count_key);
+EXPORT(struct, socket_grant_key);
 EXPORT(enum, http_method);

@@ -94,6 +94,7 @@ function rowOf(
 const changes: Readonly<Record<InlineOff['reason'], string>> = {
   Setting: 'the setting inline: auto',
   KernelLacks: 'a later kernel: perigee check names what this one lacks',
+  NotPermitted: 'the capability CAP_NET_RAW for the agent, and its restart',
   LoadFailed: 'a restart of the agent once what its log names is mended',
   PoolFull: 'fewer or simpler rule lists on this node: docs/reference/automaton.md',
 };

@@ -249,12 +249,15 @@ export class Reconciler {
 
   /** What a change, or a process that was killed, leaves to be done later. */
   #lookAfter(): void {
+    const { datapath, log } = this.#options;
     try {
       if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
-      this.#options.datapath.inline.sweepLost();
+      datapath.inline.sweepLost();
+      const failure = datapath.inline.takeFailure();
+      if (failure !== undefined)
+        warnRepeated(log, this.#repeats, 'answer', 'a refused client got no answer', failure);
       this.#tidy();
     } catch (error) {
-      const { log } = this.#options;
       warnRepeated(log, this.#repeats, 'walk', 'could not look at open connections; tried again', error);
     }
   }

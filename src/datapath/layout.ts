@@ -5,9 +5,9 @@ import { join } from 'node:path';
  * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
  * then lives beside the old one until it has taken over.
  */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
-/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v2/{maps,links}`. */
+/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v3/{maps,links}`. */
 export interface PinLayout {
   readonly root: string;
   readonly version: string;

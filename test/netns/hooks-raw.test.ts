@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { socketGrantKey } from '../../src/core/abi/grant.ts';
 import { grantSocket } from '../../src/datapath/socket-grant.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
 import { type LabHost, linesOf, until } from '../support/lab.ts';
@@ -123,8 +125,8 @@ for line in sys.stdin:
     grantSocket(maps, Number(lines[0]));
     assert.equal(await attempt(), 'made');
     assert.equal(await attempt(), '1');
-    const key = Buffer.alloc(4);
-    key.writeUInt32LE(Number(lines[0]));
+    const { ino } = statSync('/proc/self/ns/pid');
+    const key = socketGrantKey.encode({ process: Number(lines[0]), pidNamespace: ino });
     maps.socket_grants.update(key, Buffer.from(new BigUint64Array([process.hrtime.bigint()]).buffer));
     assert.equal(await attempt(), '1', 'a grant that has run out');
     child.stdin?.end();

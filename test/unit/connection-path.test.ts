@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ConnectionPath, type PathSources, connectionPath } from '../../src/agent/connection-path.ts';
+import type { InlineOff } from '../../src/datapath/inline/inline-path.ts';
 import { compile } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
@@ -30,7 +31,7 @@ function pathOf(
   return connectionPath(sources, question, evaluate(now, question));
 }
 
-const off = (reason: 'Setting' | 'KernelLacks' | 'LoadFailed' | 'PoolFull', held = false) => ({
+const off = (reason: InlineOff['reason'], held = false) => ({
   off: { reason, message: `because of ${reason}` },
   holds: () => held,
 });
@@ -47,7 +48,7 @@ suite('which path a connection takes, why, and what would change it', () => {
   });
 
   test('the same while the kernel can not: proxied, with the reason', () => {
-    for (const reason of ['Setting', 'KernelLacks', 'LoadFailed', 'PoolFull'] as const) {
+    for (const reason of ['Setting', 'KernelLacks', 'NotPermitted', 'LoadFailed', 'PoolFull'] as const) {
       const taken = pathOf(READS, { inline: off(reason) });
       assert.equal(taken?.path, 'proxied', reason);
       assert.match(taken.why, new RegExp(`because of ${reason}`));

@@ -20,7 +20,12 @@ function stateOf(...tables: readonly Uint8Array[]): DesiredState {
 }
 
 /** The path over maps that are plain memory; `poolBytes` of it for tables. */
-function pathOf({ kfunc = true, poolBytes = 1 << 20, load = (): void => undefined } = {}): {
+function pathOf({
+  kfunc = true,
+  capabilities = ['CAP_NET_RAW'],
+  poolBytes = 1 << 20,
+  load = (): void => undefined,
+} = {}): {
   readonly path: InlinePath;
   readonly calls: string[];
 } {
@@ -35,7 +40,7 @@ function pathOf({ kfunc = true, poolBytes = 1 << 20, load = (): void => undefine
     close: () => undefined,
   } as unknown as BpfMap;
   const native = {
-    probe: { kfunc: () => kfunc },
+    probe: { kfunc: () => kfunc, capabilities: () => capabilities },
     BpfMap: { openPinned: () => map },
     RingBuffer: class {
       consume = (): number => 0;
@@ -76,6 +81,15 @@ describe('why HTTP policy goes to the proxy', () => {
     path.prepare();
     assert.deepEqual(actionsOf(path.place(stateOf(tableOf('/a')))), ['proxy']);
     assert.equal(path.off?.reason, 'KernelLacks');
+    assert.deepEqual(calls, []);
+  });
+
+  test('the agent may not answer refused requests', () => {
+    const { path, calls } = pathOf({ capabilities: ['CAP_NET_ADMIN'] });
+    path.prepare();
+    assert.deepEqual(actionsOf(path.place(stateOf(tableOf('/a')))), ['proxy']);
+    assert.equal(path.off?.reason, 'NotPermitted');
+    assert.match(path.off.message, /CAP_NET_RAW/);
     assert.deepEqual(calls, []);
   });
 

@@ -19,8 +19,11 @@ const hasTable = ({ table }: DesiredRow): boolean => table !== undefined;
 
 /** Why HTTP policy that the kernel could decide goes to the proxy. */
 export interface InlineOff {
-  /** `Setting`: it's to be off. `KernelLacks`, `LoadFailed`: it can't be had. `PoolFull`: some tables have no room. */
-  readonly reason: 'Setting' | 'KernelLacks' | 'LoadFailed' | 'PoolFull';
+  /**
+   * `Setting`: it's to be off. `KernelLacks`, `NotPermitted`, `LoadFailed`: it can't be had. `PoolFull`: some tables
+   * have no room.
+   */
+  readonly reason: 'Setting' | 'KernelLacks' | 'NotPermitted' | 'LoadFailed' | 'PoolFull';
   readonly message: string;
 }
 
@@ -69,6 +72,11 @@ export class InlinePath {
   /** Refusals by what the client was told; those `lost` were swept later and are in `limited`, too. */
   get answers(): Readonly<Record<AnswerOutcome | 'lost', number>> {
     return { ...this.#answerer.outcomes, lost: readFlowsLost(this.#options.maps).refusals };
+  }
+
+  /** Why a refused request has had no answer since one asked; undefined: all had. */
+  takeFailure(): unknown {
+    return this.#answerer.takeFailure();
   }
 
   get memory(): { readonly bytes: number; readonly tables: number } {
@@ -205,6 +213,10 @@ function union(a: Buffer, b: Buffer | undefined): Buffer {
 }
 
 function lackOf(native: Native): InlineOff | undefined {
-  if (hasFeature(native, 'PACKET_STATE')) return undefined;
-  return { reason: 'KernelLacks', message: kernelFeatures.PACKET_STATE.without };
+  if (!hasFeature(native, 'PACKET_STATE'))
+    return { reason: 'KernelLacks', message: kernelFeatures.PACKET_STATE.without };
+  if (native.probe.capabilities().includes('CAP_NET_RAW')) return undefined;
+  const message =
+    'the agent lacks CAP_NET_RAW, and clients would wait in vain for the answer to a refused request';
+  return { reason: 'NotPermitted', message };
 }

@@ -39,6 +39,7 @@ export class RefusalAnswerer {
   readonly #buckets = new Map<number, Bucket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly outcomes: Record<AnswerOutcome, number> = { answered: 0, reset: 0, limited: 0, failed: 0 };
+  #failure: unknown;
   #ring: RingBuffer | undefined;
 
   constructor(options: AnswererOptions) {
@@ -65,10 +66,18 @@ export class RefusalAnswerer {
   #answer(refused: Refusal, fresh: boolean): void {
     try {
       this.outcomes[this.#end(refused, fresh)] += 1;
-    } catch {
-      // Its namespace or its socket went first: what is left of the connection passes nothing.
+    } catch (error) {
+      // Mostly its namespace or its socket went first: what is left of the connection passes nothing.
       this.outcomes.failed += 1;
+      this.#failure = error;
     }
+  }
+
+  /** Why the last of those that failed since one asked did so. */
+  takeFailure(): unknown {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    return failure;
   }
 
   #end(refused: Refusal, fresh: boolean): AnswerOutcome {
