@@ -111,16 +111,18 @@ export class Acceptor {
     const { context } = this;
     const { route } = session;
     const ruling = route.rulingOf(context.policy);
+    // A client of HTTP holds a server's socket from its first request on; silent ones cost one.
+    const sockets = ruling.mode === Mode.http ? 1 : 2;
     if (ruling.mode === Mode.deny) this.refuse(session, ruling.reason);
-    else if (!this.hasRoom(route)) this.refuse(session, reason['connection-limit']);
+    else if (!this.hasRoom(route, sockets)) this.refuse(session, reason['connection-limit']);
     else if (ruling.mode === Mode.allow) Relay.start(session, context);
     else if (ruling.mode === Mode.observe) Tap.start(session, context);
     else new Exchange(session, context);
   }
 
-  private hasRoom({ share }: Route): boolean {
+  private hasRoom({ share }: Route, sockets: number): boolean {
     const { budget, limits } = this.context;
-    return share.connections < limits.connectionsPerWorkload && budget.admits(share);
+    return share.connections < limits.connectionsPerWorkload && budget.admits(share, sockets);
   }
 
   /** Nobody may use the listener as a relay of his own. */

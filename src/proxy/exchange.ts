@@ -136,11 +136,10 @@ export class Exchange extends Connection implements RequestSink, Deferred {
     const { request } = this;
     request.startNs = this.context.nowNs;
     // Only what can be repeated goes on a connection that the server may be closing just now.
-    if (!this.server.open(request.canRepeat)) {
-      this.refuse(502, reason['upstream-unreachable'], true);
-      return -1;
-    }
-    return this.server.slot;
+    const lack = this.server.open(request.canRepeat);
+    if (lack === reason.none) return this.server.slot;
+    this.refuse(refusalStatus(lack), lack, true);
+    return -1;
   }
 
   requestBegun(): void {
@@ -222,8 +221,9 @@ export class Exchange extends Connection implements RequestSink, Deferred {
   /** The server closed a kept connection while the request was on its way: once more, on a new one. */
   private repeat(): void {
     const { request } = this;
-    if (!this.server.open(false)) {
-      this.failRequest(reason['upstream-closed']);
+    const lack = this.server.open(false);
+    if (lack !== reason.none) {
+      this.failRequest(lack);
       return;
     }
     emit(this.context.reactor, this.server.slot, request.kept, 0, request.keptLength);

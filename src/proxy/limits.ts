@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A client's and its server's. */
-export const SOCKETS_PER_CONNECTION = 2;
-
 /**
  * One workload's use of the proxy. Charged is the workload in whose namespace the listener stands: it is the
  * one that can cause the load on it, or whose clients do, and nobody else's share is touched.
  */
 export class Share {
   connections = 0;
+  /** Connections to servers that clients use, or will as soon as they are there. */
+  servers = 0;
   /** Bytes that wait in the proxy for a slow reader or an unfinished head. */
   bytes = 0;
   /** Connections to servers that wait for a next client. */
@@ -16,9 +15,8 @@ export class Share {
   /** Slots that are closed but have output left, or a peer that hasn't closed yet. */
   closing: number[] = [];
 
-  /** Sockets that it has, or may need for the connections that it has. */
   get sockets(): number {
-    return this.connections * SOCKETS_PER_CONNECTION + this.pooled + this.closing.length;
+    return this.connections + this.servers + this.pooled + this.closing.length;
   }
 }
 

@@ -44,6 +44,7 @@ export class Relay extends Connection {
 
   protected constructor(session: Session, context: Context, opener: Uint8Array | null) {
     super(session, context);
+    session.route.share.servers++;
     this.opener = opener;
   }
 
@@ -166,6 +167,7 @@ export class Relay extends Connection {
     }
     if (isWhole) reactor.close(this.session.client);
     else reactor.reset(this.session.client);
+    this.session.route.share.servers--;
     this.release();
   }
 }

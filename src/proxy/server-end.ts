@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { reason } from '../core/abi/reason.ts';
 import type { Context } from './context.ts';
 import type { SlotOwner } from './owner.ts';
 import type { Session } from './session.ts';
@@ -31,16 +32,21 @@ export class ServerEnd {
     return this.upstream !== null && this.upstream.requests > 1;
   }
 
-  /** Sees to it that there is a connection; false: none could be had. */
-  open(mayReuse: boolean): boolean {
+  /** Sees to it that there is a connection. Returns why none could be had, enum reason; 0: there is one. */
+  open(mayReuse: boolean): number {
+    if (this.upstream !== null) return reason.none;
     const { context, session } = this;
-    if (this.upstream !== null) return true;
-    const upstream =
-      (mayReuse ? context.pool.take(session.route) : undefined) ?? context.upstreams.open(session);
-    if (upstream === undefined) return false;
+    const { share } = session.route;
+    let upstream = mayReuse ? context.pool.take(session.route) : undefined;
+    if (upstream === undefined) {
+      if (!context.budget.admits(share, 1)) return reason['connection-limit'];
+      upstream = context.upstreams.open(session);
+      if (upstream === undefined) return reason['upstream-unreachable'];
+    }
+    share.servers++;
     this.upstream = upstream;
     context.owners.set(upstream.slot, this.owner);
-    return true;
+    return reason.none;
   }
 
   requestSent(): void {
@@ -76,8 +82,10 @@ export class ServerEnd {
   /** Hands it over; the caller sees to it from now on. */
   release(): Upstream | null {
     const { upstream } = this;
+    if (upstream === null) return null;
     this.upstream = null;
-    if (upstream !== null) this.context.owners.clear(upstream.slot);
+    upstream.route.share.servers--;
+    this.context.owners.clear(upstream.slot);
     return upstream;
   }
 }

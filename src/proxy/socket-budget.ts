@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Reactor } from '../core/port/reactor.ts';
-import { type Share, type Shares, SOCKETS_PER_CONNECTION } from './limits.ts';
+import type { Share, Shares } from './limits.ts';
 import type { Pool } from './pool.ts';
 
 /**
  * Who may have how many of a worker's sockets. Half of them is divided evenly: that part is a workload's own, whatever
- * the others do. The other half is for whoever needs more. A client is let in only if there is a socket for its
- * server, too, so that no open connection ever lacks one.
+ * the others do. The other half is for whoever needs more.
  */
 export class SocketBudget {
   private readonly reactor: Reactor;
@@ -29,13 +28,13 @@ export class SocketBudget {
     this.common = sockets - this.own * workloads;
   }
 
-  /** Whether one more client of this workload may come in. */
-  admits(share: Share): boolean {
-    if (this.hasRoom(share)) return true;
+  /** Whether a workload may have so many sockets more. */
+  admits(share: Share, count: number): boolean {
+    if (this.hasRoom(share, count)) return true;
     this.settle();
-    if (this.hasRoom(share)) return true;
+    if (this.hasRoom(share, count)) return true;
     // What waits for a next client makes room for one that is here.
-    return this.pool.evict(share, SOCKETS_PER_CONNECTION) && this.hasRoom(share);
+    return this.pool.evict(share, count) && this.hasRoom(share, count);
   }
 
   /** Closes a socket behind what is queued on it; its workload is charged until it is gone. */
@@ -52,8 +51,8 @@ export class SocketBudget {
     }
   }
 
-  private hasRoom(share: Share): boolean {
-    const wanted = share.sockets + SOCKETS_PER_CONNECTION;
+  private hasRoom(share: Share, count: number): boolean {
+    const wanted = share.sockets + count;
     if (wanted <= this.own) return true;
     let borrowed = wanted - this.own;
     for (const other of this.shares.all()) {

@@ -53,14 +53,14 @@ describe('descriptors', () => {
     const { budget, shares } = budgetOf(80, 4); // 10 each, 40 for all
     const [greedy, modest, late] = [1, 2, 3].map((id) => shares.of(id));
     assert.ok(greedy !== undefined && modest !== undefined && late !== undefined);
-    while (budget.admits(greedy)) greedy.connections++;
+    while (budget.admits(greedy, 1)) greedy.connections++;
     assert.equal(greedy.sockets, 50);
     for (const share of [modest, late]) {
-      while (budget.admits(share)) share.connections++;
+      while (budget.admits(share, 1)) share.connections++;
       assert.equal(share.sockets, 10);
     }
-    greedy.connections -= 2;
-    while (budget.admits(late)) late.connections++;
+    greedy.connections -= 4;
+    while (budget.admits(late, 1)) late.connections++;
     assert.deepEqual([greedy.sockets, modest.sockets, late.sockets], [46, 10, 14]);
   });
 
@@ -68,9 +68,9 @@ describe('descriptors', () => {
     const { budget, shares, open } = budgetOf(8, 1);
     const share = shares.of(1);
     for (let slot = 1; slot <= 7; slot++) budget.close(share, slot);
-    assert.equal(budget.admits(share), false);
+    assert.equal(budget.admits(share, 2), false);
     open.delete(3);
-    assert.equal(budget.admits(share), true);
+    assert.equal(budget.admits(share, 2), true);
     budget.divide(8, 0);
     shares.retain(new Set());
     assert.equal(shares.of(1), share, 'it is not forgotten before that');
@@ -114,12 +114,35 @@ describe('descriptors', () => {
         first.socket.destroy();
         await until('the pool', () => wire.proxy.engine.pool.size === 1);
         const second = await wire.client();
-        second.write(get('/'));
+        // Not on a connection that the server may be closing just now.
+        second.write('POST / HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n');
         await second.sees('ok');
         assert.equal(wire.server.connections.length, 2);
+        assert.equal(wire.proxy.engine.pool.size, 0);
         assert.equal(wire.drops('connection-limit'), 0);
       },
       { sockets: 2 },
+    ),
+  );
+
+  test(
+    'silent clients hold one socket each; who asks when there is none for its server is told so',
+    withWire(
+      async (wire) => {
+        wire.server.answer(OK);
+        const [first, second] = [await wire.client(), await wire.client(), await wire.client()];
+        await until('the clients', () => wire.proxy.engine.shares.connections === 3);
+        first.write(get('/'));
+        await first.sees('ok');
+        second.write(get('/'));
+        await second.sees(/503 Service Unavailable[^]*over its share/);
+        await second.seesEnd();
+        assert.equal(wire.drops('connection-limit'), 1);
+        const [share] = wire.proxy.engine.shares.all();
+        await until('their end', () => share?.connections === 2);
+        assert.equal(share?.servers, 1);
+      },
+      { sockets: 5 }, // one each, and three for all
     ),
   );
 });
