@@ -193,6 +193,10 @@ bench-memory: check-privileged dist ## resident memory of the shipped agent and 
 bench-control: check-privileged build ## time from a saved file to the kernel (SIZES=… ROUNDS=…)
 	@SIZES='$(SIZES)' ROUNDS='$(ROUNDS)' node bench/control.ts
 
+.PHONY: bench-flows
+bench-flows: build ## time that the flow API takes to answer (FLOWS=… ROUNDS=…)
+	@FLOWS='$(FLOWS)' ROUNDS='$(ROUNDS)' node bench/flows.ts
+
 .PHONY: demo
 demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when the story has)
 	@DEMO_EXIT='$(DEMO_EXIT)' node demo/main.ts

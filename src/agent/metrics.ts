@@ -96,9 +96,14 @@ async function proxyMetrics(supervisor: ProxySupervisor): Promise<string | undef
   }
 }
 
-/** Tells the stores, and so their followers, of records that found a ring full. */
+/**
+ * Tells the stores, and so their followers, of records that found a ring full. The kernel's counts outlive the
+ * agent: those of before are in the totals, so that these never fall, and belong to no time.
+ */
 function watchLosses(datapath: Datapath, flows: FlowStore): NodeJS.Timeout {
   let before = readFlowsLost(datapath.maps);
+  flows.lost('flows', before.flows, 0n);
+  flows.lost('denials', before.denials, 0n);
   return setInterval(() => {
     const now = readFlowsLost(datapath.maps);
     flows.lost('flows', now.flows - before.flows);

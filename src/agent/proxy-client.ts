@@ -2,12 +2,20 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { ProxyStatus } from '../core/proxy/control.ts';
+import { LOSS_BYTES } from '../core/proxy/flow-frames.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
 /** Time for one answer of the proxy, ms. */
 const ANSWER_MS = 2000;
 /** A frame is a flow record with its tail: more is not one. */
 const MAX_FRAME = 65536;
+
+export interface FlowFrames {
+  /** Record i is bytes[offsets[i]] to bytes[offsets[i + 1]]. */
+  readonly onRecords: (bytes: Buffer, offsets: number[]) => void;
+  /** So many records found their ring full, or this reader behind. */
+  readonly onLost: (count: number) => void;
+}
 
 /** The agent's end of the proxy's control socket (core/proxy/control.ts). */
 export class ProxyClient {
@@ -37,15 +45,12 @@ export class ProxyClient {
    * Follows the proxy's flows until the connection ends; frames are handed over in batches without copying.
    * Resolves when the stream ends, rejects when it cannot begin.
    */
-  async followFlows(
-    onFrames: (bytes: Buffer, offsets: number[]) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async followFlows(consumer: FlowFrames, signal: AbortSignal): Promise<void> {
     const response = await this.#open('GET', '/v1/flows', undefined, signal);
     let rest: Buffer = Buffer.alloc(0);
     for await (const chunk of response as AsyncIterable<Buffer>) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      rest = takeFrames(bytes, onFrames);
+      rest = takeFrames(bytes, consumer);
     }
   }
 
@@ -88,7 +93,7 @@ export class ProxyClient {
 }
 
 /** Hands over the whole frames; returns the bytes of an unfinished one. */
-function takeFrames(bytes: Buffer, onFrames: (bytes: Buffer, offsets: number[]) => void): Buffer {
+function takeFrames(bytes: Buffer, { onRecords, onLost }: FlowFrames): Buffer {
   // Records stand between length prefixes, so they are moved together: the consumer wants them adjacent.
   const offsets = [0];
   let at = 0;
@@ -98,12 +103,15 @@ function takeFrames(bytes: Buffer, onFrames: (bytes: Buffer, offsets: number[]) 
     if (length > MAX_FRAME)
       throw new PerigeeError('ERR_PROXY_FRAME', `a flow frame of ${String(length)} bytes`);
     if (at + 4 + length > bytes.length) break;
-    bytes.copyWithin(end, at + 4, at + 4 + length);
-    end += length;
-    offsets.push(end);
+    if (length === LOSS_BYTES) onLost(Number(bytes.readBigUInt64LE(at + 4)));
+    else {
+      bytes.copyWithin(end, at + 4, at + 4 + length);
+      end += length;
+      offsets.push(end);
+    }
     at += 4 + length;
   }
   const rest = Buffer.from(bytes.subarray(at));
-  if (offsets.length > 1) onFrames(bytes.subarray(0, end), offsets);
+  if (offsets.length > 1) onRecords(bytes.subarray(0, end), offsets);
   return rest;
 }

@@ -10,7 +10,13 @@ export function followProxy(client: ProxyClient, flows: FlowStore, signal: Abort
   const follow = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        await client.followFlows((bytes, offsets) => flows.append(bytes, offsets), signal);
+        await client.followFlows(
+          {
+            onRecords: (bytes, offsets) => flows.append(bytes, offsets),
+            onLost: (count) => flows.lost('proxy', count),
+          },
+          signal,
+        );
       } catch {
         // Away or replaced: the supervisor reports it; here it is only tried again.
       }

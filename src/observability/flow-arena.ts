@@ -1,19 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Each entry: u32 its size with this header and the padding, u32 distance back to the entry before it. */
+/** Each entry: u32 its size with this header and the padding, u32 unused: records start at multiples of 8. */
 export const ENTRY_HEADER = 8;
 const ALIGNMENT = 8;
 
 /** Size of the filler that closes a round of the ring where the next entry does not fit. */
 const FILLER = 0x8000_0000;
 
+/** Chunks of a ring, if they are neither too small to be worth a summary nor too large to be skipped. */
+const CHUNKS = 64;
+const SMALLEST_CHUNK = 4096;
+const LARGEST_CHUNK = 128 * 1024;
+
 function padded(length: number): number {
   return (length + ENTRY_HEADER + ALIGNMENT - 1) & -ALIGNMENT;
 }
 
+/** Bytes of the chunks that a ring of so many bytes is divided into. */
+export function chunkBytesOf(capacity: number): number {
+  const even = Math.ceil(capacity / CHUNKS / ALIGNMENT) * ALIGNMENT;
+  return Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, even));
+}
+
 /**
  * A ring of raw records with a fixed number of bytes: appending copies the bytes and overwrites the oldest
- * ones. Positions grow for ever (bytes ever written); entries never straddle the end of the ring.
+ * ones. Positions grow for ever (bytes ever written); entries never straddle the end of the ring. It is divided
+ * into chunks, whose numbers grow, too, so that a search can pass over those that hold nothing it looks for.
  */
 export class FlowArena {
   readonly capacity: number;
@@ -26,15 +38,29 @@ export class FlowArena {
   /** Where the next entry goes, and where the oldest one is. */
   head = 0;
   tail = 0;
-  /** The newest entry; meaningless while empty. */
-  #newest = 0;
+  /** The chunk that the newest entry starts in, -1: none yet. */
+  chunk = -1;
+  readonly #chunkBytes: number;
+  readonly #chunksPerRound: number;
+  /** One more than a round has: the oldest chunk is still there while its memory is being overwritten. */
+  readonly slots: number;
+  /** By slot: number of the chunk, position of its first entry, records appended before that. */
+  readonly #numbers: Float64Array;
+  readonly #firsts: Float64Array;
+  readonly #indexes: Float64Array;
 
-  constructor(capacityBytes: number) {
-    this.capacity = Math.max(4096, capacityBytes - (capacityBytes % ALIGNMENT));
+  constructor(capacityBytes: number, chunkBytes?: number) {
+    this.capacity = Math.max(SMALLEST_CHUNK, capacityBytes - (capacityBytes % ALIGNMENT));
     const memory = new ArrayBuffer(this.capacity);
     this.bytes = Buffer.from(memory);
     this.u16 = new Uint16Array(memory);
     this.u32 = new Uint32Array(memory);
+    this.#chunkBytes = chunkBytes ?? chunkBytesOf(this.capacity);
+    this.#chunksPerRound = Math.ceil(this.capacity / this.#chunkBytes);
+    this.slots = this.#chunksPerRound + 1;
+    this.#numbers = new Float64Array(this.slots).fill(-1);
+    this.#firsts = new Float64Array(this.slots);
+    this.#indexes = new Float64Array(this.slots);
   }
 
   get stored(): number {
@@ -60,15 +86,24 @@ export class FlowArena {
     }
     this.#evictBelow(this.head + size - this.capacity);
     const position = this.head;
-    const isOnly = this.stored === 0;
+    if (this.stored === 0) this.tail = position;
+    this.#enter(position, offset);
     this.u32[offset >> 2] = size;
-    this.u32[(offset >> 2) + 1] = isOnly ? 0 : position - this.#newest;
     source.copy(this.bytes, offset + ENTRY_HEADER, start, end);
-    if (isOnly) this.tail = position;
-    this.#newest = position;
     this.head = position + size;
     this.appended += 1;
     return position;
+  }
+
+  #enter(position: number, offset: number): void {
+    const round = (position - offset) / this.capacity;
+    const chunk = round * this.#chunksPerRound + Math.floor(offset / this.#chunkBytes);
+    if (chunk === this.chunk) return;
+    const slot = chunk % this.slots;
+    this.#numbers[slot] = chunk;
+    this.#firsts[slot] = position;
+    this.#indexes[slot] = this.appended;
+    this.chunk = chunk;
   }
 
   #evictBelow(limit: number): void {
@@ -86,54 +121,56 @@ export class FlowArena {
     return size >= FILLER ? Math.min(next + size - FILLER, this.head) : next;
   }
 
-  /** Position of the entry before the one at `position`, or -1 at the oldest. */
-  before(position: number): number {
-    const distance = this.u32[((position % this.capacity) >> 2) + 1] ?? 0;
-    const previous = position - distance;
-    return distance === 0 || previous < this.tail ? -1 : previous;
+  /** Number of the chunk that an entry starts in. */
+  chunkOf(position: number): number {
+    const offset = position % this.capacity;
+    const round = (position - offset) / this.capacity;
+    return round * this.#chunksPerRound + Math.floor(offset / this.#chunkBytes);
   }
 
-  /** The newest entry, -1 while empty. */
-  get newest(): number {
-    return this.stored === 0 ? -1 : this.#newest;
-  }
-}
-
-/** Walks from old to new and notices when it was overtaken. */
-export class ForwardCursor {
-  readonly arena: FlowArena;
-  #position: number;
-  /** Records appended before the one at the position. */
-  #index: number;
-
-  /** Starts at the oldest record, or behind the newest. */
-  constructor(arena: FlowArena, from: 'oldest' | 'end') {
-    this.arena = arena;
-    this.#position = from === 'oldest' ? arena.tail : arena.head;
-    this.#index = from === 'oldest' ? arena.evicted : arena.appended;
+  /** Where the memory of a chunk ends, as a position. */
+  endOf(chunk: number): number {
+    const inRound = chunk % this.#chunksPerRound;
+    const round = (chunk - inRound) / this.#chunksPerRound;
+    return round * this.capacity + Math.min(this.capacity, (inRound + 1) * this.#chunkBytes);
   }
 
-  /** Records that were overwritten before this cursor came by; it then stands at the oldest. */
-  overtaken(): number {
-    const lost = this.arena.evicted - this.#index;
-    if (lost <= 0) return 0;
-    this.#index = this.arena.evicted;
-    this.#position = this.arena.tail;
-    return lost;
+  /** The oldest chunk, from `chunk` on, with an entry of its own; -1: none. */
+  chunkFrom(chunk: number): number {
+    for (let next = chunk; next <= this.chunk; next += 1)
+      if (this.#numbers[next % this.slots] === next) return next;
+    return -1;
   }
 
-  /** Position of the current entry, -1 at the end. */
-  peek(): number {
-    if (this.#index >= this.arena.appended) return -1;
-    // Waiting at the end, the cursor may stand before a filler.
-    const offset = this.#position % this.arena.capacity;
-    const size = this.arena.u32[offset >> 2] ?? 0;
-    if (size >= FILLER) this.#position += size - FILLER;
-    return this.#position;
+  /** Position of the first entry of a chunk that has some, and how many records came before it. */
+  firstOf(chunk: number): number {
+    return this.#firsts[chunk % this.slots] ?? 0;
   }
 
-  next(): void {
-    this.#position = this.arena.after(this.#position);
-    this.#index += 1;
+  indexOf(chunk: number): number {
+    return this.#indexes[chunk % this.slots] ?? 0;
+  }
+
+  /** Adds the positions of a chunk's entries whose record is wanted, oldest first; returns how many it looked at. */
+  collect(chunk: number, wanted: (arena: FlowArena, at: number) => boolean, into: number[]): number {
+    if (this.#numbers[chunk % this.slots] !== chunk) return 0;
+    const first = Math.max(this.firstOf(chunk), this.tail);
+    const offset = first % this.capacity;
+    const base = first - offset;
+    const end = Math.min(this.endOf(chunk), this.head) - base;
+    let looked = 0;
+    for (let at = offset; at < end; looked += 1) {
+      const size = this.u32[at >> 2] ?? 0;
+      if (size >= FILLER) break;
+      if (wanted(this, at + ENTRY_HEADER)) into.push(base + at);
+      at += size;
+    }
+    return looked;
+  }
+
+  /** Passes over a filler, which stands where a round ends. */
+  skipFiller(position: number): number {
+    const size = this.u32[(position % this.capacity) >> 2] ?? 0;
+    return size >= FILLER ? position + size - FILLER : position;
   }
 }

@@ -2,9 +2,10 @@
 import { verdict } from '../core/abi/policy.ts';
 import type { FlowEvent, FlowQuery, FlowSource, FlowStats, LossSource } from '../core/flow-filter.ts';
 import { ChangeSignal } from './change-signal.ts';
-import { ENTRY_HEADER, FlowArena } from './flow-arena.ts';
+import { ENTRY_HEADER } from './flow-arena.ts';
 import type { FlowNames } from './flow-names.ts';
 import { FlowRate } from './flow-rate.ts';
+import { IndexedRing } from './indexed-ring.ts';
 import { LossLog } from './loss-log.ts';
 import { FlowWalk } from './query.ts';
 import { seenNamespaces } from './seen-namespaces.ts';
@@ -31,8 +32,8 @@ export type RecordObserver = (bytes: Buffer, at: number) => void;
  * who asks. Followers read from the same memory at their own pace and are told how much they missed.
  */
 export class FlowStore implements FlowSource {
-  readonly #flows: FlowArena;
-  readonly #denials: FlowArena;
+  readonly #flows: IndexedRing;
+  readonly #denials: IndexedRing;
   readonly #options: FlowStoreOptions;
   readonly #clock: { current(): bigint };
   readonly #losses = new LossLog();
@@ -40,12 +41,15 @@ export class FlowStore implements FlowSource {
   readonly #rate = new FlowRate();
   readonly #observers: RecordObserver[] = [];
   #seen = 0;
+  /** From the monotonic clock to the wall clock for the batch at hand, ns, in two halves. */
+  #offsetLow = 0;
+  #offsetHigh = 0;
 
   constructor(options: FlowStoreOptions) {
     this.#options = options;
     this.#clock = options.clock ?? new WallClockOffset();
-    this.#flows = new FlowArena(options.bytes);
-    this.#denials = new FlowArena(options.denialBytes);
+    this.#flows = new IndexedRing(options.bytes);
+    this.#denials = new IndexedRing(options.denialBytes);
   }
 
   /** Calls `observer` for each record that is appended from now on. */
@@ -58,12 +62,14 @@ export class FlowStore implements FlowSource {
    * and left out; those count as lost in the store.
    */
   append(bytes: Buffer, offsets: Uint32Array | readonly number[]): number {
-    const offset = this.#clock.current();
+    const offset = BigInt.asUintN(64, this.#clock.current());
+    this.#offsetLow = Number(offset & 0xffff_ffffn);
+    this.#offsetHigh = Number(offset >> 32n);
     const count = offsets.length - 1;
     let malformed = 0;
     for (let index = 0; index < count; index += 1) {
       const start = offsets[index] ?? 0;
-      if (!this.#appendOne(bytes, start, offsets[index + 1] ?? start, offset)) malformed += 1;
+      if (!this.#appendOne(bytes, start, offsets[index + 1] ?? start)) malformed += 1;
     }
     this.#seen += Math.max(0, count);
     this.#rate.add(Math.max(0, count));
@@ -72,37 +78,37 @@ export class FlowStore implements FlowSource {
     return malformed;
   }
 
-  #appendOne(bytes: Buffer, start: number, end: number, offset: bigint): boolean {
+  #appendOne(bytes: Buffer, start: number, end: number): boolean {
     const length = recordLength(bytes, start, Math.min(end, bytes.length));
     if (length < 0) return false;
-    const arena = bytes[start + Offset.verdict] === verdict.denied ? this.#denials : this.#flows;
-    const position = arena.append(bytes, start, start + length);
-    if (position < 0) return false;
-    const at = arena.recordAt(position);
+    const ring = bytes[start + Offset.verdict] === verdict.denied ? this.#denials : this.#flows;
     // From here on the record carries the wall clock's time, so later steps of that clock don't touch it.
-    arena.bytes.writeBigUInt64LE(BigInt.asUintN(64, bytes.readBigUInt64LE(start + Offset.time) + offset), at);
-    for (const observer of this.#observers) observer(arena.bytes, at);
+    const at = ring.append(bytes, start, start + length, this.#offsetLow, this.#offsetHigh);
+    if (at < 0) return false;
+    for (const observer of this.#observers) observer(ring.arena.bytes, at);
     return true;
   }
 
-  /** Counts records that were lost before they got here; followers are told. */
-  lost(source: LossSource, count: number): void {
+  /** Counts records that were lost before they got here; followers are told. `time`: wall clock, ns. */
+  lost(source: LossSource, count: number, time?: bigint): void {
     if (count <= 0) return;
-    this.#losses.add(source, count, this.#clock.current() + process.hrtime.bigint());
+    this.#losses.add(source, count, time ?? this.#clock.current() + process.hrtime.bigint());
     this.#changes.notify();
   }
 
   query(query: FlowQuery, signal: AbortSignal): AsyncIterable<FlowEvent> {
-    const store = { arenas: [this.#flows, this.#denials], losses: this.#losses, changes: this.#changes };
+    const store = { rings: [this.#flows, this.#denials], losses: this.#losses, changes: this.#changes };
     return new FlowWalk(store, query, this.#options.names, signal).events();
   }
 
   stats(): FlowStats {
-    const arenas = [this.#flows, this.#denials];
-    const capacityBytes = arenas.reduce((sum, arena) => sum + arena.capacity, 0);
+    const rings = [this.#flows, this.#denials];
+    const arenas = rings.map(({ arena }) => arena);
+    const capacityBytes = rings.reduce((sum, ring) => sum + ring.capacityBytes, 0);
+    const recordBytes = arenas.reduce((sum, { capacity }) => sum + capacity, 0);
     return {
       stored: arenas.reduce((sum, arena) => sum + arena.stored, 0),
-      capacity: Math.floor(capacityBytes / USUAL_SIZE),
+      capacity: Math.floor(recordBytes / USUAL_SIZE),
       seen: this.#seen,
       bytes: arenas.reduce((sum, arena) => sum + (arena.head - arena.tail), 0),
       capacityBytes,

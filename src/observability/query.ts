@@ -3,21 +3,23 @@ import { setImmediate } from 'node:timers/promises';
 import type { FlowEvent, FlowQuery } from '../core/flow-filter.ts';
 import type { ChangeSignal } from './change-signal.ts';
 import { decodeFlow } from './decode.ts';
-import { type FlowArena, ForwardCursor } from './flow-arena.ts';
+import type { FlowArena } from './flow-arena.ts';
 import { flowUuid } from './flow-uuid.ts';
+import type { IndexedRing } from './indexed-ring.ts';
 import type { LossLog } from './loss-log.ts';
 import type { FlowNames } from './flow-names.ts';
 import { compileQuery } from './match/filter.ts';
-import type { Predicate } from './match/predicate.ts';
+import type { Matcher } from './match/matcher.ts';
+import { MatchCursor } from './match-cursor.ts';
 import { Offset } from './record-layout.ts';
 
-/** Records looked at before other work of the process gets its turn. */
+/** Records looked at before other work of the process gets its turn: a few ms. */
 const SLICE = 65_536;
 /** Names may change: a follower asks for them again after this many ms. */
 const NAMES_AGE_MS = 1000;
 
 export interface QueryStore {
-  readonly arenas: readonly FlowArena[];
+  readonly rings: readonly IndexedRing[];
   readonly losses: LossLog;
   readonly changes: ChangeSignal;
 }
@@ -36,22 +38,27 @@ function byTime(a: Found, b: Found): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
-/** The newest matches of one ring, at most `limit`, newest first: a small answer is quick in a large store. */
+/** The newest matches of one ring, at most `limit`, in no order: a small answer is quick in a large store. */
 async function newestOf(
-  arena: FlowArena,
-  matches: Predicate,
+  ring: IndexedRing,
+  matcher: Matcher,
   limit: number,
   signal: AbortSignal,
 ): Promise<Found[]> {
+  const { arena } = ring;
   const found: Found[] = [];
-  let position = arena.newest;
-  for (let looked = 1; position >= 0 && found.length < limit; looked += 1) {
-    if (matches(arena, arena.recordAt(position))) found.push({ arena, position });
-    position = arena.before(position);
-    if (looked % SLICE !== 0) continue;
+  let looked = 0;
+  for (const chunk of ring.chunks()) {
+    if (found.length >= limit) break;
+    if (!ring.mayMatch(chunk, matcher)) continue;
+    const positions: number[] = [];
+    looked += arena.collect(chunk, matcher.record, positions);
+    for (const position of positions.slice(-(limit - found.length))) found.push({ arena, position });
+    if (looked < SLICE) continue;
+    looked = 0;
+    // Appends overwrite from the old end: what they reach meanwhile is gone.
     await setImmediate();
-    // Appends overwrite from the old end: what they reached meanwhile is gone.
-    if (signal.aborted || position < arena.tail) break;
+    if (signal.aborted) break;
   }
   return found;
 }
@@ -66,7 +73,7 @@ export class FlowWalk {
   readonly #query: FlowQuery;
   readonly #names: FlowNames;
   readonly #signal: AbortSignal;
-  #matches: Predicate;
+  #matcher: Matcher;
   #compiledAt = performance.now();
 
   constructor(store: QueryStore, query: FlowQuery, names: FlowNames, signal: AbortSignal) {
@@ -74,20 +81,20 @@ export class FlowWalk {
     this.#query = query;
     this.#names = names;
     this.#signal = signal;
-    this.#matches = compileQuery(query, names);
+    this.#matcher = compileQuery(query, names);
   }
 
   async *events(): AsyncGenerator<FlowEvent, void, undefined> {
     const { limit, end, follow, since = 0n, until } = this.#query;
-    const { arenas, losses } = this.#store;
+    const { rings, losses } = this.#store;
     const mark = losses.end;
     if (limit === undefined || end === 'oldest') {
       for (const loss of losses.between(since, until)) yield { type: 'lost', ...loss };
-      const cursors = arenas.map((arena) => new ForwardCursor(arena, 'oldest'));
+      const cursors = rings.map((ring) => new MatchCursor(ring, 'oldest'));
       yield* this.#forward(cursors, limit ?? Infinity, mark);
       return;
     }
-    const cursors = arenas.map((arena) => new ForwardCursor(arena, 'end'));
+    const cursors = rings.map((ring) => new MatchCursor(ring, 'end'));
     yield* this.#newest(limit);
     if (follow) yield* this.#forward(cursors, Infinity, mark);
   }
@@ -98,9 +105,9 @@ export class FlowWalk {
   }
 
   async *#newest(limit: number): AsyncGenerator<FlowEvent, void, undefined> {
-    const { arenas, losses } = this.#store;
+    const { rings, losses } = this.#store;
     const found: Found[] = [];
-    for (const arena of arenas) found.push(...(await newestOf(arena, this.#matches, limit, this.#signal)));
+    for (const ring of rings) found.push(...(await newestOf(ring, this.#matcher, limit, this.#signal)));
     const answer = found
       .filter(({ arena, position }) => position >= arena.tail)
       .sort(byTime)
@@ -118,7 +125,7 @@ export class FlowWalk {
   }
 
   async *#forward(
-    cursors: readonly ForwardCursor[],
+    cursors: readonly MatchCursor[],
     limit: number,
     mark: number,
   ): AsyncGenerator<FlowEvent, void, undefined> {
@@ -130,7 +137,7 @@ export class FlowWalk {
       const cursor = await this.#nextMatch(cursors);
       if (cursor === 'paused') continue;
       if (cursor !== undefined) {
-        const event = this.#event({ arena: cursor.arena, position: cursor.peek() });
+        const event = this.#event({ arena: cursor.arena, position: cursor.position });
         cursor.next();
         left -= 1;
         yield event;
@@ -150,21 +157,16 @@ export class FlowWalk {
    * Moves every cursor to its next match and returns the one whose match is the oldest; undefined at the end.
    * 'paused': other work had its turn, so the cursors may have been overtaken.
    */
-  async #nextMatch(cursors: readonly ForwardCursor[]): Promise<ForwardCursor | 'paused' | undefined> {
-    let oldest: { readonly cursor: ForwardCursor; readonly time: bigint } | undefined;
-    let looked = 0;
+  async #nextMatch(cursors: readonly MatchCursor[]): Promise<MatchCursor | 'paused' | undefined> {
+    let oldest: { readonly cursor: MatchCursor; readonly time: bigint } | undefined;
     for (const cursor of cursors) {
-      const { arena } = cursor;
-      let position = cursor.peek();
-      for (; position >= 0 && !this.#matches(arena, arena.recordAt(position)); position = cursor.peek()) {
-        cursor.next();
-        looked += 1;
-        if (looked % SLICE !== 0) continue;
+      const position = cursor.seek(this.#matcher, SLICE);
+      if (position === MatchCursor.unfinished) {
         await setImmediate();
         return 'paused';
       }
       if (position < 0) continue;
-      const time = timeOf({ arena, position });
+      const time = timeOf({ arena: cursor.arena, position });
       if (oldest === undefined || time < oldest.time) oldest = { cursor, time };
     }
     return oldest?.cursor;
@@ -172,7 +174,7 @@ export class FlowWalk {
 
   #renewNames(): void {
     if (performance.now() - this.#compiledAt < NAMES_AGE_MS) return;
-    this.#matches = compileQuery(this.#query, this.#names);
+    this.#matcher = compileQuery(this.#query, this.#names);
     this.#compiledAt = performance.now();
   }
 }

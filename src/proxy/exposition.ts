@@ -15,7 +15,6 @@ interface Sample {
 export interface ProxyNumbers {
   readonly workers: readonly WorkerScrape[];
   readonly rssBytes: number;
-  readonly flowsLost: number;
   readonly revision: number;
 }
 
@@ -74,12 +73,6 @@ const families: readonly Family[] = [
     help: 'Revision of the configuration in force, -1: none yet',
     type: 'gauge',
     samples: ({ revision }) => one(revision),
-  },
-  {
-    name: 'perigee_flows_lost_total',
-    help: 'Flow records that no reader got',
-    type: 'counter',
-    samples: ({ flowsLost }) => [{ value: flowsLost, labels: { ring: 'proxy' } }],
   },
 ];
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerResponse } from 'node:http';
+import { LOSS_BYTES } from '../core/proxy/flow-frames.ts';
 import type { FlowRing } from './flow-ring.ts';
 
 const CHUNK_BYTES = 64 * 1024;
@@ -16,6 +17,8 @@ export class FlowStream {
   private readonly readers = new Set<ServerResponse>();
   private readonly spare: Buffer[] = [];
   private lostHere = 0;
+  /** Of `lost`, what readers have been told. */
+  private told = 0;
 
   constructor(rings: readonly FlowRing[]) {
     this.rings = rings;
@@ -37,6 +40,7 @@ export class FlowStream {
   pump(): void {
     if (this.readers.size === 0) return;
     for (const ring of this.rings) while (this.pumpChunk(ring));
+    this.tell();
   }
 
   /** Ends all streams behind what there is. */
@@ -63,6 +67,17 @@ export class FlowStream {
       for (const reader of readers) reader.write(frames, written);
     }
     return bytes > 0;
+  }
+
+  /** A frame of eight bytes, so of no record, is how many were lost since the last one. */
+  private tell(): void {
+    const lost = this.lost;
+    if (lost === this.told) return;
+    const frame = Buffer.alloc(4 + LOSS_BYTES);
+    frame.writeUInt32LE(LOSS_BYTES);
+    frame.writeBigUInt64LE(BigInt(lost - this.told), 4);
+    for (const reader of this.readers) reader.write(frame);
+    this.told = lost;
   }
 
   private giveBack(chunk: Buffer): void {

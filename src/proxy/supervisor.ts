@@ -106,7 +106,6 @@ export class Supervisor implements ControlTarget {
     return exposition({
       workers: await this.parts.workers.scrape(),
       rssBytes: process.memoryUsage.rss(),
-      flowsLost: this.parts.flows.lost,
       revision: this.config?.revision ?? -1,
     });
   }

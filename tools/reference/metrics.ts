@@ -17,7 +17,7 @@ function table(definitions: readonly Described[]): string {
 
 /** The proxy's families, read from what it would show while it does nothing. */
 function proxyTable(): string {
-  const text = exposition({ workers: [], rssBytes: 0, flowsLost: 0, revision: -1 });
+  const text = exposition({ workers: [], rssBytes: 0, revision: -1 });
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
   const rows = [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', help = '']) => [
     `\`${name}\``,

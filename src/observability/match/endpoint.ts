@@ -5,18 +5,26 @@ import { parsePrefix } from '../../core/identity/prefix.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames, PeerNames } from '../flow-names.ts';
 import { Offset } from '../record-layout.ts';
-import { any, type Predicate, u16In, u32In } from './predicate.ts';
+import { addressTerm, Field, prefixLengths, term } from '../terms.ts';
+import { any, type ChunkTest, type Matcher, unsummarised } from './matcher.ts';
+import { type Predicate, u16In, u32In } from './predicate.ts';
 
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 const offsetsOf = {
   source: {
+    addressField: Field.sourceAddress,
+    portField: Field.sourcePort,
+    identityField: Field.sourceIdentity,
     address: Offset.sourceAddress,
     port: Offset.sourcePort,
     identity: Offset.sourceIdentity,
     workload: Offset.sourceWorkload,
   },
   destination: {
+    addressField: Field.destinationAddress,
+    portField: Field.destinationPort,
+    identityField: Field.destinationIdentity,
     address: Offset.destinationAddress,
     port: Offset.destinationPort,
     identity: Offset.destinationIdentity,
@@ -56,25 +64,29 @@ function byPeer(
   side: 'source' | 'destination',
   names: FlowNames,
   test: (peer: PeerNames) => boolean,
-): Predicate {
+): Matcher {
   const offset = offsetsOf[side];
   const known = new Map<number, Map<number, boolean>>();
-  return ({ u32 }, at) => {
-    const identity = u32[(at + offset.identity) >> 2] ?? 0;
-    const workload = u32[(at + offset.workload) >> 2] ?? 0;
+  const answerOf = (workload: number, identity: number): boolean => {
     let answers = known.get(identity);
     if (answers === undefined) known.set(identity, (answers = new Map<number, boolean>()));
     let answer = answers.get(workload);
     if (answer === undefined) answers.set(workload, (answer = test(peerNames(names, workload, identity))));
     return answer;
   };
+  return {
+    record: ({ u32 }, at) =>
+      answerOf(u32[(at + offset.workload) >> 2] ?? 0, u32[(at + offset.identity) >> 2] ?? 0),
+    chunk: (summaries, slot) => summaries.someListed(slot, side, answerOf),
+  };
 }
 
-function addressIn(offset: number, texts: readonly string[]): Predicate {
-  return any(texts.map((text) => inPrefix(offset, text)));
+function addressIn(side: 'source' | 'destination', texts: readonly string[]): Matcher {
+  return any(texts.map((text) => inPrefix(side, text)));
 }
 
-function inPrefix(offset: number, text: string): Predicate {
+function inPrefix(side: 'source' | 'destination', text: string): Matcher {
+  const { address: offset, addressField } = offsetsOf[side];
   const address = parseAddress(text);
   const prefix = address === undefined ? parsePrefix(text) : { ...address, length: width(address.family) };
   if (prefix === undefined) {
@@ -93,41 +105,56 @@ function inPrefix(offset: number, text: string): Predicate {
   const isMapped = (bytes: Buffer, start: number): boolean =>
     bytes.compare(MAPPED, 0, 12, start, start + 12) === 0;
   const mask = (0xff00 >> (length & 7)) & 0xff;
-  return ({ bytes }, at) => {
+  const record: Predicate = ({ bytes }, at) => {
     const start = at + offset;
     if (!mapped && isMapped(bytes, start)) return false;
     for (let index = 0; index < whole; index += 1) if (bytes[start + index] !== wanted[index]) return false;
     return mask === 0 || (((bytes[start + whole] ?? 0) ^ (wanted[whole] ?? 0)) & mask) === 0;
   };
+  const summarised = prefixLengths.findLast((bits) => bits <= length);
+  if (summarised === undefined) return unsummarised(record);
+  const wantedTerm = addressTerm(addressField, wanted, 0, summarised);
+  return { record, chunk: (summaries, slot) => summaries.hasTerm(slot, wantedTerm) };
 }
 
-/** Predicates of one end, cheapest first. */
-export function endpointPredicates(
+function hasTerm(field: number, values: readonly number[]): ChunkTest {
+  const terms = values.map((value) => term(field, value));
+  return (summaries, slot) => terms.some((one) => summaries.hasTerm(slot, one));
+}
+
+/** Conditions on one end, cheapest first. */
+export function endpointMatchers(
   side: 'source' | 'destination',
   filter: EndpointFilter,
   names: FlowNames,
-): readonly Predicate[] {
+): readonly Matcher[] {
   const offset = offsetsOf[side];
-  const { names: patterns, labels, entities } = filter;
-  const predicates: Predicate[] = [];
-  if (filter.ports !== undefined) predicates.push(u16In(offset.port, filter.ports));
-  if (filter.identities !== undefined) predicates.push(u32In(offset.identity, filter.identities));
-  if (filter.addresses !== undefined) predicates.push(addressIn(offset.address, filter.addresses));
+  const { names: patterns, labels, entities, ports, identities } = filter;
+  const matchers: Matcher[] = [];
+  if (ports !== undefined)
+    matchers.push({ record: u16In(offset.port, ports), chunk: hasTerm(offset.portField, ports) });
+  if (identities !== undefined) {
+    matchers.push({
+      record: u32In(offset.identity, identities),
+      chunk: hasTerm(offset.identityField, identities),
+    });
+  }
+  if (filter.addresses !== undefined) matchers.push(addressIn(side, filter.addresses));
   if (patterns !== undefined) {
     const test = (peer: PeerNames): boolean =>
       patterns.some((p) => matchesName(p, peer.namespace, peer.workload));
-    predicates.push(byPeer(side, names, test));
+    matchers.push(byPeer(side, names, test));
   }
   if (labels !== undefined) {
     const test = (peer: PeerNames): boolean =>
       labels.some((selector) =>
         selector.every((requirement) => matchesRequirement(requirement, peer.labels ?? {})),
       );
-    predicates.push(byPeer(side, names, test));
+    matchers.push(byPeer(side, names, test));
   }
   if (entities !== undefined) {
     const wanted = new Set(entities.map((entity) => entity.toLowerCase()));
-    predicates.push(byPeer(side, names, (peer) => wanted.has((peer.entity ?? '').toLowerCase())));
+    matchers.push(byPeer(side, names, (peer) => wanted.has((peer.entity ?? '').toLowerCase())));
   }
-  return predicates;
+  return matchers;
 }

@@ -2,21 +2,44 @@
 import { flowKind, flowPath } from '../../core/abi/flow.ts';
 import { direction, verdict } from '../../core/abi/policy.ts';
 import { reason } from '../../core/abi/reason.ts';
-import type { FlowFilter, FlowQuery } from '../../core/flow-filter.ts';
+import type { FlowFilter, FlowQuery, StatusRange } from '../../core/flow-filter.ts';
+import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
 import { Offset } from '../record-layout.ts';
-import { endpointPredicates, matchesName } from './endpoint.ts';
-import { all, always, any, byteIn, type Predicate, u16In, u64Between, u64In } from './predicate.ts';
-import { methodPredicate, pathPredicate } from './text.ts';
+import { endpointMatchers, matchesName } from './endpoint.ts';
+import { type SmallField, smallFields } from '../chunk-summaries.ts';
+import { Field, statusTerm, statusUnits, term } from '../terms.ts';
+import { all, any, type Matcher, not } from './matcher.ts';
+import { byteIn, u16In, u64Between, u64In } from './predicate.ts';
+import { methodMatcher, pathMatcher } from './text.ts';
 
 const IPPROTO = { TCP: 6, UDP: 17 } as const;
+const LOW = 0xffff_ffffn;
+/** A range of statuses is at most so many terms: each may be there by chance. */
+const STATUS_TERMS = 5;
 const MAX_TIME = (1n << 64n) - 1n;
 
-function protocolPredicate(protocol: 'TCP' | 'UDP' | 'HTTP'): Predicate {
-  if (protocol === 'HTTP') return byteIn(Offset.kind, [flowKind.request]);
-  return byteIn(Offset.protocol, [IPPROTO[protocol]]);
+/** One of few values, in a field that is a byte. */
+function smallIn(field: SmallField, values: readonly number[]): Matcher {
+  return {
+    record: byteIn(smallFields[field], values),
+    chunk: (summaries, slot) => summaries.hasSmall(slot, field, values),
+  };
+}
+
+const isRequest = smallIn('kind', [flowKind.request]);
+
+function protocolMatcher(protocol: 'TCP' | 'UDP' | 'HTTP'): Matcher {
+  return protocol === 'HTTP' ? isRequest : smallIn('protocol', [IPPROTO[protocol]]);
+}
+
+function timeMatcher(from: bigint, to: bigint): Matcher {
+  return {
+    record: u64Between(Offset.time, from, to),
+    chunk: (summaries, slot) => summaries.hasTime(slot, from, to),
+  };
 }
 
 function referenceNumber(text: string): bigint {
@@ -26,7 +49,16 @@ function referenceNumber(text: string): bigint {
   });
 }
 
-function rulePredicate(filter: NonNullable<FlowFilter['policies']>, names: FlowNames): Predicate {
+function referenceMatcher(texts: readonly string[]): Matcher {
+  const numbers = texts.map(referenceNumber);
+  const terms = numbers.map((number) => term(Field.reference, Number(number & LOW), Number(number >> 32n)));
+  return {
+    record: u64In(Offset.reference, numbers),
+    chunk: (summaries, slot) => numbers.includes(0n) || terms.some((one) => summaries.hasTerm(slot, one)),
+  };
+}
+
+function ruleMatcher(filter: NonNullable<FlowFilter['policies']>, names: FlowNames): Matcher {
   const known = new Map<number, boolean>([[0, false]]);
   const test = (id: number): boolean => {
     let answer = known.get(id);
@@ -38,97 +70,127 @@ function rulePredicate(filter: NonNullable<FlowFilter['policies']>, names: FlowN
     }
     return answer;
   };
-  return ({ u32 }, at) =>
-    test(u32[(at + Offset.egressRule) >> 2] ?? 0) || test(u32[(at + Offset.ingressRule) >> 2] ?? 0);
+  return {
+    record: ({ u32 }, at) =>
+      test(u32[(at + Offset.egressRule) >> 2] ?? 0) || test(u32[(at + Offset.ingressRule) >> 2] ?? 0),
+    chunk: (summaries, slot) => summaries.someListed(slot, 'rules', (_, rule) => test(rule)),
+  };
 }
 
-function numberPredicates(filter: FlowFilter): readonly Predicate[] {
+function reasonMatcher(names: readonly ReasonName[]): Matcher {
+  const numbers = names.map((name) => reason[name]);
+  return {
+    record: u16In(Offset.reason, numbers),
+    chunk: (summaries, slot) => numbers.some((number) => summaries.hasReason(slot, number)),
+  };
+}
+
+/** The terms of which every status in the range has one; undefined: it has none, or they would be too many. */
+function statusTerms({ from, to }: StatusRange): readonly number[] | undefined {
+  if (from <= 0) return undefined;
+  const unit = statusUnits.find((size) => Math.floor(to / size) - Math.floor(from / size) < STATUS_TERMS);
+  if (unit === undefined) return undefined;
+  const first = Math.floor(from / unit);
+  return Array.from({ length: Math.floor(to / unit) - first + 1 }, (_, index) =>
+    statusTerm((first + index) * unit, unit),
+  );
+}
+
+function statusMatcher(ranges: readonly StatusRange[]): Matcher {
+  const terms = ranges.map(statusTerms);
+  return {
+    record: ({ u16 }, at) => {
+      const status = u16[(at + Offset.status) >> 1] ?? 0;
+      for (const { from, to } of ranges) if (status >= from && status <= to) return true;
+      return false;
+    },
+    chunk: (summaries, slot) =>
+      terms.some((range) => range === undefined || range.some((one) => summaries.hasTerm(slot, one))),
+  };
+}
+
+/** A UUID tells the time of its record but for four bits. */
+function uuidMatcher(uuids: readonly string[]): Matcher {
+  return any(
+    uuids.map((text): Matcher => {
+      const wanted = text.toLowerCase();
+      const digits = /^([0-9a-f]{8})-([0-9a-f]{4})-8([0-9a-f]{3})-/.exec(wanted);
+      const time = BigInt(`0x${digits?.slice(1).join('') ?? 'fffffffffffffff'}0`);
+      const when = timeMatcher(time, time + 15n);
+      return {
+        record: (memory, at) => when.record(memory, at) && flowUuid(memory.bytes, at) === wanted,
+        chunk: when.chunk,
+      };
+    }),
+  );
+}
+
+function numberMatchers(filter: FlowFilter): readonly Matcher[] {
   const { verdicts, kinds, directions, paths, families, reasons, protocols, references, statuses } = filter;
-  const predicates: Predicate[] = [];
-  if (verdicts !== undefined)
-    predicates.push(
-      byteIn(
-        Offset.verdict,
-        verdicts.map((name) => verdict[name]),
+  const given = <T>(
+    values: readonly T[] | undefined,
+    convert: (values: readonly T[]) => Matcher,
+  ): Matcher[] => (values === undefined ? [] : [convert(values)]);
+  return [
+    ...given(verdicts, (all) =>
+      smallIn(
+        'verdict',
+        all.map((name) => verdict[name]),
       ),
-    );
-  if (kinds !== undefined)
-    predicates.push(
-      byteIn(
-        Offset.kind,
-        kinds.map((name) => flowKind[name]),
+    ),
+    ...given(kinds, (all) =>
+      smallIn(
+        'kind',
+        all.map((name) => flowKind[name]),
       ),
-    );
-  if (directions !== undefined)
-    predicates.push(
-      byteIn(
-        Offset.direction,
-        directions.map((name) => direction[name]),
+    ),
+    ...given(directions, (all) =>
+      smallIn(
+        'direction',
+        all.map((name) => direction[name]),
       ),
-    );
-  if (paths !== undefined)
-    predicates.push(
-      byteIn(
-        Offset.path,
-        paths.map((name) => flowPath[name]),
+    ),
+    ...given(paths, (all) =>
+      smallIn(
+        'path',
+        all.map((name) => flowPath[name]),
       ),
-    );
-  if (families !== undefined) predicates.push(byteIn(Offset.family, families));
-  if (reasons !== undefined)
-    predicates.push(
-      u16In(
-        Offset.reason,
-        reasons.map((name) => reason[name]),
-      ),
-    );
-  if (protocols !== undefined) predicates.push(any(protocols.map(protocolPredicate)));
-  if (references !== undefined) predicates.push(u64In(Offset.reference, references.map(referenceNumber)));
-  if (statuses !== undefined) {
-    const test = (status: number): boolean => statuses.some(({ from, to }) => status >= from && status <= to);
-    predicates.push(({ u16 }, at) => test(u16[(at + Offset.status) >> 1] ?? 0));
-  }
-  return predicates;
+    ),
+    ...given(families, (all) => smallIn('family', all)),
+    ...given(reasons, reasonMatcher),
+    ...given(protocols, (all) => any(all.map(protocolMatcher))),
+    ...given(references, referenceMatcher),
+    ...given(statuses, statusMatcher),
+  ];
 }
 
-function textPredicates(filter: FlowFilter): readonly Predicate[] {
-  const { methods, httpPaths, uuids } = filter;
-  const predicates: Predicate[] = [];
-  if (methods !== undefined || httpPaths !== undefined)
-    predicates.push(byteIn(Offset.kind, [flowKind.request]));
-  if (methods !== undefined) predicates.push(methodPredicate(methods));
-  if (httpPaths !== undefined) {
-    predicates.push(any(httpPaths.map(pathPredicate)));
-  }
-  if (uuids !== undefined) {
-    const wanted = new Set(uuids.map((uuid) => uuid.toLowerCase()));
-    predicates.push((memory, at) => wanted.has(flowUuid(memory.bytes, at)));
-  }
-  return predicates;
+function textMatchers({ methods, httpPaths, uuids }: FlowFilter): readonly Matcher[] {
+  return [
+    ...(methods === undefined && httpPaths === undefined ? [] : [isRequest]),
+    ...(methods === undefined ? [] : [methodMatcher(methods)]),
+    ...(httpPaths === undefined ? [] : [any(httpPaths.map(pathMatcher))]),
+    ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),
+  ];
 }
 
 /** Compiles a filter to a test on raw records: numbers first, then names, then text. */
-export function compileFilter(filter: FlowFilter, names: FlowNames): Predicate {
+export function compileFilter(filter: FlowFilter, names: FlowNames): Matcher {
   const { source, destination, policies } = filter;
   return all([
-    ...numberPredicates(filter),
-    ...(source === undefined ? [] : endpointPredicates('source', source, names)),
-    ...(destination === undefined ? [] : endpointPredicates('destination', destination, names)),
-    ...(policies === undefined ? [] : [rulePredicate(policies, names)]),
-    ...textPredicates(filter),
+    ...numberMatchers(filter),
+    ...(source === undefined ? [] : endpointMatchers('source', source, names)),
+    ...(destination === undefined ? [] : endpointMatchers('destination', destination, names)),
+    ...(policies === undefined ? [] : [ruleMatcher(policies, names)]),
+    ...textMatchers(filter),
   ]);
 }
 
 /** The filters and times of a query in one test. */
-export function compileQuery(query: FlowQuery, names: FlowNames): Predicate {
+export function compileQuery(query: FlowQuery, names: FlowNames): Matcher {
   const { include, exclude, since, until } = query;
-  const predicates: Predicate[] = [];
-  if (since !== undefined || until !== undefined) {
-    predicates.push(u64Between(Offset.time, since ?? 0n, until ?? MAX_TIME));
-  }
-  if (include.length > 0) predicates.push(any(include.map((filter) => compileFilter(filter, names))));
-  if (exclude.length > 0) {
-    const unwanted = any(exclude.map((filter) => compileFilter(filter, names)));
-    predicates.push((memory, at) => !unwanted(memory, at));
-  }
-  return predicates.length === 0 ? always : all(predicates);
+  return all([
+    ...(since === undefined && until === undefined ? [] : [timeMatcher(since ?? 0n, until ?? MAX_TIME)]),
+    ...(include.length === 0 ? [] : [any(include.map((filter) => compileFilter(filter, names)))]),
+    ...exclude.map((filter) => not(compileFilter(filter, names))),
+  ]);
 }

@@ -4,27 +4,6 @@ import { Offset, RECORD_SIZE, type RecordMemory } from '../record-layout.ts';
 /** Judges the raw record whose first byte is at `at`; nothing is decoded. */
 export type Predicate = (memory: RecordMemory, at: number) => boolean;
 
-export const always: Predicate = () => true;
-
-export function all(predicates: readonly Predicate[]): Predicate {
-  const [first, second] = predicates;
-  if (first === undefined) return always;
-  if (second === undefined) return first;
-  return (memory, at) => {
-    for (const predicate of predicates) if (!predicate(memory, at)) return false;
-    return true;
-  };
-}
-
-export function any(predicates: readonly Predicate[]): Predicate {
-  const [first] = predicates;
-  if (first !== undefined && predicates.length === 1) return first;
-  return (memory, at) => {
-    for (const predicate of predicates) if (predicate(memory, at)) return true;
-    return false;
-  };
-}
-
 /** The byte at `offset` is one of the values. */
 export function byteIn(offset: number, values: readonly number[]): Predicate {
   const wanted = new Uint8Array(256);
@@ -47,13 +26,13 @@ const LOW = 0xffff_ffffn;
 
 /** The u64 at `offset` is one of the values. */
 export function u64In(offset: number, values: readonly bigint[]): Predicate {
-  return any(
-    values.map((value): Predicate => {
-      const low = Number(value & LOW);
-      const high = Number(value >> 32n);
-      return ({ u32 }, at) => u32[(at + offset) >> 2] === low && u32[(at + offset + 4) >> 2] === high;
-    }),
-  );
+  const wanted = values.map((value) => [Number(value & LOW), Number(value >> 32n)] as const);
+  return ({ u32 }, at) => {
+    const low = u32[(at + offset) >> 2];
+    const high = u32[(at + offset + 4) >> 2];
+    for (const [wantedLow, wantedHigh] of wanted) if (low === wantedLow && high === wantedHigh) return true;
+    return false;
+  };
 }
 
 /** The u64 at `offset` lies within the bounds, both inclusive. */

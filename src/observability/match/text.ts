@@ -2,6 +2,8 @@
 import type { PathPattern } from '../../core/flow-filter.ts';
 import { Offset, RECORD_SIZE } from '../record-layout.ts';
 import { compilePattern } from './path-pattern.ts';
+import { Field, pathPrefixTerm, textTerm } from '../terms.ts';
+import { type Matcher, unsummarised } from './matcher.ts';
 import type { Predicate } from './predicate.ts';
 
 const SLASH = 0x2f;
@@ -14,22 +16,24 @@ function sameBytes(bytes: Buffer, start: number, wanted: Buffer): boolean {
 }
 
 /** Methods have case (RFC 9110 section 9.1); a filter written in lower case means the usual ones. */
-export function methodPredicate(methods: readonly string[]): Predicate {
-  const wanted = methods.flatMap((method) =>
-    [method, method.toUpperCase()].map((text) => Buffer.from(text, 'latin1')),
-  );
-  return ({ bytes }, at) => {
-    const length = bytes[at + Offset.methodLength] ?? 0;
-    for (const method of wanted) {
-      if (method.length === length && sameBytes(bytes, at + RECORD_SIZE, method)) return true;
-    }
-    return false;
+export function methodMatcher(methods: readonly string[]): Matcher {
+  const texts = new Set(methods.flatMap((method) => [method, method.toUpperCase()]));
+  const wanted = [...texts].map((text) => Buffer.from(text, 'latin1'));
+  const terms = wanted.map((text) => textTerm(Field.method, text, 0, text.length));
+  return {
+    record: ({ bytes }, at) => {
+      const length = bytes[at + Offset.methodLength] ?? 0;
+      for (const method of wanted) {
+        if (method.length === length && sameBytes(bytes, at + RECORD_SIZE, method)) return true;
+      }
+      return false;
+    },
+    chunk: (summaries, slot) => terms.some((one) => summaries.hasTerm(slot, one)),
   };
 }
 
 /** The path begins with `value`, which ends where the path ends, its query begins or, for a prefix, an element ends. */
-function literalPath(value: string, isPrefix: boolean): Predicate {
-  const wanted = Buffer.from(value);
+function literalPath(wanted: Buffer, isPrefix: boolean): Predicate {
   return ({ bytes, u16 }, at) => {
     const length = u16[(at + Offset.pathLength) >> 1] ?? 0;
     if (length < wanted.length) return false;
@@ -40,15 +44,21 @@ function literalPath(value: string, isPrefix: boolean): Predicate {
   };
 }
 
-export function pathPredicate({ type, value }: PathPattern): Predicate {
-  if (type === 'Exact') return literalPath(value, false);
-  if (type === 'PathPrefix') return literalPath(value.endsWith('/') ? value.slice(0, -1) : value, true);
+function regexPath(value: string): Predicate {
   const test = compilePattern(value);
   return ({ bytes, u16 }, at) => {
     const start = at + RECORD_SIZE + (bytes[at + Offset.methodLength] ?? 0);
-    const end = start + (u16[(at + Offset.pathLength) >> 1] ?? 0);
-    let query = start;
-    while (query < end && bytes[query] !== QUESTION_MARK) query += 1;
-    return test(bytes, start, query);
+    return test(bytes, start, start + (u16[(at + Offset.pathLength) >> 1] ?? 0));
   };
+}
+
+export function pathMatcher({ type, value }: PathPattern): Matcher {
+  if (type === 'RegularExpression') return unsummarised(regexPath(value));
+  const isPrefix = type === 'PathPrefix';
+  const wanted = Buffer.from(isPrefix && value.endsWith('/') ? value.slice(0, -1) : value);
+  const record = literalPath(wanted, isPrefix);
+  // A path has no terms of what is in its query, nor one of no elements.
+  if (wanted.length === 0 || wanted.includes(QUESTION_MARK)) return unsummarised(record);
+  const one = isPrefix ? pathPrefixTerm(wanted) : textTerm(Field.pathExact, wanted, 0, wanted.length);
+  return { record, chunk: (summaries, slot) => summaries.hasTerm(slot, one) };
 }

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { flowKind, flowPath } from '../../src/core/abi/flow.ts';
+import { direction, verdict } from '../../src/core/abi/policy.ts';
+import { reason } from '../../src/core/abi/reason.ts';
+import type { EndpointFilter, FlowEvent, FlowFilter, FlowQuery } from '../../src/core/flow-filter.ts';
+import { FlowStore } from '../../src/observability/flow-store.ts';
+import { IndexedRing } from '../../src/observability/indexed-ring.ts';
+import { compileQuery } from '../../src/observability/match/filter.ts';
+import { MatchCursor } from '../../src/observability/match-cursor.ts';
+import { batch, mapped, names, record, type RecordFields } from '../support/flow-records.ts';
+
+const addresses = ['10.0.0.1', '10.0.7.2', '10.9.0.3', '192.168.1.4'] as const;
+const paths = ['/', '/orders', '/orders/7', '/orders/7/x/y/z', '/ordersx', '//a', '*', '/a?b=/c'] as const;
+
+function oneOf<T>(values: readonly T[]): fc.Arbitrary<T> {
+  return fc.constantFrom(...values);
+}
+
+/** Records that differ in all that filters look at, most of them alike so that a rare one is rare. */
+const recordFields: fc.Arbitrary<RecordFields> = fc.record({
+  verdict: oneOf(Object.values(verdict)),
+  kind: oneOf(Object.values(flowKind)),
+  path: oneOf(Object.values(flowPath)),
+  direction: oneOf(Object.values(direction)),
+  reason: oneOf([0, reason['http-denied'], reason['policy-denied'], reason['http-truncated']]),
+  protocol: oneOf([6, 17]),
+  family: oneOf([4, 6]),
+  sourceAddress: oneOf(addresses.map(mapped)),
+  destinationAddress: oneOf([...addresses.map(mapped), Uint8Array.from({ length: 16 }, (_, index) => index)]),
+  sourceIdentity: oneOf([2, 101, 102]),
+  sourceWorkload: oneOf([0, 1, 3]),
+  destinationWorkload: fc.integer({ min: 0, max: 60 }),
+  sourcePort: oneOf([0, 41234, 41235]),
+  destinationPort: oneOf([80, 8080]),
+  egressRule: oneOf([0, 2]),
+  ingressRule: oneOf([0, 1]),
+  status: oneOf([0, 200, 204, 403, 404, 500]),
+  reference: oneOf([0n, 0x1f3a_5c7e_9b2d_4f60n]),
+  method: oneOf(['', 'GET', 'POST', 'get']),
+  urlPath: oneOf(paths),
+});
+
+const someOf = <T>(values: readonly T[]): fc.Arbitrary<T[]> =>
+  fc.subarray([...values], { minLength: 1, maxLength: Math.min(2, values.length) });
+
+const endpoint: fc.Arbitrary<EndpointFilter> = fc.record(
+  {
+    names: someOf([{ namespace: 'shop' }, { name: 'intruder' }, { name: 'a', prefix: true }]),
+    addresses: someOf([
+      ...addresses,
+      '10.0.0.0/8',
+      '10.0.0.0/16',
+      '10.0.7.0/20',
+      '0.0.0.0/0',
+      '::/0',
+      '1:203::/33',
+    ]),
+    ports: someOf([0, 80, 41235]),
+    identities: someOf([2, 102]),
+    labels: someOf([[{ key: 'app', operator: 'In' as const, values: ['api'] }]]),
+    entities: someOf(['World']),
+  },
+  { requiredKeys: [] },
+);
+
+const filter: fc.Arbitrary<FlowFilter> = fc.record(
+  {
+    source: endpoint,
+    destination: endpoint,
+    kinds: someOf(['verdict', 'close', 'request'] as const),
+    verdicts: someOf(['allowed', 'denied', 'audited', 'error'] as const),
+    reasons: someOf(['none', 'http-denied', 'http-truncated', 'packet-malformed'] as const),
+    directions: someOf(['egress', 'ingress'] as const),
+    protocols: someOf(['TCP', 'UDP', 'HTTP'] as const),
+    families: someOf([4, 6] as const),
+    paths: someOf(['direct', 'inline', 'proxied'] as const),
+    methods: someOf(['GET', 'get', 'PUT']),
+    httpPaths: someOf([
+      ...paths.map((value) => ({ type: 'Exact' as const, value })),
+      ...[...paths, '/orders/', '/orders/7/x/y'].map((value) => ({ type: 'PathPrefix' as const, value })),
+      { type: 'RegularExpression' as const, value: '/orders/.*' },
+    ]),
+    statuses: someOf([
+      { from: 404, to: 404 },
+      { from: 400, to: 409 },
+      { from: 200, to: 299 },
+      { from: 0, to: 599 },
+      { from: 203, to: 404 },
+    ]),
+    references: someOf(['1f3a5c7e9b2d4f60', '0000000000000000']),
+    policies: someOf([{ name: 'api' }, { namespace: 'shop', name: 'web' }]),
+  },
+  { requiredKeys: [] },
+);
+
+/** At most two fields: more match nothing. */
+const narrow = filter.chain((whole) =>
+  fc
+    .shuffledSubarray(Object.keys(whole) as (keyof FlowFilter)[], {
+      maxLength: Math.min(2, Object.keys(whole).length),
+    })
+    .map((keys): FlowFilter => Object.fromEntries(keys.map((key) => [key, whole[key]]))),
+);
+
+const query: fc.Arbitrary<FlowQuery> = fc
+  .record({
+    include: fc.array(narrow, { maxLength: 2 }),
+    exclude: fc.array(narrow, { maxLength: 1 }),
+    limit: fc.option(fc.integer({ min: 0, max: 40 })),
+    end: oneOf(['newest', 'oldest'] as const),
+    since: fc.option(fc.bigInt({ min: 0n, max: 300n })),
+    until: fc.option(fc.bigInt({ min: 0n, max: 300n })),
+  })
+  .map(({ limit, since, until, ...rest }) => ({
+    ...rest,
+    follow: false,
+    ...(limit === null ? {} : { limit }),
+    ...(since === null ? {} : { since }),
+    ...(until === null ? {} : { until }),
+  }));
+
+const RING = 16_384;
+
+/** The same records by hand: each is looked at, nothing is left out. */
+function naive(all: readonly RecordFields[], wanted: FlowQuery): bigint[] {
+  const { record: matches } = compileQuery(wanted, names);
+  const rings = [new IndexedRing(RING), new IndexedRing(RING)];
+  all.forEach((fields) => {
+    const bytes = record(fields);
+    rings[fields.verdict === verdict.denied ? 1 : 0]?.append(bytes, 0, bytes.length, 0, 0);
+  });
+  const { limit = Infinity, end } = wanted;
+  const times = rings.flatMap(({ arena }) => {
+    const found: bigint[] = [];
+    for (let left = arena.stored, at = arena.tail; left > 0; left -= 1, at = arena.after(at))
+      if (matches(arena, arena.recordAt(at))) found.push(arena.bytes.readBigUInt64LE(arena.recordAt(at)));
+    return found;
+  });
+  times.sort((a, b) => Number(a - b));
+  if (end === 'oldest') return times.slice(0, limit);
+  return limit === 0 ? [] : times.slice(-limit);
+}
+
+async function asked(store: FlowStore, wanted: FlowQuery): Promise<bigint[]> {
+  const events: FlowEvent[] = [];
+  for await (const event of store.query(wanted, new AbortController().signal)) events.push(event);
+  return events.filter((event) => event.type === 'flow').map(({ flow }) => flow.time);
+}
+
+const records = fc
+  .array(fc.tuple(fc.integer({ min: 1, max: 40 }), recordFields), { maxLength: 12 })
+  .map((runs) => runs.flatMap(([count, fields]) => Array<RecordFields>(count).fill(fields)))
+  .map((all) => all.map((fields, index) => ({ ...fields, time: BigInt(index) })));
+
+test('a search that passes over chunks finds what a look at every record finds', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, fc.array(query, { minLength: 1, maxLength: 6 }), async (all, queries) => {
+      const store = new FlowStore({ bytes: RING, denialBytes: RING, names, clock: { current: () => 0n } });
+      const { bytes, offsets } = batch(all.map((fields) => record(fields)));
+      assert.equal(store.append(bytes, offsets), 0);
+      for (const one of queries) assert.deepEqual(await asked(store, one), naive(all, one));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('a chunk with more peers than its summary lists hides none of them', async () => {
+  const store = new FlowStore({ bytes: 1 << 24, denialBytes: RING, names, clock: { current: () => 0n } });
+  const all = Array.from({ length: 100 }, (_, index) => ({
+    time: BigInt(index),
+    destinationWorkload: 100 - index,
+  }));
+  const { bytes, offsets } = batch(all.map((fields) => record(fields)));
+  store.append(bytes, offsets);
+  const intruder = { destination: { names: [{ name: 'intruder' }] } };
+  const found = await asked(store, { include: [intruder], exclude: [], end: 'newest', follow: false });
+  assert.deepEqual(found, [97n]);
+  assert.deepEqual(store.namespaces(), ['dark', 'shop']);
+});
+
+test('every record is found by its UUID alone', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, async (all) => {
+      const store = new FlowStore({ bytes: RING, denialBytes: RING, names, clock: { current: () => 0n } });
+      const { bytes, offsets } = batch(all.map((fields) => record(fields)));
+      store.append(bytes, offsets);
+      const signal = new AbortController().signal;
+      const everything: FlowQuery = { include: [], exclude: [], end: 'newest', follow: false };
+      for await (const event of store.query({ ...everything, limit: 3 }, signal)) {
+        assert.ok(event.type === 'flow');
+        const found = await asked(store, { ...everything, include: [{ uuids: [event.uuid.toUpperCase()] }] });
+        assert.ok(found.includes(event.flow.time));
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a cursor that searches while records are appended sees each match once, or counts it as missed', () => {
+  const steps = fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 3 })), { maxLength: 300 });
+  fc.assert(
+    fc.property(steps, (plan) => {
+      const ring = new IndexedRing(8192, 1024);
+      const cursor = new MatchCursor(ring, 'end');
+      const matcher = compileQuery(
+        { include: [{ methods: ['GET'] }], exclude: [], end: 'oldest', follow: true },
+        names,
+      );
+      const appended: bigint[] = [];
+      const seen: bigint[] = [];
+      let lost = 0;
+      plan.forEach(([isWanted, reads], index) => {
+        const bytes = record({ time: BigInt(index), method: isWanted ? 'GET' : 'POST', urlPath: '/x' });
+        if (isWanted) appended.push(BigInt(index));
+        ring.append(bytes, 0, bytes.length, 0, 0);
+        for (let read = 0; read < reads; read += 1) {
+          lost += cursor.overtaken();
+          const position = cursor.seek(matcher, 1000);
+          if (position < 0) break;
+          seen.push(ring.arena.bytes.readBigUInt64LE(ring.arena.recordAt(position)));
+          cursor.next();
+        }
+      });
+      lost += cursor.overtaken();
+      for (let at = cursor.seek(matcher, 1000); at >= 0; at = cursor.seek(matcher, 1000)) {
+        seen.push(ring.arena.bytes.readBigUInt64LE(ring.arena.recordAt(at)));
+        cursor.next();
+      }
+      assert.deepEqual(seen, [...new Set(seen)]);
+      assert.ok(seen.every((time) => appended.includes(time)));
+      assert.ok(appended.length - seen.length <= lost);
+      if (lost === 0) assert.deepEqual(seen, appended);
+    }),
+    { numRuns: 300 },
+  );
+});
