@@ -34,6 +34,9 @@ ADDON_FLAGS := --CDCMAKE_BUILD_RPATH='$$ORIGIN' --CDCMAKE_SHARED_LINKER_FLAGS=-W
 GO_SOURCES := $(wildcard test/support/go/*)
 GO_PROGRAM := $(if $(GO_SOURCES),build/test-go/peer)
 
+# Hubble's own client, which the flow API must please.
+HUBBLE := build/test-go/hubble
+
 ABI_GENERATOR := $(wildcard tools/generate-abi.ts)
 ABI := $(if $(ABI_GENERATOR),build/abi.stamp)
 
@@ -99,14 +102,17 @@ build/test-go/peer: $(GO_SOURCES) tools/go.sh | deps
 	@$(STEP) 'Building the programs in Go' sh tools/go.sh build -C test/support/go -trimpath -o $(CURDIR)/$@ .
 	@touch -c $@
 
+build/test-go/hubble: test/support/hubble/go.mod test/support/hubble/go.sum tools/hubble.sh | deps
+	@$(STEP) 'Building the hubble client' sh tools/hubble.sh $@
+
 .PHONY: test test-unit test-privileged
-test: check-privileged build $(GO_PROGRAM) ## all tests, on the real kernel
+test: check-privileged build $(GO_PROGRAM) $(HUBBLE) ## all tests, on the real kernel
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property bpf netns
 
-test-unit: build ## the tests that need no privileges
+test-unit: build $(HUBBLE) ## the tests that need no privileges
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property
 
-test-privileged: check-privileged build $(GO_PROGRAM) ## the tests of the kernel side, in namespaces
+test-privileged: check-privileged build $(GO_PROGRAM) $(HUBBLE) ## the tests of the kernel side, in namespaces
 	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
 
 # Debian's newest kernel of each series, fetched once.

@@ -15,8 +15,10 @@ import { pinLayout } from '../datapath/layout.ts';
 import { readNames } from '../datapath/name-store.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { EventLog } from '../observability/event-log.ts';
 import { FlowStore } from '../observability/flow-store.ts';
 import { runChecks } from './check.ts';
+import { changeEvents } from './change-events.ts';
 import type { PathSources } from './connection-path.ts';
 import { createExplainer } from './explain.ts';
 import { findCgroup2, findObjects } from './host.ts';
@@ -28,7 +30,7 @@ import { flowNames } from './names-view.ts';
 import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
-import { Reconciler } from './reconciler.ts';
+import { type Applied, Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 import { statusOf } from './status.ts';
 import { VerdictTotals } from './verdict-totals.ts';
@@ -117,6 +119,9 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const names = new Names(readNames(datapath.maps));
   const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
   const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
+  const events = new EventLog();
+  events.add({ type: 'started', time: BigInt(startedAt.getTime()) * 1_000_000n });
+  let inForce: Applied | undefined;
   const verdicts = new VerdictTotals(datapath.maps, names);
   const config = (): ProxyConfig | undefined => reconciler.config;
   const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), config, signal });
@@ -128,7 +133,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
     cgroupRoot,
-    onApplied: ({ compiled, revision }) => {
+    onApplied: (applied) => {
+      const { compiled, revision } = applied;
+      events.add(...changeEvents(inForce, applied));
+      inForce = applied;
       verdicts.prune(compiled.desired.policy);
       if (revision === 1) setImmediate(prepareInline, datapath, log);
     },
@@ -151,6 +159,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     settings,
     log,
     flows,
+    events,
     status,
     inForce: () =>
       reconciler.applied === undefined
@@ -180,17 +189,19 @@ interface ApiParts {
   readonly settings: Settings;
   readonly log: Logger;
   readonly flows: FlowStore;
+  readonly events: EventLog;
   readonly status: () => AgentStatus;
   readonly inForce: () => PathSources | undefined;
   readonly native: Native;
 }
 
-function serveApi({ settings, log, flows, status, inForce, native }: ApiParts): Promise<ApiServer> {
+function serveApi({ settings, log, flows, events, status, inForce, native }: ApiParts): Promise<ApiServer> {
   return startApi({
     socketPath: join(settings.runDirectory, 'agent.sock'),
     node: status().node,
     version,
     flows,
+    events,
     status: { status },
     explainer: createExplainer(inForce, settings.config),
     checker: { check: () => runChecks(native) },

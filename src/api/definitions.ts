@@ -5,12 +5,11 @@ import { loadSync, type Options } from '@grpc/proto-loader';
 
 const PROTO_ROOT = join(import.meta.dirname, 'proto');
 
-/** Hubble's messages keep their spelling: their JSON is read by others. `json` unpacks google.protobuf.Any. */
+/** Hubble's messages keep their spelling: their JSON is read by others. */
 const hubbleOptions: Options = {
   keepCase: true,
   longs: String,
   enums: String,
-  json: true,
   includeDirs: [PROTO_ROOT],
 };
 /** Ours have the spelling of src/api/ports.ts; empty lists are there. */
@@ -30,6 +29,10 @@ function service(file: string, name: string, options: Options): ServiceDefinitio
 
 export function observerDefinition(): ServiceDefinition {
   return service('observer/observer.proto', 'observer.Observer', hubbleOptions);
+}
+
+export function peerDefinition(): ServiceDefinition {
+  return service('peer/peer.proto', 'peer.Peer', hubbleOptions);
 }
 
 export function healthDefinition(): ServiceDefinition {

@@ -1,82 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type {
-  EndpointFilter,
-  FlowFilter,
-  NamePattern,
-  PathPattern,
-  StatusRange,
-} from '../core/flow-filter.ts';
+import type { FlowFilter, NamePattern, PathPattern, StatusRange, TcpFlag } from '../core/flow-filter.ts';
 import type { Flow, FlowPath, FlowVerdict } from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { dropReasonOf } from './drop-reasons.ts';
+import { endpointFilter } from './endpoint-from-wire.ts';
+import { invalid, namePattern, oneOf, present, read, regex, unservedField } from './filter-fields.ts';
 import { verdictsFromWire } from './flow-from-wire.ts';
 import { eventTypes } from './flow-to-wire.ts';
-import { parseLabelSelector } from './label-selector.ts';
 import type { WireFilter } from './wire.ts';
-
-const served = new Set([
-  'uuid',
-  'source_ip',
-  'source_pod',
-  'source_label',
-  'source_workload',
-  'source_port',
-  'source_identity',
-  'destination_ip',
-  'destination_pod',
-  'destination_label',
-  'destination_workload',
-  'destination_port',
-  'destination_identity',
-  'traffic_direction',
-  'verdict',
-  'event_type',
-  'http_status_code',
-  'protocol',
-  'reply',
-  'http_method',
-  'http_path',
-  'ip_version',
-  'drop_reason_desc',
-  'perigee',
-]);
-
-function invalid(message: string, hint: string): PerigeeError {
-  return new PerigeeError('ERR_FILTER_INVALID', message, { hint });
-}
-
-/** Fields that are there, or else a list that holds nothing matches everything. */
-function given<T, U>(values: readonly T[] | undefined, convert: (value: T) => U): readonly U[] | undefined {
-  return values === undefined || values.length === 0 ? undefined : values.map(convert);
-}
-
-/** Drops the keys whose value is undefined. */
-function present<T extends object>(fields: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** `ns/`, `ns/name` or `name`. A pod is named by a prefix, in Hubble's `default` namespace if it has none. */
-function podPattern(text: string): NamePattern {
-  const slash = text.indexOf('/');
-  const namespace = slash === -1 ? 'default' : text.slice(0, slash);
-  const name = text.slice(slash + 1);
-  return { ...(namespace === '' ? {} : { namespace }), ...(name === '' ? {} : { name, prefix: true }) };
-}
-
-/** `ns/name` or `name`: exactly, in any namespace if it has none. */
-function namePattern(text: string): NamePattern {
-  const slash = text.indexOf('/');
-  if (slash === -1) return { name: text };
-  const name = text.slice(slash + 1);
-  return { namespace: text.slice(0, slash), ...(name === '' ? {} : { name }) };
-}
-
-function port(text: string): number {
-  const number = Number(text);
-  if (/^\d{1,5}$/.test(text) && number <= 65535) return number;
-  throw invalid(`not a port: ${JSON.stringify(text)}`, 'Ports are numbers from 0 to 65535');
-}
 
 /** `404`, or Hubble's prefixes `4+` and `40+`. */
 function statusRange(text: string): StatusRange {
@@ -102,98 +34,163 @@ function verdictOf(name: string): FlowVerdict {
   throw invalid(`no flow has the verdict ${name}`, `One of ${Object.keys(verdictsFromWire).join(', ')}`);
 }
 
-/** One of the names that the table has. */
-function oneOf<Name extends string>(what: string, table: readonly Name[]): (text: string) => Name {
-  return (text) => {
-    const found = table.find((name) => name === text.toLowerCase());
-    if (found === undefined)
-      throw invalid(`unknown ${what}: ${JSON.stringify(text)}`, `One of ${table.join(', ')}`);
-    return found;
-  };
+const DROP = 1;
+
+/** What an event type stands for; drops are refused connections, whatever Hubble would call their record. */
+function eventFilter({
+  type = 0,
+  match_sub_type: hasSubType = false,
+  sub_type: subType = 0,
+}: WireEventType): FlowFilter {
+  if (type === DROP) return { kinds: ['verdict', 'close'], verdicts: ['denied'] };
+  const found = Object.entries(eventTypes).find(([, number]) => number === type);
+  if (found === undefined) {
+    throw invalid(
+      `flows of event type ${String(type)} are not recorded`,
+      'Use drop (1), trace (4), policy-verdict (5) or l7 (129)',
+    );
+  }
+  // Ours have no sub-types: all are 0.
+  return { kinds: hasSubType && subType !== 0 ? [] : [found[0] as Flow['kind']] };
 }
 
-function kindOf({ type = 0 }: { readonly type?: number }): Flow['kind'] {
-  const found = Object.entries(eventTypes).find(([, number]) => number === type);
-  if (found !== undefined) return found[0] as Flow['kind'];
-  throw invalid(
-    `flows of event type ${String(type)} are not recorded`,
-    'Use l7 (129), policy-verdict (5) or trace (4)',
-  );
-}
+type WireEventType = NonNullable<WireFilter['event_type']>[number];
 
 /** Hubble searches in the path; our patterns match it whole. */
 function searchPattern(text: string): PathPattern {
   const whole = /^\^\(\?:(.*)\)\$$/su.exec(text);
-  return { type: 'RegularExpression', value: whole?.[1] ?? `.*(?:${text}).*` };
+  return { type: 'RegularExpression', value: regex(whole?.[1] ?? `.*(?:${text}).*`) };
 }
 
-function reservedEntity(label: string): string | undefined {
-  return /^reserved:(\w+)$/.exec(label)?.[1];
+/** Header values are not recorded, but for the host. */
+function headerHost({ key = '', value = '' }: { readonly key?: string; readonly value?: string }): string {
+  if (key.toLowerCase() === 'host') return value;
+  throw invalid(`the header ${JSON.stringify(key)} is not recorded`, 'Only Host is');
 }
 
-function endpointFilter(filter: WireFilter, side: 'source' | 'destination'): EndpointFilter | undefined {
-  const labels = filter[`${side}_label`] ?? [];
-  const reserved = labels.map(reservedEntity).filter((entity) => entity !== undefined);
-  const selectors = labels.filter((label) => reservedEntity(label) === undefined);
-  if (reserved.length > 0 && selectors.length > 0) {
-    throw invalid('a filter mixes reserved labels and others', 'Send them as two filters');
+function flagsOf(wire: Readonly<Partial<Record<TcpFlag, boolean>>>): readonly TcpFlag[] {
+  return (Object.keys(wire) as TcpFlag[]).filter((flag) => wire[flag] === true);
+}
+
+/** `node`, `*`, `k8s*`, `cluster/node`: whether this node is meant. Clusters have no names here. */
+function isNode(pattern: string, node: string): boolean {
+  const slash = pattern.indexOf('/');
+  const cluster = slash === -1 ? '*' : pattern.slice(0, slash);
+  const name = pattern.slice(slash + 1);
+  if (cluster !== '*' && cluster !== '' && cluster !== 'default') return false;
+  if (/[^-\w.*]/.test(name)) {
+    throw invalid(`not a node: ${JSON.stringify(pattern)}`, 'Write it as a name, with * for any characters');
   }
-  const pods = filter[`${side}_pod`];
-  const names = filter[`${side}_workload`];
-  if ((pods?.length ?? 0) > 0 && (names?.length ?? 0) > 0) {
-    throw invalid('a filter names both pods and workloads', 'Send them as two filters');
-  }
-  const result = present<EndpointFilter>({
-    names: given(pods, podPattern) ?? given(names, ({ name = '' }) => namePattern(name)),
-    addresses: given(filter[`${side}_ip`], (text) => text),
-    ports: given(filter[`${side}_port`], port),
-    identities: given(filter[`${side}_identity`], (id) => id),
-    labels: given(selectors, parseLabelSelector),
-    entities: given([...reserved, ...(filter.perigee?.[`${side}_entity`] ?? [])], (entity) => entity),
-  });
-  return Object.keys(result).length === 0 ? undefined : result;
+  const text = name.replaceAll('.', '\\.').replaceAll('*', '.*');
+  return name === '' || new RegExp(`^${text}$`).test(node);
 }
 
-function reasonsOf(filter: WireFilter): readonly ReasonName[] | undefined {
+function reasonsOf(filter: WireFilter): Pick<FlowFilter, 'reasons' | 'verdicts'> {
   const all = Object.keys(reasons) as ReasonName[];
   const wanted = filter.drop_reason_desc ?? [];
-  if (wanted.length === 0) return given(filter.perigee?.reason, oneOf('reason', all));
-  return all.filter((reason) => wanted.includes(dropReasonOf(reason)));
+  if (wanted.length === 0) {
+    const own = read('perigee.reason', filter.perigee?.reason, oneOf('reason', all));
+    return own === undefined ? {} : { reasons: own };
+  }
+  return { reasons: all.filter((reason) => wanted.includes(dropReasonOf(reason))), verdicts: ['denied'] };
 }
 
-function pathsOf(filter: WireFilter): readonly PathPattern[] | undefined {
+function pathsOf({ http_path: searched, perigee }: WireFilter): readonly PathPattern[] | undefined {
+  const typed =
+    (type: 'Exact' | 'PathPrefix') =>
+    (value: string): PathPattern => ({ type, value });
   const patterns = [
-    ...(filter.http_path ?? []).map(searchPattern),
-    ...(filter.perigee?.http_path_exact ?? []).map((value): PathPattern => ({ type: 'Exact', value })),
-    ...(filter.perigee?.http_path_prefix ?? []).map((value): PathPattern => ({ type: 'PathPrefix', value })),
+    ...(read('http_path', searched, searchPattern) ?? []),
+    ...(perigee?.http_path_exact ?? []).map(typed('Exact')),
+    ...(perigee?.http_path_prefix ?? []).map(typed('PathPrefix')),
   ];
   return patterns.length === 0 ? undefined : patterns;
 }
 
-/** Parses a filter; one that asks for what is not served is refused, since ignoring it would show too much. */
-export function filterFromWire(filter: WireFilter): FlowFilter {
-  const unknown = Object.keys(filter).find((field) => !served.has(field));
-  if (unknown !== undefined) throw invalid(`flows can't be filtered by ${unknown}`, 'Leave this filter out');
+/** The values that all of the lists have that are given. */
+function common<T>(...lists: readonly (readonly T[] | undefined)[]): readonly T[] | undefined {
+  const given = lists.filter((list) => list !== undefined);
+  return given.length === 0
+    ? undefined
+    : given.reduce((all, list) => all.filter((value) => list.includes(value)));
+}
+
+/** Fields of a filter that become one field of ours each. */
+function simpleFields(filter: WireFilter): FlowFilter {
   const { perigee } = filter;
-  const kinds =
-    given(filter.event_type, kindOf) ?? given(perigee?.kind, oneOf('kind', ['verdict', 'close', 'request']));
-  // Perigee records a flow once, from its client's side: none is a reply.
-  const onlyReplies = filter.reply !== undefined && filter.reply.length > 0 && !filter.reply.includes(false);
+  const names = (list: readonly string[] | undefined): readonly NamePattern[] | undefined =>
+    read('perigee.policy', list, namePattern);
   return present<FlowFilter>({
     source: endpointFilter(filter, 'source'),
     destination: endpointFilter(filter, 'destination'),
-    kinds: onlyReplies ? [] : kinds,
-    verdicts: given(filter.verdict, verdictOf),
-    reasons: reasonsOf(filter),
-    directions: given(filter.traffic_direction, oneOf('direction', ['egress', 'ingress'])),
-    protocols: given(filter.protocol, protocol),
-    families: given(filter.ip_version, (version) => (version === 'IPv6' ? 6 : 4)),
-    paths: given(perigee?.path, oneOf<FlowPath>('path', ['direct', 'inline', 'proxied'])),
-    methods: given(filter.http_method, (method) => method),
+    directions: read(
+      'traffic_direction',
+      filter.traffic_direction,
+      oneOf('direction', ['egress', 'ingress']),
+    ),
+    protocols: read('protocol', filter.protocol, protocol),
+    families: read('ip_version', filter.ip_version, (version) => (version === 'IPv6' ? 6 : 4)),
+    paths: read('perigee.path', perigee?.path, oneOf<FlowPath>('path', ['direct', 'inline', 'proxied'])),
+    methods: read('http_method', filter.http_method, (method) => method),
     httpPaths: pathsOf(filter),
-    statuses: given(filter.http_status_code, statusRange),
-    references: given(perigee?.reference, (text) => text.toLowerCase()),
-    uuids: given(filter.uuid, (text) => text),
-    policies: given(perigee?.policy, namePattern),
+    urls: read('http_url', filter.http_url, regex),
+    hosts: read('http_header', filter.http_header, headerHost),
+    statuses: read('http_status_code', filter.http_status_code, statusRange),
+    tcpFlags: read('tcp_flags', filter.tcp_flags, flagsOf),
+    references: read('perigee.reference', perigee?.reference, (text) => text.toLowerCase()),
+    uuids: read('uuid', filter.uuid, (text) => text),
+    policies: names(perigee?.policy),
+  });
+}
+
+/** Whether a filter asks for what no flow of this node has, so that nothing matches. */
+function isEmpty(
+  { reply = [], ip_version: versions = [], node_name: nodes = [] }: WireFilter,
+  node: string,
+): boolean {
+  // A flow is recorded once, from its client's side: none is a reply.
+  if (reply.length > 0 && !reply.includes(false)) return true;
+  if (versions.length > 0 && versions.every((version) => version === 'IP_NOT_USED')) return true;
+  const named = read('node_name', nodes, (pattern) => isNode(pattern, node));
+  return named?.includes(true) === false;
+}
+
+/** Parses a filter for flows of a node; one that asks for what is not served is refused, since ignoring it would show too much. */
+export function filterFromWire(filter: WireFilter, node: string): readonly FlowFilter[] {
+  const unknown = unservedField(filter);
+  if (unknown !== undefined) throw invalid(`flows can't be filtered by ${unknown}`, 'Leave this filter out');
+  const simple = simpleFields(filter);
+  if (isEmpty(filter, node)) return [{ kinds: [] }];
+  const ofReasons = reasonsOf(filter);
+  const own = read(
+    'perigee.kind',
+    filter.perigee?.kind,
+    oneOf<Flow['kind']>('kind', ['verdict', 'close', 'request']),
+  );
+  const events = read('event_type', filter.event_type, eventFilter) ?? [{}];
+  const verdicts = read('verdict', filter.verdict, verdictOf);
+  return events.map((event) => ({
+    ...simple,
+    ...ofReasons,
+    ...present<FlowFilter>({
+      kinds: common(own, event.kinds),
+      verdicts: common(verdicts, event.verdicts, ofReasons.verdicts),
+    }),
+  }));
+}
+
+/** The filters of a list; a fault says which and where. */
+export function filtersFromWire(
+  filters: readonly WireFilter[],
+  list: 'whitelist' | 'blacklist',
+  node: string,
+): readonly FlowFilter[] {
+  return filters.flatMap((filter, index) => {
+    try {
+      return filterFromWire(filter, node);
+    } catch (error) {
+      if (!(error instanceof PerigeeError)) throw error;
+      throw invalid(`${list}[${String(index)}]: ${error.message}`, error.hint ?? '');
+    }
   });
 }

@@ -25,7 +25,7 @@ function statusText({ from, to }: StatusRange): string {
 
 function endpoint(filter: EndpointFilter | undefined, side: 'source' | 'destination'): WireFilter {
   if (filter === undefined) return {};
-  const { names = [], addresses = [], ports = [], identities = [], labels = [] } = filter;
+  const { names = [], pods = [], addresses = [], ports = [], identities = [], labels = [] } = filter;
   const selectors = labels.map((requirements) =>
     requirements
       .map(({ key, operator, values }) => {
@@ -37,6 +37,8 @@ function endpoint(filter: EndpointFilter | undefined, side: 'source' | 'destinat
   );
   return {
     [`${side}_workload`]: names.map((pattern) => ({ name: nameText(pattern) })),
+    // Without a namespace Hubble reads `default`.
+    [`${side}_pod`]: pods.map(({ namespace = '', name = '' }) => `${namespace}/${name}`),
     [`${side}_ip`]: addresses,
     [`${side}_port`]: ports.map(String),
     [`${side}_identity`]: identities,
@@ -74,6 +76,9 @@ export function filterToWire(filter: FlowFilter): WireFilter {
     http_method: filter.methods ?? [],
     http_path: patterns.map(({ value }) => `^(?:${value})$`),
     http_status_code: (filter.statuses ?? []).map(statusText),
+    http_url: filter.urls ?? [],
+    http_header: (filter.hosts ?? []).map((value) => ({ key: 'Host', value })),
+    tcp_flags: (filter.tcpFlags ?? []).map((flags) => Object.fromEntries(flags.map((flag) => [flag, true]))),
     uuid: filter.uuids ?? [],
     perigee: selection(filter),
   };

@@ -14,7 +14,7 @@ export const verdictsFromWire: Readonly<Record<string, FlowVerdict>> = {
 
 const kinds: readonly Flow['kind'][] = ['verdict', 'close', 'request'];
 const paths: readonly FlowPath[] = ['direct', 'inline', 'proxied'];
-const noDetail: WireDetail = { '@type': '' };
+const noDetail: WireDetail = {};
 
 function labelsOf(labels: readonly string[]): Record<string, string> {
   const own = labels.filter((label) => !label.startsWith('reserved:'));
@@ -104,7 +104,7 @@ function ends(wire: WireFlow, detail: WireDetail): Pick<Flow, 'protocol' | 'sour
 
 /** What flowToWire made, back again. */
 export function flowFromWire(wire: WireFlow): Flow {
-  const detail = wire.extensions ?? noDetail;
+  const detail = wire.perigee ?? noDetail;
   const reason = detail.reason ?? 'none';
   return {
     time: fromTimestamp(wire.time ?? {}),

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Flow, FlowEndpoint, FlowRule, FlowVerdict } from '../core/flow.ts';
+import { type Flow, type FlowEndpoint, type FlowRule, type FlowVerdict, tcpFlagsOf } from '../core/flow.ts';
 import { dropReasonNumbers, dropReasonOf } from './drop-reasons.ts';
 import { toTimestamp } from './timestamp.ts';
-import {
-  DETAIL_TYPE,
-  type WireDetail,
-  type WireEndpoint,
-  type WireFlow,
-  type WirePolicy,
-  type WireRule,
-} from './wire.ts';
+import type { WireDetail, WireEndpoint, WireFlow, WirePolicy, WireRule } from './wire.ts';
 
 export const verdictsToWire: Readonly<Record<FlowVerdict, string>> = {
   allowed: 'FORWARDED',
@@ -17,6 +10,13 @@ export const verdictsToWire: Readonly<Record<FlowVerdict, string>> = {
   audited: 'AUDIT',
   error: 'ERROR',
 };
+
+/** What owns a pod in Hubble's terms; ours are of one kind. */
+export const WORKLOAD_KIND = 'Workload';
+
+/** Cilium's policy match types: peer and port, and none. */
+const RULE_DECIDED = 2;
+const NO_RULE = 0;
 
 /** Cilium's message types, which Hubble's clients show and filter by. */
 export const eventTypes: Readonly<Record<Flow['kind'], number>> = { close: 4, verdict: 5, request: 129 };
@@ -34,7 +34,7 @@ function endpoint(end: FlowEndpoint): WireEndpoint {
     ...(namespace === undefined ? {} : { namespace }),
     ...(workload === undefined
       ? {}
-      : { pod_name: workload, workloads: [{ name: workload, kind: 'Workload' }] }),
+      : { pod_name: workload, workloads: [{ name: workload, kind: WORKLOAD_KIND }] }),
   };
 }
 
@@ -46,7 +46,6 @@ function policies(rule: FlowRule | undefined): readonly WirePolicy[] {
 function detail(flow: Flow): WireDetail {
   const { source, destination, egressRule, ingressRule } = flow;
   return {
-    '@type': DETAIL_TYPE,
     kind: flow.kind,
     reason: flow.reason,
     path: flow.path,
@@ -68,24 +67,44 @@ function detail(flow: Flow): WireDetail {
   };
 }
 
+/**
+ * Text of a request as a URL may hold it: Hubble's clients print it as it is, so what could move a cursor or
+ * pretend to be something else is percent-encoded.
+ */
+function urlText(text: string): string {
+  return text.replace(/[^\x21-\x7e]+/gu, (part) =>
+    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+}
+
 /** A refused request has no response: Hubble shows those as requests. */
-function layer7(flow: Flow): Pick<WireFlow, 'l7'> {
-  if (flow.http === undefined) return {};
-  const { method, path, host, status } = flow.http;
-  const http = { code: status, method, url: `http://${host}${path}`, protocol: 'HTTP/1.1' };
-  const type = flow.verdict === 'denied' ? 'REQUEST' : 'RESPONSE';
-  return { l7: { type, latency_ns: String(flow.duration), http } };
+function layer7({ http, verdict, duration }: Flow): Pick<WireFlow, 'l7' | 'Summary'> {
+  if (http === undefined) return {};
+  const [method, host] = [urlText(http.method), urlText(http.host)];
+  const url = `http://${host}${urlText(http.path)}`;
+  const protocol = 'HTTP/1.1';
+  const headers = host === '' ? {} : { headers: [{ key: 'Host', value: host }] };
+  const wire = { code: http.status, method, url, protocol, ...headers };
+  const isRequest = verdict === 'denied';
+  const response = `${String(http.status)} ${String(Math.floor(duration / 1e6))}ms (${method} ${url})`;
+  return {
+    l7: { type: isRequest ? 'REQUEST' : 'RESPONSE', latency_ns: String(duration), http: wire },
+    Summary: `${protocol} ${isRequest ? `${method} ${url}` : response}`,
+  };
 }
 
-function layer4({ protocol, kind, verdict, source, destination }: Flow): NonNullable<WireFlow['l4']> {
-  const ports = { source_port: source.port, destination_port: destination.port };
-  if (protocol === 'UDP') return { UDP: ports };
-  const flags =
-    kind === 'close' ? (verdict === 'denied' ? { RST: true } : { FIN: true, ACK: true }) : { SYN: true };
-  return { TCP: kind === 'request' ? ports : { ...ports, flags } };
+function layer4(flow: Flow): Pick<WireFlow, 'l4' | 'Summary'> {
+  const ports = { source_port: flow.source.port, destination_port: flow.destination.port };
+  if (flow.protocol === 'UDP') return { l4: { UDP: ports }, Summary: 'UDP' };
+  const flags = tcpFlagsOf(flow);
+  if (flags.length === 0) return { l4: { TCP: ports } };
+  return {
+    l4: { TCP: { ...ports, flags: Object.fromEntries(flags.map((flag) => [flag, true])) } },
+    Summary: `TCP Flags: ${flags.join(', ')}`,
+  };
 }
 
-/** As Hubble's clients read it; what they have no field for goes to `extensions`. */
+/** As Hubble's clients read it; what they have no field for goes to `perigee`, which they pass over. */
 export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
   const isDenied = flow.verdict === 'denied';
   const reason = dropReasonOf(flow.reason);
@@ -103,7 +122,7 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
       destination: flow.destination.address,
       ipVersion: flow.destination.address.includes(':') ? 'IPv6' : 'IPv4',
     },
-    l4: layer4(flow),
+    ...layer4(flow),
     source: endpoint(flow.source),
     destination: endpoint(flow.destination),
     Type: flow.kind === 'request' ? 'L7' : 'L3_L4',
@@ -115,6 +134,7 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
     socket_cookie: flow.connection,
     ...(isEgressDenied ? { egress_denied_by: egress } : { egress_allowed_by: egress }),
     ...(isIngressDenied ? { ingress_denied_by: ingress } : { ingress_allowed_by: ingress }),
-    extensions: detail(flow),
+    policy_match_type: egress.length + ingress.length > 0 ? RULE_DECIDED : NO_RULE,
+    perigee: detail(flow),
   };
 }

@@ -9,7 +9,14 @@ import {
 } from '@grpc/grpc-js';
 import type { StatusSource } from './ports.ts';
 
-const services = new Set(['', 'observer.Observer', 'perigee.admin.v1.Admin']);
+/** The fourth is how Hubble's own clients ask for the observer. */
+const services = new Set([
+  '',
+  'observer.Observer',
+  'peer.Peer',
+  'hubble.server.Observer',
+  'perigee.admin.v1.Admin',
+]);
 const WATCH_INTERVAL_MS = 500;
 
 interface HealthRequest {

@@ -2,7 +2,7 @@
 import type { LabelRequirement } from '../core/flow-filter.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
-const KEY = String.raw`[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?`;
+const KEY = String.raw`(?:reserved:)?[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?`;
 const setBased = new RegExp(`^(${KEY})\\s+(in|notin)\\s+\\(([^()]*)\\)$`);
 const equality = new RegExp(`^(${KEY})\\s*(==|=|!=)\\s*([-A-Za-z0-9_.]*)$`);
 const existence = new RegExp(`^(!?)\\s*(${KEY})$`);
@@ -30,7 +30,7 @@ function requirement(text: string): LabelRequirement | undefined {
 
 /**
  * Parses Kubernetes' selector syntax: `app=web,tier in (front, back),!legacy`. The label sources that Hubble's
- * users write before keys (`k8s:`, `any:`) are dropped.
+ * users write before keys (`k8s:`, `any:`) are dropped; `reserved:world` is a label of its own.
  */
 export function parseLabelSelector(text: string): readonly LabelRequirement[] {
   return text.split(SEPARATOR).map((part) => {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { once } from 'node:events';
 import type {
   sendUnaryData,
   ServerUnaryCall,
@@ -8,12 +7,20 @@ import type {
 } from '@grpc/grpc-js';
 import type { FlowEvent, FlowQuery, LossSource } from '../core/flow-filter.ts';
 import { PerigeeError } from '../lib/errors.ts';
-import { filterFromWire } from './filter-from-wire.ts';
+import type { AgentEventQuery } from '../core/agent-event.ts';
+import { agentEventToWire } from './agent-event-to-wire.ts';
+import { filtersFromWire } from './filter-from-wire.ts';
 import { flowToWire } from './flow-to-wire.ts';
 import type { ApiOptions } from './ports.ts';
 import { toServiceError } from './status-codes.ts';
 import { fromTimestamp, toTimestamp } from './timestamp.ts';
-import type { WireFlowsRequest, WireFlowsResponse } from './wire.ts';
+import { serveStream } from './stream.ts';
+import type {
+  WireAgentEventsResponse,
+  WireEventsRequest,
+  WireFlowsRequest,
+  WireFlowsResponse,
+} from './wire.ts';
 
 /** More filters than this are refused: each is tried on each flow. */
 const MAX_FILTERS = 64;
@@ -26,24 +33,32 @@ export const lossSources: Readonly<Record<LossSource, string>> = {
   store: 'HUBBLE_RING_BUFFER',
 };
 
-export function queryFromWire(request: WireFlowsRequest): FlowQuery {
-  const { whitelist = [], blacklist = [], since, until, first = false, follow = false } = request;
-  if (whitelist.length + blacklist.length > MAX_FILTERS) {
-    throw new PerigeeError('ERR_FILTER_INVALID', `more than ${String(MAX_FILTERS)} filters`);
-  }
+/** Which part of what is stored: both streams ask for it alike. */
+function rangeFromWire(request: WireEventsRequest): AgentEventQuery {
+  const { since, until, first = false, follow = false } = request;
   if (first && follow) throw new PerigeeError('ERR_FILTER_INVALID', 'first and follow exclude each other');
   const number = Number(request.number ?? 0);
   const isBounded = since !== undefined || until !== undefined;
   // A follower that names no number wants what comes, one that names a time wants all from there.
   const limit = number > 0 ? number : follow && !isBounded ? 0 : undefined;
   return {
-    include: whitelist.map(filterFromWire),
-    exclude: blacklist.map(filterFromWire),
     end: first ? 'oldest' : 'newest',
     follow,
     ...(limit === undefined ? {} : { limit }),
     ...(since === undefined ? {} : { since: fromTimestamp(since) }),
     ...(until === undefined ? {} : { until: fromTimestamp(until) }),
+  };
+}
+
+export function queryFromWire(request: WireFlowsRequest, node: string): FlowQuery {
+  const { whitelist = [], blacklist = [] } = request;
+  if (whitelist.length + blacklist.length > MAX_FILTERS) {
+    throw new PerigeeError('ERR_FILTER_INVALID', `more than ${String(MAX_FILTERS)} filters`);
+  }
+  return {
+    ...rangeFromWire(request),
+    include: filtersFromWire(whitelist, 'whitelist', node),
+    exclude: filtersFromWire(blacklist, 'blacklist', node),
   };
 }
 
@@ -56,24 +71,21 @@ function response(event: FlowEvent, node: string): WireFlowsResponse {
   return { lost_events: lost, node_name: node, time: toTimestamp(event.time) };
 }
 
-type FlowsCall = ServerWritableStream<WireFlowsRequest, WireFlowsResponse>;
+async function* flowsOf(
+  { flows, node }: ApiOptions,
+  request: WireFlowsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WireFlowsResponse, void, undefined> {
+  for await (const event of flows.query(queryFromWire(request, node), signal)) yield response(event, node);
+}
 
-async function streamFlows(call: FlowsCall, options: ApiOptions, closing: AbortSignal): Promise<void> {
-  const gone = new AbortController();
-  call.on('cancelled', () => gone.abort());
-  call.on('close', () => gone.abort());
-  const signal = AbortSignal.any([gone.signal, closing]);
-  const query = queryFromWire(call.request);
-  try {
-    for await (const event of options.flows.query(query, signal)) {
-      // A slow client holds up its own walk only; what it misses it is told by the store.
-      if (!call.write(response(event, options.node))) await once(call, 'drain', { signal });
-      if (signal.aborted) break;
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  call.end();
+async function* agentEventsOf(
+  { events, node }: ApiOptions,
+  request: WireEventsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WireAgentEventsResponse, void, undefined> {
+  for await (const event of events.query(rangeFromWire(request), signal))
+    yield { agent_event: agentEventToWire(event), node_name: node, time: toTimestamp(event.time) };
 }
 
 function unary<Answer>(answer: () => Answer) {
@@ -96,12 +108,10 @@ export function observerService(options: ApiOptions, closing: AbortSignal): Unty
     return { num_flows: stored, max_flows: capacity, seen_flows: seen, uptime_ns: uptime.toString() };
   };
   return {
-    GetFlows: (call: FlowsCall): void => {
-      streamFlows(call, options, closing).catch((error: unknown) => {
-        if (!(error instanceof PerigeeError)) log.warn({ err: error }, 'flow query failed');
-        call.emit('error', toServiceError(error));
-      });
-    },
+    GetFlows: (call: ServerWritableStream<WireFlowsRequest, WireFlowsResponse>): void =>
+      serveStream(call, (request, signal) => flowsOf(options, request, signal), { closing, log }),
+    GetAgentEvents: (call: ServerWritableStream<WireEventsRequest, WireAgentEventsResponse>): void =>
+      serveStream(call, (request, signal) => agentEventsOf(options, request, signal), { closing, log }),
     GetNodes: unary(() => ({ nodes: [{ name: node, version, state: 'NODE_CONNECTED', ...counts() }] })),
     GetNamespaces: unary(() => ({ namespaces: flows.namespaces().map((namespace) => ({ namespace })) })),
     ServerStatus: unary(() => ({

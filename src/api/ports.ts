@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AgentEventSource } from '../core/agent-event.ts';
 import type { FlowSource } from '../core/flow-filter.ts';
 import type { Decision, Question } from '../core/policy/verdict.ts';
 
@@ -169,6 +170,7 @@ export interface ApiOptions {
   readonly node: string;
   readonly version: string;
   readonly flows: FlowSource;
+  readonly events: AgentEventSource;
   readonly status: StatusSource;
   readonly explainer: Explainer;
   readonly checker: Checker;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { adminService } from './admin-service.ts';
-import { adminDefinition, healthDefinition, observerDefinition } from './definitions.ts';
+import { adminDefinition, healthDefinition, observerDefinition, peerDefinition } from './definitions.ts';
 import { healthService } from './health-service.ts';
 import { observerService } from './observer-service.ts';
+import { peerService } from './peer-service.ts';
 import type { ApiOptions, ApiServer } from './ports.ts';
 import { publishSocket } from './unix-socket.ts';
 
@@ -37,6 +38,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
   const server = new Server();
   server.addService(observerDefinition(), observerService(options, closing.signal));
+  server.addService(peerDefinition(), peerService(options, closing.signal));
   server.addService(adminDefinition(), adminService(options));
   server.addService(healthDefinition(), healthService(options.status, closing.signal));
   const socket = await publishSocket(options.socketPath, options.groupId, (path) => bind(server, path));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { TcpFlag } from '../core/flow-filter.ts';
+
 // Hubble's messages as the loader gives them: fields at their default are absent, 64-bit numbers are text.
 
 export interface WireTimestamp {
@@ -32,7 +34,6 @@ export interface WireRule {
 }
 
 export interface WireDetail {
-  readonly '@type': string;
   readonly kind?: string;
   readonly reason?: string;
   readonly reference?: string;
@@ -52,7 +53,10 @@ export interface WireDetail {
   readonly http_path?: string;
 }
 
-export const DETAIL_TYPE = 'type.googleapis.com/perigee.flow.v1.FlowDetail';
+export interface WireHeader {
+  readonly key?: string;
+  readonly value?: string;
+}
 
 interface WirePorts {
   readonly source_port?: number;
@@ -79,6 +83,7 @@ export interface WireFlow {
       readonly method?: string;
       readonly url?: string;
       readonly protocol?: string;
+      readonly headers?: readonly WireHeader[];
     };
   };
   readonly event_type?: { readonly type?: number; readonly sub_type?: number };
@@ -89,7 +94,9 @@ export interface WireFlow {
   readonly ingress_allowed_by?: readonly WirePolicy[];
   readonly egress_denied_by?: readonly WirePolicy[];
   readonly ingress_denied_by?: readonly WirePolicy[];
-  readonly extensions?: WireDetail;
+  readonly policy_match_type?: number;
+  readonly Summary?: string;
+  readonly perigee?: WireDetail;
 }
 
 export interface WireSelection {
@@ -120,25 +127,59 @@ export interface WireFilter {
   readonly destination_identity?: readonly number[];
   readonly traffic_direction?: readonly string[];
   readonly verdict?: readonly string[];
-  readonly event_type?: readonly { readonly type?: number }[];
+  readonly event_type?: readonly {
+    readonly type?: number;
+    readonly match_sub_type?: boolean;
+    readonly sub_type?: number;
+  }[];
   readonly http_status_code?: readonly string[];
   readonly protocol?: readonly string[];
   readonly reply?: readonly boolean[];
   readonly http_method?: readonly string[];
   readonly http_path?: readonly string[];
+  readonly http_url?: readonly string[];
+  readonly http_header?: readonly WireHeader[];
+  readonly tcp_flags?: readonly Readonly<Partial<Record<TcpFlag, boolean>>>[];
+  readonly node_name?: readonly string[];
   readonly ip_version?: readonly string[];
   readonly drop_reason_desc?: readonly string[];
   readonly perigee?: WireSelection;
 }
 
-export interface WireFlowsRequest {
+/** Which part of what is stored, and whether to go on. */
+export interface WireEventsRequest {
   readonly number?: string;
   readonly first?: boolean;
   readonly follow?: boolean;
-  readonly whitelist?: readonly WireFilter[];
-  readonly blacklist?: readonly WireFilter[];
   readonly since?: WireTimestamp;
   readonly until?: WireTimestamp;
+}
+
+export interface WireAgentEvent {
+  readonly type: string;
+  readonly agent_start?: { readonly time: WireTimestamp };
+  readonly policy_update?: {
+    readonly labels: readonly string[];
+    readonly revision: string;
+    readonly rule_count: string;
+  };
+  readonly endpoint_update?: {
+    readonly id: string;
+    readonly labels: readonly string[];
+    readonly pod_name: string;
+    readonly namespace: string;
+  };
+}
+
+export interface WireAgentEventsResponse {
+  readonly agent_event?: WireAgentEvent;
+  readonly node_name?: string;
+  readonly time?: WireTimestamp;
+}
+
+export interface WireFlowsRequest extends WireEventsRequest {
+  readonly whitelist?: readonly WireFilter[];
+  readonly blacklist?: readonly WireFilter[];
 }
 
 export interface WireFlowsResponse {

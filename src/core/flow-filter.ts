@@ -20,11 +20,13 @@ export interface LabelRequirement {
 /** Fields are ANDed; the values of one field are ORed. */
 export interface EndpointFilter {
   readonly names?: readonly NamePattern[];
+  /** A second list of names, ANDed with the first: Hubble's clients ask for pods and workloads in one filter. */
+  readonly pods?: readonly NamePattern[];
   /** Addresses or CIDRs, text. */
   readonly addresses?: readonly string[];
   readonly ports?: readonly number[];
   readonly identities?: readonly number[];
-  /** Selectors; the requirements of one are ANDed. */
+  /** Selectors; the requirements of one are ANDed. What is no workload has one label, `reserved:world` and the like. */
   readonly labels?: readonly (readonly LabelRequirement[])[];
   /** World, Node, … */
   readonly entities?: readonly string[];
@@ -42,6 +44,9 @@ export interface StatusRange {
   readonly to: number;
 }
 
+/** Those that flows of ours have: see `tcpFlagsOf`. */
+export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
+
 /** Which flows are wanted. Fields are ANDed; the values of one field are ORed; `{}` is every flow. */
 export interface FlowFilter {
   readonly source?: EndpointFilter;
@@ -55,6 +60,12 @@ export interface FlowFilter {
   readonly paths?: readonly FlowPath[];
   readonly methods?: readonly string[];
   readonly httpPaths?: readonly PathPattern[];
+  /** RE2 syntax, found anywhere in `http://host/path`. */
+  readonly urls?: readonly string[];
+  /** Of requests, as sent. */
+  readonly hosts?: readonly string[];
+  /** The flow has all flags of one of these sets. */
+  readonly tcpFlags?: readonly (readonly TcpFlag[])[];
   readonly statuses?: readonly StatusRange[];
   /** 16 hex digits, as a refused client was shown. */
   readonly references?: readonly string[];

@@ -31,6 +31,16 @@ export interface FlowRule {
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
 export type FlowPath = 'direct' | 'inline' | 'proxied';
 
+/** Flags of the segment that a flow of TCP stands for, for clients that tell flows apart by them. */
+export function tcpFlagsOf({
+  kind,
+  verdict,
+}: Pick<Flow, 'kind' | 'verdict'>): readonly ('SYN' | 'FIN' | 'ACK' | 'RST')[] {
+  if (kind === 'verdict') return ['SYN'];
+  if (kind === 'request') return [];
+  return verdict === 'denied' ? ['RST'] : ['FIN', 'ACK'];
+}
+
 /** What happened, decoded from a flow record (bpf/abi/flow.h) and joined with names. */
 export interface Flow {
   /** Wall clock, ns since 1970. */

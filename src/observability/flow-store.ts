@@ -104,7 +104,7 @@ export class FlowStore implements FlowSource {
   stats(): FlowStats {
     const rings = [this.#flows, this.#denials];
     const arenas = rings.map(({ arena }) => arena);
-    const capacityBytes = rings.reduce((sum, ring) => sum + ring.capacityBytes, 0);
+    const capacityBytes = rings.reduce((sum, ring) => sum + ring.budget, 0);
     const recordBytes = arenas.reduce((sum, { capacity }) => sum + capacity, 0);
     return {
       stored: arenas.reduce((sum, arena) => sum + arena.stored, 0),

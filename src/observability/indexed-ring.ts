@@ -8,19 +8,18 @@ import { Offset } from './record-layout.ts';
 export class IndexedRing {
   readonly arena: FlowArena;
   readonly summaries: ChunkSummaries;
+  /** What it may take; a few bytes less are taken. */
+  readonly budget: number;
   #open = -1;
 
   /** @param chunkBytes for tests: a ring of a few records still has several chunks */
   constructor(bytes: number, chunkBytes: number = chunkBytesOf(bytes)) {
+    this.budget = bytes;
     const perSlot = ChunkSummaries.bytesPerSlot(chunkBytes);
     // One summary more than there are chunks.
     const chunks = Math.max(1, Math.ceil((bytes - perSlot) / (chunkBytes + perSlot)));
     this.arena = new FlowArena(bytes - (chunks + 1) * perSlot, chunkBytes);
     this.summaries = new ChunkSummaries(this.arena.slots, chunkBytes);
-  }
-
-  get capacityBytes(): number {
-    return this.arena.capacity + this.summaries.bytes;
   }
 
   /**

@@ -41,6 +41,7 @@ const recordFields: fc.Arbitrary<RecordFields> = fc.record({
   reference: oneOf([0n, 0x1f3a_5c7e_9b2d_4f60n]),
   method: oneOf(['', 'GET', 'POST', 'get']),
   urlPath: oneOf(paths),
+  host: oneOf(['', 'api']),
 });
 
 const someOf = <T>(values: readonly T[]): fc.Arbitrary<T[]> =>
@@ -62,6 +63,7 @@ const endpoint: fc.Arbitrary<EndpointFilter> = fc.record(
     identities: someOf([2, 102]),
     labels: someOf([[{ key: 'app', operator: 'In' as const, values: ['api'] }]]),
     entities: someOf(['World']),
+    pods: someOf([{ namespace: 'dark' }, { name: 'w', prefix: true }]),
   },
   { requiredKeys: [] },
 );
@@ -90,6 +92,9 @@ const filter: fc.Arbitrary<FlowFilter> = fc.record(
       { from: 0, to: 599 },
       { from: 203, to: 404 },
     ]),
+    tcpFlags: someOf([['SYN'], ['RST'], ['ACK', 'FIN']] as const),
+    hosts: someOf(['api']),
+    urls: someOf(['api/ord', '/$']),
     references: someOf(['1f3a5c7e9b2d4f60', '0000000000000000']),
     policies: someOf([{ name: 'api' }, { namespace: 'shop', name: 'web' }]),
   },
@@ -179,6 +184,17 @@ test('a chunk with more peers than its summary lists hides none of them', async 
   const found = await asked(store, { include: [intruder], exclude: [], end: 'newest', follow: false });
   assert.deepEqual(found, [97n]);
   assert.deepEqual(store.namespaces(), ['dark', 'shop']);
+});
+
+test('a ring and its summaries stay within their budget', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 16_384, max: 1 << 26 }), (budget) => {
+      const { arena, summaries } = new IndexedRing(budget);
+      assert.ok(arena.capacity + summaries.bytes <= budget);
+      assert.ok(arena.capacity > budget * 0.85, `${String(arena.capacity)} of ${String(budget)}`);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('every record is found by its UUID alone', async () => {

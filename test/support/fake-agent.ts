@@ -15,6 +15,7 @@ import type { RuleRef } from '../../src/core/policy/rule-ref.ts';
 import type { Question } from '../../src/core/policy/verdict.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
 import { FlowStore } from '../../src/observability/flow-store.ts';
+import { EventLog } from '../../src/observability/event-log.ts';
 import { names } from './flow-records.ts';
 
 export const status: AgentStatus = {
@@ -179,6 +180,7 @@ export const checks: readonly CheckResult[] = [
 export interface FakeAgent {
   readonly api: ApiServer;
   readonly store: FlowStore;
+  readonly events: EventLog;
   readonly socketPath: string;
   readonly warnings: string[];
   level: string;
@@ -197,6 +199,7 @@ export async function startFakeAgent(
     names,
     clock: { current: () => 0n },
   });
+  const events = new EventLog();
   const warnings: string[] = [];
   const socketPath = join(folder, 'agent.sock');
   const agent = { level: 'info' };
@@ -205,6 +208,7 @@ export async function startFakeAgent(
     node: 'node-1',
     version: '0.1.0',
     flows: store,
+    events,
     status: { status: () => status },
     explainer: { explain },
     checker: { check: () => Promise.resolve(checks) },
@@ -220,6 +224,7 @@ export async function startFakeAgent(
   return Object.assign(agent, {
     api,
     store,
+    events,
     socketPath,
     warnings,
     close: async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { filterFromWire } from '../../src/api/filter-from-wire.ts';
+import { filterFromWire, filtersFromWire } from '../../src/api/filter-from-wire.ts';
 import { filterToWire } from '../../src/api/filter-to-wire.ts';
 import { parseLabelSelector } from '../../src/api/label-selector.ts';
 import type { WireFilter } from '../../src/api/wire.ts';
@@ -106,46 +106,111 @@ test('a filter survives the way to the server', () => {
   for (const [flags] of cases) {
     const { include } = queryFromFlags(flags, NOW);
     assert.deepEqual(
-      include.map((filter) => filterFromWire(filterToWire(filter))),
+      include.flatMap((filter) => filterFromWire(filterToWire(filter), 'node-1')),
       include,
     );
   }
   const pattern = { httpPaths: [{ type: 'RegularExpression', value: '/a|/b' } as const] };
-  assert.deepEqual(filterFromWire(filterToWire(pattern)), pattern);
+  assert.deepEqual(filterFromWire(filterToWire(pattern), 'node-1'), [pattern]);
 });
 
 suite("Hubble's filters", () => {
   const hubble: readonly (readonly [WireFilter, object])[] = [
     [
       { source_pod: ['kube-system/core'] },
-      { source: { names: [{ namespace: 'kube-system', name: 'core', prefix: true }] } },
+      { source: { pods: [{ namespace: 'kube-system', name: 'core', prefix: true }] } },
     ],
-    [{ source_pod: ['shop/'] }, { source: { names: [{ namespace: 'shop' }] } }],
-    [{ source_pod: ['web'] }, { source: { names: [{ namespace: 'default', name: 'web', prefix: true }] } }],
+    [{ source_pod: ['shop/'] }, { source: { pods: [{ namespace: 'shop' }] } }],
+    [{ source_pod: ['web'] }, { source: { pods: [{ namespace: 'default', name: 'web', prefix: true }] } }],
     [
-      { destination_workload: [{ name: 'api', kind: 'Deployment' }] },
-      { destination: { names: [{ name: 'api' }] } },
+      {
+        destination_workload: [{ name: 'api', kind: 'Workload' }, { name: 'db' }, { name: 'x', kind: 'Pod' }],
+      },
+      { destination: { names: [{ name: 'api' }, { name: 'db' }] } },
     ],
-    [{ source_label: ['reserved:world'] }, { source: { entities: ['world'] } }],
+    [
+      { source_label: ['reserved:world', 'app=web'] },
+      {
+        source: {
+          labels: [
+            [{ key: 'reserved:world', operator: 'Exists', values: [] }],
+            [{ key: 'app', operator: 'In', values: ['web'] }],
+          ],
+        },
+      },
+    ],
+    [
+      { source_pod: ['shop/'], source_workload: [{ name: 'web' }] },
+      { source: { pods: [{ namespace: 'shop' }], names: [{ name: 'web' }] } },
+    ],
+    [
+      { tcp_flags: [{ SYN: true }, { FIN: true, ACK: true, RST: false }] },
+      { tcpFlags: [['SYN'], ['FIN', 'ACK']] },
+    ],
+    [{ http_header: [{ key: 'host', value: 'api' }] }, { hosts: ['api'] }],
+    [{ http_url: ['api/a'] }, { urls: ['api/a'] }],
+    [{ node_name: ['no*', 'x'] }, {}],
+    [{ node_name: ['default/node-1'] }, {}],
+    [{ node_name: ['node-2'] }, { kinds: [] }],
+    [{ node_name: ['other/node-1'] }, { kinds: [] }],
+    [{ ip_version: ['IP_NOT_USED'] }, { kinds: [] }],
+    [{ event_type: [{ type: 1 }] }, { kinds: ['verdict', 'close'], verdicts: ['denied'] }],
+    [
+      { event_type: [{ type: 1 }], verdict: ['FORWARDED'] },
+      { kinds: ['verdict', 'close'], verdicts: [] },
+    ],
+    [{ event_type: [{ type: 4, match_sub_type: true, sub_type: 3 }] }, { kinds: [] }],
     [{ http_status_code: ['4+'] }, { statuses: [{ from: 400, to: 499 }] }],
     [{ http_path: ['/a.*'] }, { httpPaths: [{ type: 'RegularExpression', value: '.*(?:/a.*).*' }] }],
     [{ verdict: ['DROPPED', 'AUDIT'] }, { verdicts: ['denied', 'audited'] }],
     [{ reply: [false] }, {}],
     [{ reply: [true] }, { kinds: [] }],
     [{ event_type: [{ type: 129 }] }, { kinds: ['request'] }],
-    [{ drop_reason_desc: ['POLICY_DENY'] }, { reasons: ['policy-denied', 'http-denied'] }],
+    [
+      { drop_reason_desc: ['POLICY_DENY'] },
+      { reasons: ['policy-denied', 'http-denied'], verdicts: ['denied'] },
+    ],
   ];
   for (const [wire, expected] of hubble) {
     test(JSON.stringify(wire), () => {
-      assert.deepEqual(filterFromWire(wire), expected);
+      assert.deepEqual(filterFromWire(wire, 'node-1'), [expected]);
     });
   }
 
   test('that Perigee does not serve are refused, not ignored', () => {
-    for (const field of ['dns_query', 'tcp_flags', 'trace_id', 'source_fqdn', 'encrypted', 'experimental']) {
-      assert.throws(() => filterFromWire({ [field]: ['x'] }), { code: 'ERR_FILTER_INVALID' });
+    for (const field of ['dns_query', 'trace_id', 'source_fqdn', 'encrypted', 'experimental', 'interface']) {
+      assert.throws(() => filterFromWire({ [field]: ['x'] }, 'node-1'), {
+        code: 'ERR_FILTER_INVALID',
+        message: `flows can't be filtered by ${field}`,
+      });
     }
-    assert.throws(() => filterFromWire({ verdict: ['TRACED'] }), { code: 'ERR_FILTER_INVALID' });
+  });
+
+  test('that are malformed are refused by the place of the fault', () => {
+    const faults: readonly (readonly [WireFilter, RegExp])[] = [
+      [{ verdict: ['TRACED'] }, /^whitelist\[1\]: verdict: no flow has the verdict TRACED$/],
+      [{ source_ip: ['10.0.0.300'] }, /source_ip: not an IP address or CIDR: "10.0.0.300"/],
+      [{ destination_ip: ['10.0.0.0/33'] }, /destination_ip: /],
+      [{ source_port: ['http'] }, /source_port: not a port/],
+      [{ destination_port: ['65536'] }, /destination_port: not a port/],
+      [{ source_label: ['a=b=c'] }, /source_label: not a label selector/],
+      [{ destination_pod: [''] }, /destination_pod: a name is empty/],
+      [{ http_path: ['('] }, /http_path: not a regular expression/],
+      [{ http_url: ['a{2,1}'] }, /http_url: not a regular expression/],
+      [{ http_status_code: ['6xx'] }, /http_status_code: not an HTTP status/],
+      [{ http_header: [{ key: 'cookie', value: 'a' }] }, /http_header: the header "cookie" is not recorded/],
+      [{ protocol: ['sctp'] }, /protocol: unknown protocol/],
+      [{ event_type: [{ type: 7 }] }, /event_type: flows of event type 7 are not recorded/],
+      [{ node_name: ['a[b]'] }, /node_name: not a node/],
+      [{ traffic_direction: ['TRAFFIC_DIRECTION_UNKNOWN'] }, /traffic_direction: unknown direction/],
+      [{ perigee: { reason: ['nonsense'] } }, /perigee.reason: unknown reason/],
+    ];
+    for (const [wire, message] of faults) {
+      assert.throws(() => filtersFromWire([{}, wire], 'whitelist', 'node-1'), {
+        code: 'ERR_FILTER_INVALID',
+        message,
+      });
+    }
   });
 });
 

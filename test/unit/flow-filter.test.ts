@@ -15,7 +15,7 @@ const v6 = Buffer.from('fd000000000000000000000000000007', 'hex');
 const flows: Readonly<Record<string, RecordFields>> = {
   connect: {},
   request: { method: 'GET', urlPath: '/orders/7?x=/secret', status: 200 },
-  post: { method: 'POST', urlPath: '/orders', status: 404, duration: 5n },
+  post: { method: 'POST', urlPath: '/orders', host: 'api.shop', status: 404, duration: 5n },
   refused: {
     method: 'GET',
     urlPath: '/admin',
@@ -117,6 +117,22 @@ const cases: readonly (readonly [name: string, filter: FlowFilter, expected: rea
     },
     [],
   ],
+  [
+    'a reserved label',
+    { source: { labels: [[{ key: 'reserved:world', operator: 'Exists', values: [] }]] } },
+    ['outside'],
+  ],
+  [
+    'names and pods, ANDed',
+    { source: { names: [{ name: 'intruder' }, { name: 'web' }], pods: [{ namespace: 'dark' }] } },
+    ['refused'],
+  ],
+  ['flags of opening', { tcpFlags: [['SYN']] }, ['connect', 'outside']],
+  ['flags of closing', { tcpFlags: [['RST'], ['FIN', 'ACK']] }, ['egress']],
+  ['flags that nothing has', { tcpFlags: [['SYN', 'ACK']] }, []],
+  ['a host, in any case', { hosts: ['API.shop'] }, ['post']],
+  ['a part of the URL', { urls: ['shop/ord'] }, ['post']],
+  ['the whole URL', { urls: ['^http://api[.]shop/orders$', '^/'] }, ['post']],
   ['a policy', { policies: [{ namespace: 'shop', name: 'web' }] }, ['egress']],
   [
     'fields together',

@@ -53,6 +53,12 @@ function matchesRequirement(
   return value === undefined || !values.includes(value);
 }
 
+/** What is no workload has one label, which says so: Hubble's clients ask for it as they do for others. */
+function labelsOf({ labels = {}, workload, entity }: PeerNames): Readonly<Record<string, string>> {
+  if (workload !== undefined || entity === undefined) return labels;
+  return { ...labels, [`reserved:${entity.toLowerCase()}`]: '' };
+}
+
 /** What a workload is called; what is known of its identity fills the gaps. */
 export function peerNames(names: FlowNames, workload: number, identity: number): PeerNames {
   const known = workload === 0 ? undefined : names.workload(workload);
@@ -129,7 +135,7 @@ export function endpointMatchers(
   names: FlowNames,
 ): readonly Matcher[] {
   const offset = offsetsOf[side];
-  const { names: patterns, labels, entities, ports, identities } = filter;
+  const { names: patterns, pods, labels, entities, ports, identities } = filter;
   const matchers: Matcher[] = [];
   if (ports !== undefined)
     matchers.push({ record: u16In(offset.port, ports), chunk: hasTerm(offset.portField, ports) });
@@ -140,15 +146,16 @@ export function endpointMatchers(
     });
   }
   if (filter.addresses !== undefined) matchers.push(addressIn(side, filter.addresses));
-  if (patterns !== undefined) {
+  for (const list of [patterns, pods]) {
+    if (list === undefined) continue;
     const test = (peer: PeerNames): boolean =>
-      patterns.some((p) => matchesName(p, peer.namespace, peer.workload));
+      list.some((pattern) => matchesName(pattern, peer.namespace, peer.workload));
     matchers.push(byPeer(side, names, test));
   }
   if (labels !== undefined) {
     const test = (peer: PeerNames): boolean =>
       labels.some((selector) =>
-        selector.every((requirement) => matchesRequirement(requirement, peer.labels ?? {})),
+        selector.every((requirement) => matchesRequirement(requirement, labelsOf(peer))),
       );
     matchers.push(byPeer(side, names, test));
   }

@@ -2,7 +2,8 @@
 import { flowKind, flowPath } from '../../core/abi/flow.ts';
 import { direction, verdict } from '../../core/abi/policy.ts';
 import { reason } from '../../core/abi/reason.ts';
-import type { FlowFilter, FlowQuery, StatusRange } from '../../core/flow-filter.ts';
+import type { FlowFilter, FlowQuery, StatusRange, TcpFlag } from '../../core/flow-filter.ts';
+import { type Flow, type FlowVerdict, tcpFlagsOf } from '../../core/flow.ts';
 import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
@@ -13,7 +14,7 @@ import { type SmallField, smallFields } from '../chunk-summaries.ts';
 import { Field, statusTerm, statusUnits, term } from '../terms.ts';
 import { all, any, type Matcher, not } from './matcher.ts';
 import { byteIn, u16In, u64Between, u64In } from './predicate.ts';
-import { methodMatcher, pathMatcher } from './text.ts';
+import { hostMatcher, methodMatcher, pathMatcher, urlMatcher } from './text.ts';
 
 const IPPROTO = { TCP: 6, UDP: 17 } as const;
 const LOW = 0xffff_ffffn;
@@ -161,12 +162,37 @@ function numberMatchers(filter: FlowFilter): readonly Matcher[] {
     ...given(protocols, (all) => any(all.map(protocolMatcher))),
     ...given(references, referenceMatcher),
     ...given(statuses, statusMatcher),
+    ...given(filter.tcpFlags, flagsMatcher),
   ];
 }
 
-function textMatchers({ methods, httpPaths, uuids }: FlowFilter): readonly Matcher[] {
+/** Flags as `tcpFlagsOf` gives them, by kind and verdict. */
+function flagsMatcher(sets: readonly (readonly TcpFlag[])[]): Matcher {
+  const tcp = smallIn('protocol', [IPPROTO.TCP]);
+  const kinds = Object.keys(flowKind) as Flow['kind'][];
+  const verdicts = Object.keys(verdict) as FlowVerdict[];
+  const cases = kinds.flatMap((kind) => verdicts.map((name) => ({ kind, verdict: name })));
+  const wanted = cases.filter((one) => {
+    const flags: readonly TcpFlag[] = tcpFlagsOf(one);
+    return flags.length > 0 && sets.some((set) => set.every((flag) => flags.includes(flag)));
+  });
+  return all([
+    tcp,
+    any(
+      wanted.map((one) =>
+        all([smallIn('kind', [flowKind[one.kind]]), smallIn('verdict', [verdict[one.verdict]])]),
+      ),
+    ),
+  ]);
+}
+
+function textMatchers(filter: FlowFilter): readonly Matcher[] {
+  const { methods, httpPaths, uuids, urls, hosts } = filter;
+  const text = [methods, httpPaths, urls, hosts];
   return [
-    ...(methods === undefined && httpPaths === undefined ? [] : [isRequest]),
+    ...(text.every((values) => values === undefined) ? [] : [isRequest]),
+    ...(hosts === undefined ? [] : [hostMatcher(hosts)]),
+    ...(urls === undefined ? [] : [urlMatcher(urls)]),
     ...(methods === undefined ? [] : [methodMatcher(methods)]),
     ...(httpPaths === undefined ? [] : [any(httpPaths.map(pathMatcher))]),
     ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),

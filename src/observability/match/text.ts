@@ -4,7 +4,7 @@ import { Offset, RECORD_SIZE } from '../record-layout.ts';
 import { compilePattern } from './path-pattern.ts';
 import { Field, pathPrefixTerm, textTerm } from '../terms.ts';
 import { type Matcher, unsummarised } from './matcher.ts';
-import type { Predicate } from './predicate.ts';
+import { hostAt, pathAt, type Predicate } from './predicate.ts';
 
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
@@ -61,4 +61,19 @@ export function pathMatcher({ type, value }: PathPattern): Matcher {
   if (wanted.length === 0 || wanted.includes(QUESTION_MARK)) return unsummarised(record);
   const one = isPrefix ? pathPrefixTerm(wanted) : textTerm(Field.pathExact, wanted, 0, wanted.length);
   return { record, chunk: (summaries, slot) => summaries.hasTerm(slot, one) };
+}
+
+/** Host names have no case. */
+export function hostMatcher(hosts: readonly string[]): Matcher {
+  const wanted = new Set(hosts.map((host) => host.toLowerCase()));
+  return unsummarised((memory, at) => wanted.has(hostAt(memory, at).toLowerCase()));
+}
+
+/** Found anywhere in the URL, as Hubble's filter has it. */
+export function urlMatcher(patterns: readonly string[]): Matcher {
+  const tests = patterns.map((pattern) => compilePattern(`(?s:.*)(?:${pattern})(?s:.*)`));
+  return unsummarised((memory, at) => {
+    const url = Buffer.from(`http://${hostAt(memory, at)}${pathAt(memory, at)}`);
+    return tests.some((test) => test(url, 0, url.length));
+  });
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { AgentEvent } from '../core/agent-event.ts';
+import type { Policy } from '../core/policy/rule.ts';
+import type { World } from '../core/policy/world.ts';
+import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { Workload } from '../core/workload/workload.ts';
+
+/** What is in force, as far as events speak of it. */
+export interface InForce {
+  readonly revision: number;
+  readonly world: Pick<World, 'workloads' | 'policies' | 'networkPolicies'>;
+  readonly compiled: { readonly desired: { readonly workloads: readonly DesiredWorkload[] } };
+  readonly at: Date;
+}
+
+/** Policies by name; one that says nothing in either direction has none. */
+function policiesOf({ world: { policies, networkPolicies } }: InForce): ReadonlyMap<string, Policy> {
+  return new Map(
+    [...networkPolicies, ...policies].flatMap((policy) => {
+      const ref = policy.directions[0]?.defaultDeny;
+      if (ref === undefined) return [];
+      const name = ref.namespace === '' ? ref.name : `${ref.namespace}/${ref.name}`;
+      return [[`${ref.kind} ${name}`, policy] as const];
+    }),
+  );
+}
+
+/** The events that tell one state from the next. What did not change is the same object in both. */
+export function changeEvents(before: InForce | undefined, now: InForce): readonly AgentEvent[] {
+  const time = BigInt(now.at.getTime()) * 1_000_000n;
+  const { revision } = now;
+  const [oldPolicies, policies] = [
+    before === undefined ? new Map<string, Policy>() : policiesOf(before),
+    policiesOf(now),
+  ];
+  const policyEvent = (
+    type: 'policy-updated' | 'policy-deleted',
+    policy: string,
+    { directions }: Policy,
+  ) => ({
+    ...{ time, type, policy, revision },
+    rules: directions.reduce((sum, { rules }) => sum + rules.length, 0),
+  });
+  const identities = (state: InForce): ReadonlyMap<string, number> =>
+    new Map(state.compiled.desired.workloads.map(({ key, identity }) => [key, identity]));
+  const workloadEvent = (
+    type: 'workload-added' | 'workload-removed',
+    { key, namespace, name, labels }: Workload,
+    known: ReadonlyMap<string, number>,
+  ) => ({ ...{ time, type, namespace, name, labels }, identity: known.get(key) ?? 0 });
+  const oldWorkloads = before?.world.workloads ?? new Map<string, Workload>();
+  const { workloads } = now.world;
+  const known = identities(now);
+  return [
+    ...[...oldWorkloads.values()]
+      .filter(({ key }) => !workloads.has(key))
+      .map((gone) =>
+        workloadEvent('workload-removed', gone, before === undefined ? known : identities(before)),
+      ),
+    ...[...workloads.values()]
+      .filter(({ key }) => !oldWorkloads.has(key))
+      .map((added) => workloadEvent('workload-added', added, known)),
+    ...[...oldPolicies]
+      .filter(([name]) => !policies.has(name))
+      .map(([name, policy]) => policyEvent('policy-deleted', name, policy)),
+    ...[...policies]
+      .filter(([name, policy]) => oldPolicies.get(name) !== policy)
+      .map(([name, policy]) => policyEvent('policy-updated', name, policy)),
+  ];
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { NamePattern } from '../core/flow-filter.ts';
+import { parseRegex } from '../core/regex/regex.ts';
+import { PerigeeError } from '../lib/errors.ts';
+import type { WireFilter } from './wire.ts';
+
+const served: ReadonlySet<string> = new Set<keyof WireFilter>([
+  'uuid',
+  'source_ip',
+  'source_pod',
+  'source_label',
+  'source_workload',
+  'source_port',
+  'source_identity',
+  'destination_ip',
+  'destination_pod',
+  'destination_label',
+  'destination_workload',
+  'destination_port',
+  'destination_identity',
+  'traffic_direction',
+  'verdict',
+  'event_type',
+  'http_status_code',
+  'protocol',
+  'reply',
+  'http_method',
+  'http_path',
+  'http_url',
+  'http_header',
+  'tcp_flags',
+  'node_name',
+  'ip_version',
+  'drop_reason_desc',
+  'perigee',
+]);
+
+export function invalid(message: string, hint: string): PerigeeError {
+  return new PerigeeError('ERR_FILTER_INVALID', message, { hint });
+}
+
+/** A field that the filter has and that flows can't be told apart by. */
+export function unservedField(filter: WireFilter): string | undefined {
+  return Object.keys(filter).find((field) => !served.has(field));
+}
+
+/** The values of a field, if it has some: a list that holds nothing matches everything. A fault names the field. */
+export function read<T, U>(
+  field: string,
+  values: readonly T[] | undefined,
+  convert: (value: T) => U,
+): readonly U[] | undefined {
+  if (values === undefined || values.length === 0) return undefined;
+  try {
+    return values.map((value) => convert(value));
+  } catch (error) {
+    if (!(error instanceof PerigeeError)) throw error;
+    throw invalid(`${field}: ${error.message}`, error.hint ?? '');
+  }
+}
+
+/** Drops the keys whose value is undefined. */
+export function present<T extends object>(fields: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** `ns/`, `ns/name` or `name`. A pod is named by a prefix, in Hubble's `default` namespace if it has none. */
+export function podPattern(text: string): NamePattern {
+  if (text === '') throw invalid('a name is empty', 'Write it as namespace/name, namespace/ or name');
+  const slash = text.indexOf('/');
+  const namespace = slash === -1 ? 'default' : text.slice(0, slash);
+  const name = text.slice(slash + 1);
+  return { ...(namespace === '' ? {} : { namespace }), ...(name === '' ? {} : { name, prefix: true }) };
+}
+
+/** `ns/name` or `name`: exactly, in any namespace if it has none. */
+export function namePattern(text: string): NamePattern {
+  const slash = text.indexOf('/');
+  if (slash === -1) return text === '' ? {} : { name: text };
+  const name = text.slice(slash + 1);
+  return { namespace: text.slice(0, slash), ...(name === '' ? {} : { name }) };
+}
+
+/** One of the names that the table has. */
+export function oneOf<Name extends string>(what: string, table: readonly Name[]): (text: string) => Name {
+  return (text) => {
+    const found = table.find((name) => name === text.toLowerCase());
+    if (found === undefined)
+      throw invalid(`unknown ${what}: ${JSON.stringify(text)}`, `One of ${table.join(', ')}`);
+    return found;
+  };
+}
+
+/** A regular expression in RE2 syntax. */
+export function regex(text: string): string {
+  const parsed = parseRegex(text);
+  if (!('problem' in parsed)) return text;
+  throw invalid(
+    `not a regular expression: ${JSON.stringify(text)}`,
+    `${parsed.problem.message}, at character ${String(parsed.problem.position + 1)}; the syntax is RE2's`,
+  );
+}

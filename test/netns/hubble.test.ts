@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hubble's own client, watching real traffic of a real agent, on each path.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type LabHost, linesOf, until } from '../support/lab.ts';
+import { NodeScene } from '../support/node-scene.ts';
+import { PLAIN, RULED, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
+
+const hubble = join(import.meta.dirname, '../../build/test-go/hubble');
+
+/** A client's rules on requests need the proxy, the server's own are decided in the kernel. */
+const proxiedClient = (client: LabHost): string => `apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: ${client.name}, namespace: shop}
+spec:
+  selector: {matchLabels: {app: ${client.name}}}
+  egress:
+  - name: reads
+    action: Allow
+    to: [{port: ${String(RULED)}}]
+    http: [{methods: [GET]}]
+`;
+
+describe("Hubble's client at a node", () => {
+  let node: NodeScene;
+  let api: LabHost;
+  let web: LabHost;
+  let careful: LabHost;
+
+  before(async () => {
+    node = new NodeScene('hubble', { inline: 'auto' });
+    api = node.lab.host('api');
+    web = node.lab.host('web');
+    careful = node.lab.host('careful');
+    await startNginx(node, api);
+    node.write('workloads.yaml', workloadsYaml(api, web, careful));
+    node.write('policy.yaml', [serverPolicyYaml(api), proxiedClient(careful)].join('---\n'));
+    await node.startAgent();
+    await node.settled();
+  });
+  after(() => node.destroy());
+
+  const server = (): string => `unix://${node.socket}`;
+  const observe = (...args: string[]): string[] =>
+    execFileSync(hubble, ['observe', '--last', '100', ...args, '--color', 'never', '--server', server()], {
+      encoding: 'utf8',
+    })
+      .split('\n')
+      .filter((line) => line !== '');
+
+  test('lists what was allowed and refused, inline and proxied alike', async () => {
+    const url = `http://${api.address4}:${String(RULED)}`;
+    assert.equal(node.curl(web, `${url}/big`, '-o', '/dev/null').status, '200');
+    assert.equal(node.curl(web, `${url}/admin/keys`).status, '403');
+    assert.equal(node.curl(careful, `${url}/admin/keys`).status, '403');
+    assert.equal(node.curl(careful, `${url}/big`, '-X', 'POST').status, '403');
+    assert.equal(
+      node.curl(web, `http://${api.address4}:${String(PLAIN)}/big`, '-o', '/dev/null').status,
+      '200',
+    );
+    await until('all refusals', () => observe('--verdict', 'DROPPED', '--http-status', '403').length === 3);
+    const refused = observe('--verdict', 'DROPPED', '--http-path', '^/admin/');
+    assert.deepEqual(
+      refused.map((line) => line.replace(/^\w+ \d+ [\d:.]+: | \(ID:\d+\)|:\d+(?= )/g, '')).sort(),
+      [
+        `shop/careful -> shop/api http-request DROPPED (HTTP/1.1 GET ${url}/admin/keys)`,
+        `shop/web -> shop/api http-request DROPPED (HTTP/1.1 GET ${url}/admin/keys)`,
+      ],
+    );
+    assert.equal(observe('--from-pod', 'shop/web', '--http-status', '200').length, 1);
+    await until('the close of the plain connection', () =>
+      observe('--to-port', String(PLAIN), '--type', 'trace').some((line) => line.includes('FIN')),
+    );
+    assert.equal(observe('--http-method', 'POST', '--drop-reason-desc', 'POLICY_DENIED').length, 1);
+  });
+
+  test('follows a filter while traffic goes on', async () => {
+    const args = ['observe', '-f', '--verdict', 'DROPPED', '-o', 'json', '--server', server()];
+    const child = spawn(hubble, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const lines = linesOf(child);
+      await until('a refusal to be followed', () => {
+        node.curl(web, `http://${api.address4}:${String(RULED)}/admin/followed`);
+        return lines.some((line) => line.includes('/admin/followed'));
+      });
+      assert.ok(lines.every((line) => line.includes('"DROPPED"')));
+    } finally {
+      child.kill();
+    }
+  });
+
+  test('shows what the agent did', async () => {
+    const events = (): string =>
+      execFileSync(hubble, ['observe', 'agent-events', '--server', server()], { encoding: 'utf8' });
+    assert.match(events(), /Agent start|AGENT_STARTED/i);
+    node.write('policy.yaml', serverPolicyYaml(api));
+    await until('the policy that went', () => events().includes('AccessPolicy shop/careful'));
+    assert.match(events(), /api/);
+  });
+});

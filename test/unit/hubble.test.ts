@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hubble's own command line client (make build/test-go/hubble) against the flow API.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, suite, test } from 'node:test';
+import { verdict } from '../../src/core/abi/policy.ts';
+import { reason } from '../../src/core/abi/reason.ts';
+import { type FakeAgent, startFakeAgent } from '../support/fake-agent.ts';
+import { batch, mapped, record, type RecordFields } from '../support/flow-records.ts';
+
+const program = join(import.meta.dirname, '../../build/test-go/hubble');
+const SECOND = 1_000_000_000n;
+
+/** What `-o json` prints, as far as the tests read it. */
+interface Line {
+  readonly flow?: {
+    readonly uuid: string;
+    readonly verdict: string;
+    readonly drop_reason_desc?: string;
+    readonly source: { readonly pod_name?: string };
+    readonly destination: { readonly namespace?: string };
+    readonly l4: { readonly TCP?: { readonly source_port: number } };
+    readonly l7?: { readonly http: { readonly url: string; readonly code?: number } };
+    readonly Summary?: string;
+  };
+  readonly lost_events?: { readonly source: string; readonly num_events_lost: string };
+  readonly agent_event?: { readonly type: string };
+}
+
+/** One flow each, told apart by its source port. */
+const flows: readonly RecordFields[] = [
+  { sourcePort: 1 },
+  { sourcePort: 2, method: 'GET', urlPath: '/orders/7', host: 'api.shop', status: 200 },
+  {
+    sourcePort: 3,
+    method: 'DELETE',
+    urlPath: '/admin',
+    host: 'api.shop',
+    status: 403,
+    verdict: verdict.denied,
+    reason: reason['http-denied'],
+  },
+  { sourcePort: 4, verdict: verdict.denied, reason: reason['policy-no-rule'], sourceWorkload: 3 },
+  { sourcePort: 5, sourceWorkload: 0, sourceIdentity: 2, sourceAddress: mapped('203.0.113.9') },
+  { sourcePort: 6, kind: 2 },
+  { sourcePort: 7, protocol: 17, destinationPort: 53, verdict: verdict.audited },
+];
+
+suite("Hubble's client", () => {
+  let agent: FakeAgent;
+  let started: bigint;
+  const add = (...all: readonly RecordFields[]): void => {
+    const { bytes, offsets } = batch(all.map((fields) => record(fields)));
+    assert.equal(agent.store.append(bytes, offsets), 0);
+  };
+  before(async () => {
+    assert.ok(existsSync(program), `${program} is missing: make ${program}`);
+    agent = await startFakeAgent();
+    started = BigInt(Date.now()) * 1_000_000n - 60n * SECOND;
+    add(...flows.map((fields, index) => ({ ...fields, time: started + BigInt(index) * SECOND })));
+    agent.events.add({ type: 'started', time: started });
+  });
+  after(() => agent.close());
+
+  const server = (): string[] => ['--server', `unix://${agent.socketPath}`];
+  /** Asynchronous: the server is in this process. */
+  const run = async (
+    ...args: readonly string[]
+  ): Promise<{ out: string; err: string; code: number | null }> => {
+    const child = spawn(program, [...args, ...server()], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const chunks = { out: '', err: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (chunks.out += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (chunks.err += text));
+    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    return { ...chunks, code };
+  };
+  const observe = async (...args: readonly string[]): Promise<Line[]> => {
+    const which = args.includes('--last') || args.includes('--first') ? [] : ['--all'];
+    const { out, err, code } = await run('observe', '-o', 'json', ...which, ...args);
+    assert.equal(code, 0, err);
+    return out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line);
+  };
+  const ports = (lines: readonly Line[]): number[] =>
+    lines.map(({ flow }) => flow?.l4.TCP?.source_port ?? (flow?.l4 === undefined ? -1 : 7));
+
+  test('lists all flows, with all that it knows of', async () => {
+    const lines = await observe();
+    assert.deepEqual(ports(lines), [1, 2, 3, 4, 5, 6, 7]);
+    const [, request, refused] = lines;
+    assert.equal(request?.flow?.Summary, 'HTTP/1.1 200 1ms (GET http://api.shop/orders/7)');
+    assert.equal(refused?.flow?.drop_reason_desc, 'POLICY_DENY');
+    assert.equal(refused.flow.l7?.http.code, 403);
+    assert.equal(refused.flow.source.pod_name, 'web');
+  });
+
+  test('prints them for people', async () => {
+    const { out } = await run('observe', '--all', '--print-policy-names', '--color', 'never');
+    const lines = out.split('\n').map((line) => line.replace(/^\w+ \d+ [\d:.]+: /, ''));
+    assert.deepEqual(lines, [
+      'shop/web:1 (ID:101) -> shop/api:8080 (ID:102) policy-verdict:L3-L4 INGRESS ALLOWED BY api (AccessPolicy) (TCP Flags: SYN)',
+      'shop/web:2 (ID:101) -> shop/api:8080 (ID:102) http-response FORWARDED (HTTP/1.1 200 1ms (GET http://api.shop/orders/7))',
+      'shop/web:3 (ID:101) -> shop/api:8080 (ID:102) http-request DROPPED (HTTP/1.1 DELETE http://api.shop/admin)',
+      'dark/intruder:4 (ID:101) -> shop/api:8080 (ID:102) policy-verdict:L3-L4 INGRESS DENIED BY api (AccessPolicy) (TCP Flags: SYN)',
+      '203.0.113.9:5 (world) -> shop/api:8080 (ID:102) policy-verdict:L3-L4 INGRESS ALLOWED BY api (AccessPolicy) (TCP Flags: SYN)',
+      'shop/web:6 (ID:101) -> shop/api:8080 (ID:102) to-endpoint FORWARDED (TCP Flags: FIN, ACK)',
+      'shop/web:7 (ID:101) -> shop/api:53 (ID:102) policy-verdict:L3-L4 INGRESS AUDITED (UDP)',
+      '',
+    ]);
+  });
+
+  const filters: readonly (readonly [args: readonly string[], ports: readonly number[]])[] = [
+    [['--pod', 'dark/intr'], [4]],
+    [['--from-namespace', 'dark'], [4]],
+    [
+      ['--to-namespace', 'shop', '--last', '2'],
+      [6, 7],
+    ],
+    [
+      ['--label', 'app=web'],
+      [1, 2, 3, 6, 7],
+    ],
+    [['--from-label', 'reserved:world'], [5]],
+    [['--to-workload', 'api', '--from-workload', 'intruder'], [4]],
+    [['--from-ip', '203.0.113.9'], [5]],
+    [['--ip', '203.0.113.0/24'], [5]],
+    [['--from-port', '3'], [3]],
+    [['--to-port', '53'], [7]],
+    [['--port', '53'], [7]],
+    [['--from-identity', '2'], [5]],
+    [
+      ['--verdict', 'DROPPED'],
+      [3, 4],
+    ],
+    [['--verdict', 'AUDIT'], [7]],
+    [['--drop-reason-desc', 'POLICY_DENY'], [3]],
+    [['--protocol', 'udp'], [7]],
+    [
+      ['--protocol', 'http'],
+      [2, 3],
+    ],
+    [
+      ['--tcp-flags', 'syn'],
+      [1, 4, 5],
+    ],
+    [['--tcp-flags', 'fin,ack'], [6]],
+    [['--http-method', 'delete'], [3]],
+    [['--http-path', '^/ord'], [2]],
+    [['--http-url', 'shop/admin$'], [3]],
+    [['--http-status', '4+'], [3]],
+    [
+      ['--http-header', 'Host:api.shop'],
+      [2, 3],
+    ],
+    [
+      ['--node-name', 'node-*'],
+      [1, 2, 3, 4, 5, 6, 7],
+    ],
+    [['--node-name', 'other'], []],
+    [
+      ['--type', 'l7'],
+      [2, 3],
+    ],
+    [['--type', 'drop'], [4]],
+    [['--type', 'trace'], [6]],
+    [['--traffic-direction', 'egress'], []],
+    [['-6'], []],
+    [
+      ['--not', '--verdict', 'DROPPED'],
+      [1, 2, 5, 6, 7],
+    ],
+    [['--verdict', 'DROPPED', '--not', '--http-method', 'DELETE'], [4]],
+    [
+      ['--first', '2'],
+      [1, 2],
+    ],
+    [['--last', '1'], [7]],
+    [['--allowlist', '{"source_pod":["dark/"]}'], [4]],
+  ];
+  for (const [args, expected] of filters) {
+    test(`filters by ${args.join(' ')}`, async () => {
+      assert.deepEqual(ports(await observe(...args)), expected);
+    });
+  }
+
+  test('finds a flow by its UUID, and flows by time', async () => {
+    const [, second] = await observe();
+    assert.deepEqual(ports(await observe('--uuid', second?.flow?.uuid ?? '')), [2]);
+    const at = (index: bigint): string =>
+      new Date(Number((started + index * SECOND) / 1_000_000n)).toISOString();
+    assert.deepEqual(ports(await observe('--since', at(2n), '--until', at(3n))), [3, 4]);
+  });
+
+  test('is told which filter is malformed', async () => {
+    const faults: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+      [['--http-path', '('], /InvalidArgument.*whitelist\[0\]: http_path: not a regular expression/],
+      [
+        ['--allowlist', '{"source_port":["web"]}'],
+        /InvalidArgument.*whitelist\[0\]: source_port: not a port/,
+      ],
+      [['--not', '--from-ip', '10.0.0.300'], /blacklist\[0\]: source_ip: not an IP address|invalid/],
+      [['--interface', 'eth0'], /InvalidArgument.*interface/],
+    ];
+    for (const [args, message] of faults) {
+      const { err, code } = await run('observe', '--all', ...args);
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+    }
+  });
+
+  test('follows: flows as they come, and what was lost, as such', async () => {
+    const child = spawn(program, ['observe', '-f', '-o', 'json', '--protocol', 'http', ...server()], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+      // Flows from before it came are not wanted: some are added until it has one.
+      const first = lines.next();
+      const timer = setInterval(
+        () => add({ sourcePort: 90, method: 'GET', urlPath: '/x' }, { sourcePort: 91 }),
+        50,
+      );
+      const { value } = await first;
+      clearInterval(timer);
+      assert.equal((JSON.parse(value ?? '') as Line).flow?.l4.TCP?.source_port, 90);
+      agent.store.lost('denials', 7);
+      for (;;) {
+        const next = await lines.next();
+        const line = JSON.parse(next.value ?? '') as Line;
+        if (line.lost_events === undefined) continue;
+        assert.deepEqual(line.lost_events, { source: 'PERF_EVENT_RING_BUFFER', num_events_lost: '7' });
+        break;
+      }
+    } finally {
+      child.kill();
+    }
+  });
+
+  test('shows status, nodes, namespaces and events of the agent', async () => {
+    const status = await run('status');
+    assert.match(status.out, /Healthcheck.*Ok/);
+    assert.match(status.out, /Current\/Max Flows/);
+    const nodes = await run('list', 'nodes');
+    assert.match(nodes.out, /node-1\s+Connected/);
+    const namespaces = await run('list', 'namespaces');
+    assert.deepEqual(namespaces.out.split('\n').slice(1, 3), ['dark', 'shop']);
+    const events = await run('observe', 'agent-events', '-o', 'json');
+    assert.equal((JSON.parse(events.out) as Line).agent_event?.type, 'AGENT_STARTED');
+    // It watches until it is stopped.
+    const peers = spawn(program, ['watch', 'peers', ...server()], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const { value } = await createInterface(peers.stdout)[Symbol.asyncIterator]().next();
+    peers.kill();
+    assert.match(value ?? '', /PEER_ADDED.*node-1/);
+  });
+
+  test('never brings what a client sent to the terminal as it is', async () => {
+    const hostile = '/\x1b]0;owned\x07\x1b[2J\x9b31m\u202e<script>\xff"';
+    const time = started + 3600n * SECOND;
+    add({
+      time,
+      sourcePort: 80,
+      method: 'GET',
+      urlPath: Buffer.from(hostile).toString('latin1'),
+      host: 'a\x1b[31m\r\nb',
+    });
+    for (const output of ['compact', 'dict', 'table', 'json']) {
+      const { out } = await run('observe', '--last', '1', '-o', output, '--color', 'never');
+      assert.match(out, /%1B\[2J/);
+      assert.doesNotMatch(out, /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]/);
+    }
+  });
+
+  test('reads what `perigee observe -o jsonpb` has saved', async () => {
+    const cli = join(import.meta.dirname, '../../bin/perigee');
+    const child = spawn(cli, ['observe', '--first', '4', '-o', 'jsonpb', '--socket', agent.socketPath], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let saved = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (saved += text));
+    await new Promise((resolve) => child.on('close', resolve));
+    const args = ['observe', '--input-file', '-', '-o', 'json', '--from-port', '2'];
+    const { stdout } = spawnSync(program, args, { input: saved, encoding: 'utf8' });
+    assert.equal((JSON.parse(stdout) as Line).flow?.l7?.http.url, 'http://api.shop/orders/7');
+  });
+});
