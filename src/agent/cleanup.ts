@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, rmSync } from 'node:fs';
+import { stateTables } from '../core/proxy/config.ts';
 import { removeDatapath } from '../datapath/cleanup.ts';
 import { loadNative } from '../datapath/native.ts';
 import { ProxyClient } from './proxy-client.ts';
@@ -17,7 +18,9 @@ export interface CleanupResult {
 export async function cleanup(settings: Settings): Promise<CleanupResult> {
   const report = removeDatapath(loadNative(), settings.pinRoot);
   const proxyStopped = await stopProxy(settings);
-  for (const path of [proxySocket(settings), proxyStateFile(settings)]) rmSync(path, { force: true });
+  const state = proxyStateFile(settings);
+  for (const path of [proxySocket(settings), state, stateTables(state)])
+    rmSync(path, { force: true, recursive: true });
   return { ...report, proxyStopped };
 }
 

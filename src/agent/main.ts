@@ -7,7 +7,6 @@ import type { AgentStatus, ApiServer } from '../api/ports.ts';
 import { startApi } from '../api/server.ts';
 import { Names } from '../control/compile/names.ts';
 import { watchFiles } from '../control/source/files/watch-files.ts';
-import type { ProxyConfig } from '../core/proxy/config.ts';
 import { type ResourceError, formatResourceError } from '../core/resources/resource-error.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import { readFlows } from '../datapath/events.ts';
@@ -29,6 +28,7 @@ import { startMetrics } from './metrics.ts';
 import { flowNames } from './names-view.ts';
 import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
+import type { ProxyPush } from './proxy-config.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
 import { type Applied, Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
@@ -123,8 +123,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   events.add({ type: 'started', time: BigInt(startedAt.getTime()) * 1_000_000n });
   let inForce: Applied | undefined;
   const verdicts = new VerdictTotals(datapath.maps, names);
-  const config = (): ProxyConfig | undefined => reconciler.config;
-  const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), config, signal });
+  const wanted = (): ProxyPush | undefined => reconciler.push;
+  const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), wanted, signal });
   const reconciler: Reconciler = new Reconciler({
     native,
     datapath,

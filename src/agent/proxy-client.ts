@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type IncomingMessage, request } from 'node:http';
-import type { ProxyConfig } from '../core/proxy/config.ts';
-import type { ProxyStatus } from '../core/proxy/control.ts';
+import type { ProxyLack, ProxyStatus } from '../core/proxy/control.ts';
 import { LOSS_BYTES } from '../core/proxy/flow-frames.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import type { ProxyPush } from './proxy-config.ts';
 
 /** Time for one answer of the proxy, ms. */
 const ANSWER_MS = 2000;
+/** How often tables are sent for one configuration. */
+const ROUNDS = 3;
 /** A frame is a flow record with its tail: more is not one. */
 const MAX_FRAME = 65536;
 
@@ -17,6 +19,11 @@ export interface FlowFrames {
   readonly onLost: (count: number) => void;
 }
 
+interface Answer {
+  readonly code: number;
+  readonly text: string;
+}
+
 /** The agent's end of the proxy's control socket (core/proxy/control.ts). */
 export class ProxyClient {
   readonly socketPath: string;
@@ -25,8 +32,17 @@ export class ProxyClient {
     this.socketPath = socketPath;
   }
 
-  async putConfig(config: ProxyConfig): Promise<ProxyStatus> {
-    return JSON.parse(await this.#exchange('PUT', '/v1/config', JSON.stringify(config))) as ProxyStatus;
+  /** Puts a configuration in force; tables that the proxy has already are not sent again. */
+  async putConfig({ config, tables }: ProxyPush): Promise<ProxyStatus> {
+    const body = JSON.stringify(config);
+    let answer = await this.#ask('PUT', '/v1/config', body);
+    // Another configuration that comes between may have thrown out what was sent.
+    for (let round = 0; round < ROUNDS && answer.code === 409; round += 1) {
+      for (const digest of (JSON.parse(answer.text) as ProxyLack).missing)
+        await this.#exchange('PUT', `/v1/tables/${digest}`, tables.get(digest));
+      answer = await this.#ask('PUT', '/v1/config', body);
+    }
+    return JSON.parse(this.#accepted(answer, 'PUT', '/v1/config')) as ProxyStatus;
   }
 
   async status(): Promise<ProxyStatus> {
@@ -54,12 +70,19 @@ export class ProxyClient {
     }
   }
 
-  async #exchange(method: string, path: string, body?: string): Promise<string> {
+  async #exchange(method: string, path: string, body?: string | Uint8Array): Promise<string> {
+    return this.#accepted(await this.#ask(method, path, body), method, path);
+  }
+
+  async #ask(method: string, path: string, body?: string | Uint8Array): Promise<Answer> {
     const response = await this.#open(method, path, body, AbortSignal.timeout(ANSWER_MS));
     const chunks: Buffer[] = [];
     for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString('utf8');
-    if ((response.statusCode ?? 500) < 300) return text;
+    return { code: response.statusCode ?? 500, text: Buffer.concat(chunks).toString('utf8') };
+  }
+
+  #accepted({ code, text }: Answer, method: string, path: string): string {
+    if (code < 300) return text;
     throw new PerigeeError(
       'ERR_PROXY_REFUSED',
       `the proxy refused ${method} ${path}: ${text.slice(0, 500)}`,
@@ -72,7 +95,7 @@ export class ProxyClient {
   #open(
     method: string,
     path: string,
-    body: string | undefined,
+    body: string | Uint8Array | undefined,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {

@@ -19,8 +19,14 @@ export interface ProxyConfigInput {
   readonly netnsOf: (workload: DesiredWorkload) => readonly NetnsPlace[];
 }
 
+/** A configuration, and the tables that it names by digest. */
+export interface ProxyPush {
+  readonly config: ProxyConfig;
+  readonly tables: ReadonlyMap<string, Uint8Array>;
+}
+
 /** What the proxy is told: every captured workload may be the client of a destination with layer 7 rules. */
-export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
+export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
   const identities = identitiesByWorkload(input.compiled.desired.ipcache);
   const workloads = input.compiled.desired.workloads.flatMap((workload) => {
     const [namespace = '', name = ''] = workload.key.split('/');
@@ -34,15 +40,17 @@ export function proxyConfigOf(input: ProxyConfigInput): ProxyConfig {
       netnsCookie: String(cookie),
     }));
   });
-  return {
-    version: 2,
+  const { automata, verdicts } = input.compiled.proxy;
+  const config: ProxyConfig = {
+    version: 3,
     revision: input.revision,
     mapsRoot: input.mapsRoot,
     workloads,
-    verdicts: [...input.compiled.proxy.verdicts],
-    automata: input.compiled.proxy.automata.map(automatonOf),
+    verdicts: [...verdicts],
+    automata: automata.map(automatonOf),
     limits: input.limits,
   };
+  return { config, tables: new Map(automata.map(({ digest, bytes }) => [digest, bytes])) };
 }
 
 function identitiesByWorkload(ipcache: readonly DesiredAddress[]): Map<number, Set<number>> {
@@ -56,10 +64,10 @@ function identitiesByWorkload(ipcache: readonly DesiredAddress[]): Map<number, S
 }
 
 function automatonOf(compiled: CompiledRules): ProxyAutomaton {
-  const { bytes, readHeaders, rules, audit, undecidable, auditUndecidable } = compiled;
+  const { digest, readHeaders, rules, audit, undecidable, auditUndecidable } = compiled;
   const inTable = undecidable === undefined && auditUndecidable === undefined;
   return {
-    table: Buffer.from(bytes).toString('base64'),
+    table: digest,
     readHeaders: [...readHeaders],
     defaultDeny: audit?.defaultDeny ?? 0,
     ...(inTable ? {} : { rules: structuredClone(rules) as NonNullable<ProxyAutomaton['rules']> }),

@@ -4,10 +4,10 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ProxyState } from '../api/ports.ts';
-import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { ProxyStatus } from '../core/proxy/control.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { ProxyClient } from './proxy-client.ts';
+import type { ProxyPush } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
 /** How often the proxy is looked at, ms: it is back within a second. */
@@ -18,7 +18,7 @@ export interface SupervisorOptions {
   readonly log: Logger;
   /** How to start this program: the runtime and the entry point of the command line. */
   readonly command: readonly string[];
-  readonly config: () => ProxyConfig | undefined;
+  readonly wanted: () => ProxyPush | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -73,10 +73,10 @@ export class ProxySupervisor {
   }
 
   /** Resolves once the proxy runs under this configuration, or did not take it. */
-  async push(config: ProxyConfig): Promise<void> {
+  async push(push: ProxyPush): Promise<void> {
     if (this.#options.settings.proxy === 'off') return;
     try {
-      this.#saw(await this.client.putConfig(config));
+      this.#saw(await this.client.putConfig(push));
     } catch (error) {
       const { log } = this.#options;
       // One that is not there yet, or any more, is told when it is.
@@ -133,10 +133,10 @@ export class ProxySupervisor {
       this.#spawnIfDue();
       return;
     }
-    const wanted = this.#options.config();
+    const wanted = this.#options.wanted();
     if (
       wanted !== undefined &&
-      (this.#status.revision !== wanted.revision || before?.pid !== this.#status.pid)
+      (this.#status.revision !== wanted.config.revision || before?.pid !== this.#status.pid)
     ) {
       await this.push(wanted);
     }

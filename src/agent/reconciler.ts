@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { type Compiled, Compiler } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
 import { type World, WorldBuilder } from '../core/policy/world.ts';
-import type { ProxyConfig } from '../core/proxy/config.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { attachmentOf } from '../core/workload/from-resource.ts';
@@ -18,7 +17,7 @@ import { AddressWatch, type Seen } from './addresses.ts';
 import { hostAddresses } from './host.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
-import { type NetnsPlace, proxyConfigOf } from './proxy-config.ts';
+import { type NetnsPlace, type ProxyPush, proxyPushOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
 export interface ReconcilerOptions {
@@ -28,7 +27,7 @@ export interface ReconcilerOptions {
   readonly settings: Settings;
   readonly log: Logger;
   /** Tells the proxy; resolves once the configuration is in force there, or it did not take it. */
-  readonly pushConfig: (config: ProxyConfig) => Promise<unknown>;
+  readonly pushConfig: (push: ProxyPush) => Promise<unknown>;
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
   readonly onApplied: (applied: Applied) => void;
@@ -59,7 +58,7 @@ export class Reconciler {
   #resources: readonly Resource[] | undefined;
   #seen: Seen = { addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
-  #config: ProxyConfig | undefined;
+  #push: ProxyPush | undefined;
   readonly #watch: AddressWatch;
   readonly #world = new WorldBuilder();
   readonly #compiler: Compiler;
@@ -93,8 +92,8 @@ export class Reconciler {
   }
 
   /** The configuration that the proxy should have. */
-  get config(): ProxyConfig | undefined {
-    return this.#config;
+  get push(): ProxyPush | undefined {
+    return this.#push;
   }
 
   /** Takes a new set of resources. Resolves when it, or a later one, is in force. */
@@ -149,9 +148,9 @@ export class Reconciler {
     if (this.#applied === undefined) names.forgetUnused();
     this.#names.write(names);
     const revision = (this.#applied?.revision ?? 0) + 1;
-    this.#config = this.#proxyConfig(revision, compiled);
+    this.#push = this.#proxyPush(revision, compiled);
     // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
-    await Promise.race([this.#options.pushConfig(this.#config), sleep(PUSH_MS)]);
+    await Promise.race([this.#options.pushConfig(this.#push), sleep(PUSH_MS)]);
     const report = datapath.apply(compiled.desired);
     this.#sayInline(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
@@ -195,7 +194,7 @@ export class Reconciler {
     else log.warn({ reason: off.reason }, inlineOffText(off));
   }
 
-  #proxyConfig(revision: number, compiled: Compiled): ProxyConfig {
+  #proxyPush(revision: number, compiled: Compiled): ProxyPush {
     const { datapath, settings, native } = this.#options;
     const selfFd = native.netns.selfFd();
     const self = { path: '/proc/self/ns/net', cookie: native.netns.cookie(selfFd) };
@@ -206,7 +205,7 @@ export class Reconciler {
       return (enrolled.get(workload.id) ?? []).map(placeOf);
     };
     const { limits } = settings;
-    return proxyConfigOf({
+    return proxyPushOf({
       revision,
       mapsRoot: datapath.layout.maps,
       compiled,

@@ -2,7 +2,7 @@
 import { chmod, mkdir, rename } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
-import type { ProxyStatus } from '../core/proxy/control.ts';
+import type { ProxyLack, ProxyStatus } from '../core/proxy/control.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
 /** Larger than any configuration that the schema admits in practice. */
@@ -11,7 +11,9 @@ const HANDOVER_TIMEOUT_MS = 5000;
 
 /** What the control socket can do; see core/proxy/control.ts for the contract. */
 export interface ControlTarget {
-  configure(json: unknown): Promise<void>;
+  /** Returns the digests of tables that are missing: then nothing has changed. */
+  configure(json: unknown): Promise<readonly string[]>;
+  addTable(digest: string, bytes: Uint8Array): void;
   status(): Promise<ProxyStatus>;
   metrics(): Promise<string>;
   subscribe(response: ServerResponse): void;
@@ -51,10 +53,16 @@ export class ControlServer {
   }
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    switch (`${incoming.method ?? ''} ${incoming.url ?? ''}`) {
+    const asked = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
+    const digest = /^PUT \/v1\/tables\/([0-9a-f]{64})$/.exec(asked)?.[1];
+    if (digest !== undefined) {
+      this.target.addTable(digest, await readBody(incoming));
+      response.writeHead(204).end();
+      return;
+    }
+    switch (asked) {
       case 'PUT /v1/config':
-        await this.target.configure(await readJson(incoming));
-        reply(response, 200, await this.target.status());
+        await this.configure(incoming, response);
         break;
       case 'GET /v1/status':
         reply(response, 200, await this.target.status());
@@ -71,11 +79,14 @@ export class ControlServer {
         reply(response, 202, {});
         break;
       default:
-        reply(response, 404, {
-          code: 'ERR_NOT_FOUND',
-          message: `${incoming.method ?? ''} ${incoming.url ?? ''}`,
-        });
+        reply(response, 404, { code: 'ERR_NOT_FOUND', message: asked });
     }
+  }
+
+  private async configure(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const missing = await this.target.configure(await readJson(incoming));
+    if (missing.length === 0) reply(response, 200, await this.target.status());
+    else reply(response, 409, { missing } satisfies ProxyLack);
   }
 }
 
@@ -93,16 +104,21 @@ export function askToDrain(socketPath: string): Promise<boolean> {
   });
 }
 
-async function readJson(incoming: IncomingMessage): Promise<unknown> {
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new PerigeeError('ERR_PROXY_CONFIG', 'the configuration is too large');
+    if (length > MAX_BODY_BYTES) throw new PerigeeError('ERR_PROXY_CONFIG', 'the body is too large');
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+async function readJson(incoming: IncomingMessage): Promise<unknown> {
+  const body = await readBody(incoming);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch (error) {
     throw new PerigeeError('ERR_PROXY_CONFIG', 'the body is not JSON', { cause: error });
   }

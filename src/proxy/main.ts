@@ -11,6 +11,7 @@ import { FlowStream } from './flow-stream.ts';
 import { ListenerSet } from './listener-set.ts';
 import { Publisher } from './publisher.ts';
 import { StateFile } from './state-file.ts';
+import { TableStore } from './table-store.ts';
 import { Supervisor } from './supervisor.ts';
 import { ProxyWorker } from './worker.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -52,6 +53,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     onDeath: (error) => ended.reject(error),
   });
   const flows = new FlowStream(workers.rings);
+  const tables = new TableStore();
   const supervisor = new Supervisor({
     version: version(),
     workers,
@@ -62,7 +64,8 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
         listeners: native.BpfMap.openPinned(join(root, 'listeners')),
         outbound_ports: native.BpfMap.openPinned(join(root, 'outbound_ports')),
       }),
-    state: new StateFile(options.state),
+    tables,
+    state: new StateFile(options.state, tables),
     flows,
     log,
     drainMs: options.drainMs ?? DRAIN_MS,

@@ -24,8 +24,10 @@ export interface RequestRules {
   readonly direct: DirectRules | null;
 }
 
-export function loadRules({ table: bytes, readHeaders, defaultDeny, rules }: RequestRulesData): RequestRules {
-  const table = load(new Uint8Array(bytes));
+/** @param loaded a table of these bytes, if there is one already */
+export function loadRules(data: RequestRulesData, loaded?: HeadTable): RequestRules {
+  const { table: bytes, readHeaders, defaultDeny, rules } = data;
+  const table = loaded ?? load(new Uint8Array(bytes));
   return {
     table,
     readHeaders,

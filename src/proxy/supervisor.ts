@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerResponse } from 'node:http';
 import type { RuleSet } from '../core/automaton/rules.ts';
-import { load } from '../core/automaton/table.ts';
-import { type ProxyConfig, proxyConfig, type ProxyWorkload } from '../core/proxy/config.ts';
+import type { ProxyConfig, ProxyWorkload } from '../core/proxy/config.ts';
 import type { ProxyStatus, ProxyWorkloadStatus } from '../core/proxy/control.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { parseConfig } from './config-check.ts';
 import type { ControlTarget } from './control-server.ts';
 import { exposition } from './exposition.ts';
 import type { FlowStream } from './flow-stream.ts';
@@ -17,6 +16,7 @@ import {
 } from './listener-set.ts';
 import type { Publisher } from './publisher.ts';
 import type { StateFile } from './state-file.ts';
+import type { TableStore } from './table-store.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import type { WorkerConfig, WorkerScrape } from './worker-protocol.ts';
 
@@ -32,6 +32,7 @@ export interface SupervisorParts {
   readonly listeners: ListenerSet;
   /** Opens the maps below a root. */
   readonly publisherOf: (mapsRoot: string) => Publisher;
+  readonly tables: TableStore;
   readonly state: StateFile;
   readonly flows: FlowStream;
   readonly log: Log;
@@ -66,15 +67,40 @@ export class Supervisor implements ControlTarget {
     this.parts = parts;
   }
 
-  /** Puts a configuration in force: all of it, or a fault and nothing has changed. */
-  configure(json: unknown): Promise<void> {
+  /**
+   * Puts a configuration in force: all of it, or a fault and nothing has changed. Returns the digests of tables that
+   * it names and nobody has sent; then nothing has changed either.
+   */
+  configure(json: unknown): Promise<readonly string[]> {
     const next = this.queue.then(async () => {
       const config = parseConfig(json);
-      await this.apply(config);
-      await this.parts.state.write(config);
+      const used = new Set(config.automata.map(({ table }) => table));
+      const missing = [...used].filter((digest) => this.parts.tables.get(digest) === undefined);
+      if (missing.length === 0) await this.apply(config);
+      return missing;
     });
-    this.queue = next.catch(() => undefined);
+    // Whoever waits for it to be in force need not wait for the disk.
+    this.queue = next.then(
+      (missing) => (missing.length === 0 ? this.save() : undefined),
+      () => undefined,
+    );
     return next;
+  }
+
+  addTable(digest: string, bytes: Uint8Array): void {
+    this.parts.tables.add(digest, bytes);
+  }
+
+  private async save(): Promise<void> {
+    const { log, state } = this.parts;
+    try {
+      if (this.config !== undefined) await state.write(this.config);
+    } catch (error) {
+      log.warn(
+        { error },
+        'the configuration could not be saved: a proxy that starts now waits for the agent',
+      );
+    }
   }
 
   /** Puts the last accepted configuration in force again. */
@@ -125,7 +151,9 @@ export class Supervisor implements ControlTarget {
     const publisher = this.publisherOf(config);
     const isSettled = this.publisher === publisher;
     const sockets = this.parts.socketsBeside(config.workloads.length);
-    await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config, sockets) });
+    const { tables } = this.parts;
+    await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config, sockets, tables) });
+    tables.retain(new Set(config.automata.map(({ table }) => table)));
     this.config = config;
     this.publisher = publisher;
     const wanted = new Map([...config.workloads].reverse().map((workload) => [netnsKey(workload), workload]));
@@ -237,30 +265,16 @@ function netnsKey(workload: ProxyWorkload): string {
   return `${workload.netnsCookie}/${workload.netns}`;
 }
 
-function parseConfig(json: unknown): ProxyConfig {
-  const parsed = proxyConfig.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue?.path.join('.') ?? '';
-    throw new PerigeeError('ERR_PROXY_CONFIG', `${where}: ${issue?.message ?? 'invalid'}`, { object: where });
-  }
-  for (const verdict of parsed.data.verdicts) {
-    if (verdict.automaton !== undefined && verdict.automaton >= parsed.data.automata.length) {
-      throw new PerigeeError('ERR_PROXY_CONFIG', `no automaton ${verdict.automaton}`, { object: 'verdicts' });
-    }
-  }
-  return parsed.data;
-}
-
-function workerConfig(config: ProxyConfig, sockets: number): WorkerConfig {
+function workerConfig(config: ProxyConfig, sockets: number, tables: TableStore): WorkerConfig {
   return {
     mapsRoot: config.mapsRoot,
     limits: config.limits,
     verdicts: config.verdicts,
-    rules: config.automata.map(({ table, ...rest }, index) => ({
+    rules: config.automata.map(({ table: digest, ...rest }) => ({
       ...rest,
       rules: rest.rules as RuleSet | undefined,
-      table: sharedTable(table, index),
+      digest,
+      table: tables.get(digest) as SharedArrayBuffer,
     })),
     workloads: config.workloads.map(
       ({ id, identity, identities = [identity], name, namespace, netnsCookie }) => [
@@ -271,20 +285,4 @@ function workerConfig(config: ProxyConfig, sockets: number): WorkerConfig {
     pooling: true,
     sockets,
   };
-}
-
-/** One copy for all workers. A table that is damaged is refused before anything has changed. */
-function sharedTable(base64: string, index: number): SharedArrayBuffer {
-  const bytes = Buffer.from(base64, 'base64');
-  const shared = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(shared).set(bytes);
-  try {
-    load(new Uint8Array(shared));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new PerigeeError('ERR_PROXY_CONFIG', `automata.${index}: ${message}`, {
-      object: `automata.${index}`,
-    });
-  }
-  return shared;
 }

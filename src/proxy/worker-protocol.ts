@@ -6,12 +6,17 @@ import type { Listener } from './route.ts';
 import type { RequestRulesData } from './request-rules.ts';
 import type { WorkloadFacts } from './routes.ts';
 
+export interface WorkerRules extends RequestRulesData {
+  /** Of the table. */
+  readonly digest: string;
+}
+
 export interface WorkerConfig {
   readonly mapsRoot: string;
   readonly limits: ProxyLimits;
   readonly verdicts: readonly ProxyVerdict[];
   /** Their tables are shared by all workers. */
-  readonly rules: readonly RequestRulesData[];
+  readonly rules: readonly WorkerRules[];
   readonly workloads: readonly (readonly [number, WorkloadFacts])[];
   readonly pooling: boolean;
   /** Sockets that each worker may have. */

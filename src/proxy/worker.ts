@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { reason } from '../core/abi/reason.ts';
+import type { HeadTable } from '../core/automaton/table.ts';
 import { loadNative } from '../datapath/native.ts';
 import { SocketReactor } from '../datapath/reactor.ts';
 import { PerigeeError } from '../lib/errors.ts';
@@ -10,7 +11,7 @@ import { TURN_ACCEPTS } from './descriptors.ts';
 import { Engine, type EngineConfig } from './engine.ts';
 import { FlowRing } from './flow-ring.ts';
 import { HostSockets } from './host-sockets.ts';
-import { loadRules } from './request-rules.ts';
+import { loadRules, type RequestRules } from './request-rules.ts';
 import { SourcePorts } from './source-ports.ts';
 import { PinnedKernel, workerMaps, type WorkerMaps } from './kernel.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   WorkerData,
   WorkerReply,
   WorkerRequest,
+  WorkerRules,
   WorkerScrape,
 } from './worker-protocol.ts';
 
@@ -36,6 +38,7 @@ export class ProxyWorker {
   private readonly onFault: (stack: string) => void;
   private engine: Engine | undefined;
   private kernel: PinnedKernel | undefined;
+  private tables: ReadonlyMap<string, HeadTable> = new Map();
   private mapsRoot = '';
   private ticking: NodeJS.Timeout | undefined;
 
@@ -78,7 +81,7 @@ export class ProxyWorker {
     const engineConfig: EngineConfig = {
       limits: config.limits,
       verdicts: config.verdicts,
-      rules: config.rules.map(loadRules),
+      rules: this.loadAll(config.rules),
       workloads: new Map(config.workloads),
       pooling: config.pooling,
       sockets: config.sockets,
@@ -86,6 +89,13 @@ export class ProxyWorker {
     const kernel = this.kernelOf(config.mapsRoot);
     if (this.engine === undefined) this.engine = this.start(kernel, engineConfig);
     else this.engine.configure(engineConfig);
+  }
+
+  /** Tables that were in force before need no other look. */
+  private loadAll(lists: readonly WorkerRules[]): readonly RequestRules[] {
+    const rules = lists.map((data) => loadRules(data, this.tables.get(data.digest)));
+    this.tables = new Map(lists.map(({ digest }, index) => [digest, (rules[index] as RequestRules).table]));
+    return rules;
   }
 
   private kernelOf(mapsRoot: string): PinnedKernel {

@@ -85,8 +85,15 @@ describe('the proxy comes and goes', () => {
     const answer = await proxy.put(broken);
     assert.equal(answer.code, 400);
     assert.match(JSON.stringify(answer.body), /ERR_PROXY_CONFIG.*verdicts\.0\.action/);
-    const damaged = { ...config, automata: [Buffer.from('nonsense').toString('base64')] };
-    assert.equal((await proxy.put(damaged)).code, 400);
+    const [digest = ''] = proxy.tables.keys();
+    const unknown = digest.replaceAll(/./g, 'a');
+    const lacking = { ...config, automata: [{ table: unknown, readHeaders: [], defaultDeny: 0 }] };
+    const lack = await proxy.ask('PUT', '/v1/config', JSON.stringify(lacking));
+    assert.deepEqual([lack.code, lack.text], [409, JSON.stringify({ missing: [unknown] })]);
+    const damaged = await proxy.ask('PUT', `/v1/tables/${unknown}`, Buffer.from('nonsense'));
+    assert.equal(damaged.code, 400);
+    assert.match(damaged.text, /ERR_PROXY_CONFIG.*digest/);
+    assert.equal((await proxy.ask('PUT', '/v1/tables/none', Buffer.from('nonsense'))).code, 404);
     assert.match(code(), /^200/);
     assert.equal((await proxy.status()).revision, config.revision);
   });

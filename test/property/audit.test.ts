@@ -9,6 +9,7 @@ import { parseAddress } from '../../src/core/identity/address.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
 import { headOf } from '../../src/core/policy/http-decision.ts';
 import { peerOfAddress } from '../../src/core/policy/peers.ts';
+import type { Resource } from '../../src/core/resources/kinds.ts';
 import { ruleKey } from '../../src/core/policy/rule-ref.ts';
 import type { HttpRequest } from '../../src/core/policy/verdict.ts';
 import type { World } from '../../src/core/policy/world.ts';
@@ -19,7 +20,20 @@ import { type Scene, questionFor, scene } from '../support/policy-arbitrary.ts';
 import type { OracleQuestion } from '../support/policy-oracle.ts';
 import { questionOf, worldOf } from '../support/policy-scene.ts';
 
-const asked = scene.chain((one) => questionFor(one).map((question) => [one, question] as const));
+/** Scenes whose policies read requests, and a request each. */
+const asked = scene
+  .filter(({ resources }) => resources.some(hasHttp))
+  .chain((one) =>
+    questionFor(one)
+      .filter(({ http, protocol }) => http !== undefined && protocol === 'TCP')
+      .map((question) => [one, question] as const),
+  );
+
+function hasHttp(resource: Resource): boolean {
+  if (resource.kind !== 'AccessPolicy' && resource.kind !== 'ClusterAccessPolicy') return false;
+  const { ingress = [], egress = [] } = resource.spec;
+  return [...ingress, ...egress].some(({ http }) => http !== undefined);
+}
 
 /** What the proxy would do with the question, from what the compiler tells it. */
 class Enforced {
@@ -84,7 +98,7 @@ test('what the proxy enforces and reports is what the evaluator says', () => {
   fc.assert(
     fc.property(asked, ([one, question]) => {
       const { http, protocol } = question;
-      if (http === undefined || protocol !== 'TCP') return;
+      assert.ok(http !== undefined && protocol === 'TCP');
       const world = worldOf(one);
       const decision = evaluate(world, questionOf(question));
       if (decision.reason === 'AllowedSelf') return;
@@ -117,7 +131,7 @@ test('what the proxy enforces and reports is what the evaluator says', () => {
         `${named.join()} not among ${wouldDeny.join()}`,
       );
     }),
-    { numRuns: 3000, endOnFailure: true },
+    { numRuns: 1000, endOnFailure: true },
   );
-  for (const [outcome, count] of Object.entries(seen)) assert.ok(count > 3, `only ${count} ${outcome}`);
+  for (const [outcome, count] of Object.entries(seen)) assert.ok(count > 0, `none ${outcome}`);
 });

@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
 import { compile } from '../../src/core/automaton/compile.ts';
+import { tableDigest } from '../../src/core/automaton/digest.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
 import { type ProxyConfig, proxyLimits, type ProxyVerdict } from '../../src/core/proxy/config.ts';
-import type { ProxyStatus } from '../../src/core/proxy/control.ts';
+import type { ProxyLack, ProxyStatus } from '../../src/core/proxy/control.ts';
 import type { KernelScene } from './kernel-scene.ts';
 import { type LabHost, until } from './lab.ts';
 
@@ -29,6 +30,8 @@ export class ProxyProcess {
   readonly flows: FlowText[] = [];
   private readonly scene: KernelScene;
   private readonly children: ChildProcess[] = [];
+  /** By digest, those that its configurations name. */
+  readonly tables = new Map<string, Uint8Array>();
   private revision = 0;
 
   constructor(scene: KernelScene) {
@@ -64,7 +67,7 @@ export class ProxyProcess {
   ): ProxyConfig {
     const { datapath } = this.scene;
     return {
-      version: 2,
+      version: 3,
       revision: ++this.revision,
       mapsRoot: datapath.layout.maps,
       workloads: hosts.map((host) => ({
@@ -80,8 +83,10 @@ export class ProxyProcess {
       verdicts: [...verdicts],
       automata: rules.map((set) => {
         const { bytes, readHeaders } = compile(set);
+        const table = tableDigest(bytes);
+        this.tables.set(table, bytes);
         return {
-          table: Buffer.from(bytes).toString('base64'),
+          table,
           readHeaders: [...readHeaders],
           defaultDeny: 0,
         };
@@ -91,6 +96,10 @@ export class ProxyProcess {
   }
 
   async put(config: unknown): Promise<{ readonly code: number; readonly body: ProxyStatus }> {
+    const first = await this.ask('PUT', '/v1/config', JSON.stringify(config));
+    if (first.code !== 409) return { code: first.code, body: JSON.parse(first.text) as ProxyStatus };
+    for (const digest of (JSON.parse(first.text) as ProxyLack).missing)
+      await this.ask('PUT', `/v1/tables/${digest}`, this.tables.get(digest));
     const { code, text } = await this.ask('PUT', '/v1/config', JSON.stringify(config));
     return { code, body: JSON.parse(text) as ProxyStatus };
   }
@@ -102,7 +111,7 @@ export class ProxyProcess {
   ask(
     method: string,
     path: string,
-    body?: string,
+    body?: string | Uint8Array,
   ): Promise<{ readonly code: number; readonly text: string }> {
     return new Promise((resolve, reject) => {
       const asking = request({ socketPath: this.control, path, method }, (response) => {

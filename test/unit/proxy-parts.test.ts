@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { proxyConfig, proxyLimits } from '../../src/core/proxy/config.ts';
+import { compile } from '../../src/core/automaton/compile.ts';
+import { tableDigest } from '../../src/core/automaton/digest.ts';
+import { proxyConfig, proxyLimits, stateTables } from '../../src/core/proxy/config.ts';
 import { Counters, methodIndex, METHODS } from '../../src/proxy/counters.ts';
 import { exposition } from '../../src/proxy/exposition.ts';
 import { FlowRing, flowRingMemory } from '../../src/proxy/flow-ring.ts';
@@ -12,6 +14,7 @@ import { listenerOf, ListenerSet, outboundPort } from '../../src/proxy/listener-
 import { RefusalWriter } from '../../src/proxy/refusal.ts';
 import { SourcePorts } from '../../src/proxy/source-ports.ts';
 import { StateFile } from '../../src/proxy/state-file.ts';
+import { TableStore } from '../../src/proxy/table-store.ts';
 import { Timed, TimerWheel } from '../../src/proxy/timers.ts';
 
 class Alarm extends Timed {
@@ -174,7 +177,7 @@ test('source ports go round, odd ones only, each address for itself', () => {
 
 describe('the state file', () => {
   const config = proxyConfig.parse({
-    version: 2,
+    version: 3,
     revision: 3,
     mapsRoot: '/m',
     workloads: [],
@@ -186,13 +189,39 @@ describe('the state file', () => {
   test('gives back what was written; none is no fault; a damaged one is', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'perigee-state-'));
     try {
-      const file = new StateFile(join(folder, 'deep', 'state.json'));
+      const path = join(folder, 'deep', 'state.json');
+      const file = new StateFile(path, new TableStore());
       assert.equal(await file.read(), undefined);
       await file.write(config);
       assert.deepEqual(await file.read(), config);
       assert.equal(readFileSync(join(folder, 'deep', 'state.json'), 'utf8').includes('\0'), false);
       writeFileSync(join(folder, 'deep', 'state.json'), '{"version":1,');
       await assert.rejects(file.read(), { code: 'ERR_PROXY_STATE' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('its tables stand beside it once each, are checked when read, and go when nothing names them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perigee-state-'));
+    try {
+      const path = join(folder, 'state.json');
+      const { bytes } = compile([
+        { rule: 1, action: 'Allow', matches: [{ path: { type: 'Exact', value: '/a' } }] },
+      ]);
+      const table = tableDigest(bytes);
+      const store = new TableStore();
+      store.add(table, bytes);
+      const named = { ...config, automata: [{ table, readHeaders: [], defaultDeny: 0 }] };
+      await new StateFile(path, store).write(named);
+      const restored = new TableStore();
+      assert.deepEqual(await new StateFile(path, restored).read(), named);
+      assert.deepEqual(Buffer.from(restored.get(table) ?? new SharedArrayBuffer(0)), Buffer.from(bytes));
+      const file = join(stateTables(path), table);
+      writeFileSync(file, readFileSync(file).fill(0xff, 40, 60));
+      await assert.rejects(new StateFile(path, new TableStore()).read(), { code: 'ERR_PROXY_STATE' });
+      await new StateFile(path, store).write(config);
+      assert.deepEqual(readdirSync(stateTables(path)), []);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type AuditOptions, type Automaton, compile } from '../../core/automaton/compile.ts';
+import { tableDigest } from '../../core/automaton/digest.ts';
 import type { RuleSet } from '../../core/automaton/rules.ts';
 import { httpRulesAt } from '../../core/policy/connection-verdict.ts';
 import type { Selection } from '../../core/policy/rule-match.ts';
@@ -12,6 +13,8 @@ export interface CompiledRules extends Omit<Automaton, 'compileMs'> {
   /** The first of its rules, for people. */
   readonly subject: string;
   readonly rules: RuleSet;
+  /** Of the table: tableDigest. */
+  readonly digest: string;
   /** There if the list holds rules in Audit mode, or nothing of it is enforced. */
   readonly audit: AuditOptions | undefined;
 }
@@ -52,7 +55,8 @@ export class AutomatonSet {
     const options = audit === undefined ? {} : { audit };
     const subject = rules[0] === undefined ? 'no rule' : formatRuleRef(rules[0].rule);
     const { compileMs: _, ...automaton } = compile(numbered, options);
-    const compiled = { ...automaton, rules: numbered, audit, subject };
+    const digest = tableDigest(automaton.bytes);
+    const compiled = { ...automaton, rules: numbered, digest, audit, subject };
     this.#byRules.set(key, compiled);
     return compiled;
   }

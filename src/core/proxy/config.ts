@@ -61,7 +61,10 @@ const httpMatch = z.strictObject({
 
 /** One rule list, compiled. */
 export const proxyAutomaton = z.strictObject({
-  table: z.base64().describe('Table bytes of core/automaton'),
+  table: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe('Digest of a table of core/automaton'),
   readHeaders: z.array(z.string()).describe('Header names that enforced rules read: refused as trailers'),
   defaultDeny: u32.describe('Rule under which a request is reported that no rule would allow, 0: none'),
   rules: z
@@ -93,7 +96,7 @@ export const proxyLimits = z.strictObject({
 });
 
 export const proxyConfig = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   revision: z.int().min(0).describe('Grows with each change; shown by status'),
   mapsRoot: z.string().describe('Folder of the pinned maps'),
   workloads: z.array(proxyWorkload).max(65536),
@@ -107,3 +110,6 @@ export type ProxyVerdict = z.infer<typeof proxyVerdict>;
 export type ProxyAutomaton = z.infer<typeof proxyAutomaton>;
 export type ProxyLimits = z.infer<typeof proxyLimits>;
 export type ProxyConfig = z.infer<typeof proxyConfig>;
+
+/** The folder of the tables that a saved configuration names, each under its digest. */
+export const stateTables = (stateFile: string): string => `${stateFile}.tables`;

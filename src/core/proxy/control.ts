@@ -5,12 +5,19 @@
  *
  * | request           | answer                                                                                |
  * |-------------------|---------------------------------------------------------------------------------------|
- * | PUT /v1/config    | 200 ProxyStatus once it is in force; 400 {code, message} and nothing changed           |
+ * | PUT /v1/tables/ID | 204: the table whose digest is ID is kept for the next configuration                    |
+ * | PUT /v1/config    | 200 ProxyStatus once it is in force; 400 {code, message} and nothing changed;          |
+ * |                   | 409 ProxyLack and nothing changed: tables that it names have not been sent             |
  * | GET /v1/status    | 200 ProxyStatus                                                                       |
  * | GET /v1/flows     | 200, an endless stream of frames: u32 LE length, then one flow_record with its tail    |
  * | GET /v1/metrics   | 200 Prometheus text                                                                   |
  * | POST /v1/drain    | 202: stops accepting, ends when the last connection has, or after its drain time       |
  */
+export interface ProxyLack {
+  /** Digests. */
+  readonly missing: readonly string[];
+}
+
 export interface ProxyStatus {
   readonly pid: number;
   readonly version: string;

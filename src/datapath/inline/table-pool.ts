@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from 'node:crypto';
+import { tableDigest } from '../../core/automaton/digest.ts';
 import { HEADER_BYTES, HeaderWord, MAGIC } from '../../core/automaton/format.ts';
 
 /** The head of the pool holds its directory; tables follow on boundaries of 64 bytes. */
@@ -123,12 +123,12 @@ export class TablePool {
     return this.#memory.length - at >= length ? at : undefined;
   }
 
+  /** As much of it as the directory has room for. */
   #digestOf(table: Uint8Array): string {
-    let digest = this.#digests.get(table);
-    if (digest === undefined) {
-      digest = createHash('sha256').update(table).digest('hex').slice(0, 32);
-      this.#digests.set(table, digest);
-    }
+    const known = this.#digests.get(table);
+    if (known !== undefined) return known;
+    const digest = tableDigest(table).slice(0, 32);
+    this.#digests.set(table, digest);
     return digest;
   }
 
