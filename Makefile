@@ -132,6 +132,21 @@ kernels: build
 	@sh tools/deps-os.sh kernels
 	@$(STEP) 'Fetching kernels' sh tools/fetch-kernels.sh $(KERNEL_CACHE) $(KERNELS)
 
+# A real Kubernetes: a control plane on this host, and nodes in namespaces. What it is built from is kept outside.
+.PHONY: cluster cluster-up cluster-down test-cluster
+cluster: deps check-privileged
+	@sh tools/deps-os.sh cluster
+	@sh tools/cluster/build.sh
+
+cluster-up: cluster ## a real Kubernetes of two nodes on this machine (15 minutes the first time, then 30 s)
+	@sh tools/cluster/up.sh
+
+cluster-down: check-privileged ## take it down; what was built for it stays
+	@$(STEP) 'Taking the cluster down' sh tools/cluster/down.sh
+
+test-cluster: build cluster-up ## the tests against it
+	@$(STEP) -v 'Testing on the cluster' node tools/test.ts cluster
+
 .PHONY: check-privileged
 check-privileged:
 	@$(PREFLIGHT) linux root btf cgroup2
@@ -167,7 +182,7 @@ lint-house:
 	@$(STEP) 'Checking licences and leftovers' node tools/check-house.ts
 
 lint-shell:
-	@$(STEP) 'Linting shell scripts' shellcheck bin/perigee .ci/run $(wildcard tools/*.sh demo/*.sh bench/*.sh test/*/*.sh)
+	@$(STEP) 'Linting shell scripts' shellcheck bin/perigee .ci/run $(wildcard tools/*.sh tools/*/*.sh demo/*.sh bench/*.sh test/*/*.sh)
 
 lint-generated:
 ifneq ($(ABI),)

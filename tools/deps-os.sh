@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that are missing. Takes some 20 ms when none is.
-# usage: deps-os.sh [kernels]   with kernels: what boots other kernels under emulation, and nothing else
+# usage: deps-os.sh [kernels | cluster]   what boots other kernels under emulation, or a cluster, and nothing else
 set -eu
 
 # To build: eBPF programs (vmlinux.h comes from bpftool), the native addon, the checks of `make lint`.
@@ -11,8 +11,10 @@ build='ca-certificates clang llvm clang-format bpftool libbpf-dev libelf-dev zli
 run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3 systemd'
 # To boot other kernels under emulation.
 kernels='qemu-system-x86 busybox-static cpio kmod xz-utils debian-archive-keyring'
+# To run a cluster: the nodes' container runtime and network, and the certificates of its control plane.
+cluster='containerd runc containernetworking-plugins busybox-static iptables conntrack curl openssl iproute2'
 # Their services would take ports of the host at once and at every boot.
-services='nginx haproxy iperf3'
+services='nginx haproxy iperf3 containerd'
 
 refuse() {
   printf 'perigee: %s\n  → %s\n' "$1" "$2" >&2
@@ -25,6 +27,8 @@ fi
 wanted="$build $run"
 if [ "${1:-}" = kernels ]; then
   wanted=$kernels
+elif [ "${1:-}" = cluster ]; then
+  wanted=$cluster
 # Any Node.js from 18 on serves to fetch the pinned one.
 elif [ ! -x node_modules/.bin/node ] && ! command -v npm >/dev/null 2>&1; then
   wanted="$wanted nodejs npm"

@@ -3,6 +3,7 @@
 # Runs Go: the machine's if it is new enough, else the one that deps-go.sh has fetched. From 1.24 on its listeners are
 # Multipath TCP by default, which is what the tests need it for.
 # usage: go.sh [ARGUMENT...]   without arguments: succeeds if there is one
+#        go.sh --path            prints where it is, for what needs the network and caches of its own
 set -u
 
 is_new_enough() {
@@ -20,5 +21,9 @@ for go in "$(command -v go)" /usr/local/go/bin/go "$PWD"/build/go/lib/python3*/s
 done
 [ -n "$found" ] || exit 1
 [ $# -gt 0 ] || exit 0
+if [ "$1" = --path ]; then
+  echo "$found"
+  exit 0
+fi
 # No other toolchain, no network, no C compiler; the cache goes with the build.
 GOTOOLCHAIN=local GOPROXY=off GOFLAGS='' CGO_ENABLED=0 GOCACHE=$PWD/build/go-cache exec "$found" "$@"

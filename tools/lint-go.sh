@@ -3,11 +3,14 @@
 # Checks the format of the programs in Go and what Go's own vet finds in them.
 set -eu
 
-folder=test/support/go
+folders='test/support/go tools/cluster/go'
 gofmt=$(sh tools/go.sh env GOROOT)/bin/gofmt
-strange=$("$gofmt" -l "$folder")
+# shellcheck disable=SC2086 # a list of words
+strange=$("$gofmt" -l $folders)
 if [ -n "$strange" ]; then
   printf 'not in the format of gofmt:\n%s\n' "$strange"
   exit 1
 fi
-sh tools/go.sh vet -C "$folder" .
+for folder in $folders; do
+  sh tools/go.sh vet -C "$folder" .
+done

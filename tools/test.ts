@@ -8,7 +8,7 @@ import { spec } from 'node:test/reporters';
 import type { TestEvent } from 'node:test/reporters';
 
 /** Privileged tests share the host's cgroup root and its processors: one file at a time. */
-const serialFolders: ReadonlySet<string> = new Set(['bpf', 'netns']);
+const serialFolders: ReadonlySet<string> = new Set(['bpf', 'netns', 'cluster']);
 const parallelFiles = 2;
 /** Milliseconds after which a file's process is killed and counts as failed; Node's own limit leaves it running. */
 const fileTimeout = 300_000;

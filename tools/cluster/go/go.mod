@@ -1,0 +1,3 @@
+module perigee.dev/cluster
+
+go 1.24
