@@ -10,4 +10,5 @@ if ! diff -ru src/core/abi "$fresh"; then
   echo "The codecs differ from the layouts in bpf/abi: run 'make build' and commit src/core/abi." >&2
   exit 1
 fi
+node tools/generate-crds.ts --check
 node tools/generate-reference.ts --check

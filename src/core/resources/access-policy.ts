@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as z from 'zod';
 import { entities } from '../identity/peer-identity.ts';
-import { type Finding, findings } from './check.ts';
+import { cel, type CelRule, type Finding, findings } from './check.ts';
 import { httpMatchSchema } from './http-match.ts';
-import { labelSelector } from './label-selector.ts';
+import { policySelector } from './label-selector.ts';
 import { clusterMetadata, dnsSubdomain, namespacedMetadata } from './metadata.ts';
-import { checkExcept, checkPortRange, exactCidr, portNumber, portNumberOrName, protocol } from './network.ts';
+import {
+  checkExcept,
+  checkPortRange,
+  exactCidr,
+  portNumber,
+  portNumberOrName,
+  portRangeRule,
+  protocol,
+} from './network.ts';
 
 const peerFields = {
-  podSelector: labelSelector
+  podSelector: policySelector
     .exactOptional()
     .describe(
       "Workloads with these labels, in the policy's namespace unless `namespaceSelector` says otherwise.",
     ),
-  namespaceSelector: labelSelector.exactOptional().describe('Workloads in namespaces with these labels.'),
+  namespaceSelector: policySelector.exactOptional().describe('Workloads in namespaces with these labels.'),
   serviceAccounts: z
     .array(dnsSubdomain)
     .min(1, 'must not be empty')
+    .max(64)
     .exactOptional()
     .describe(
       "Workloads that run as any of these, in the policy's namespace unless `namespaceSelector` says otherwise.",
@@ -24,16 +33,19 @@ const peerFields = {
   cidrs: z
     .array(exactCidr)
     .min(1, 'must not be empty')
+    .max(256)
     .exactOptional()
     .describe('Addresses in any of these blocks, workloads included.'),
   except: z
     .array(exactCidr)
     .min(1, 'must not be empty')
+    .max(256)
     .exactOptional()
     .describe('Blocks inside `cidrs` that are left out.'),
   entities: z
     .array(z.enum(entities))
     .min(1, 'must not be empty')
+    .max(4)
     .exactOptional()
     .describe('Any of these: `Cluster` is workloads and nodes, `World` everything else.'),
 };
@@ -65,21 +77,36 @@ function* checkNotEmpty(value: object, hint: string): Generator<Finding> {
   if (Object.keys(value).length === 0) yield { path: [], message: 'is empty', hint };
 }
 
-const peer = z.strictObject(peerFields).check(
-  findings((value: PeerInput) => checkPeer(value)),
-  findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every peer')),
-);
+const exceptRule: CelRule = {
+  rule: '!has(self.except) || has(self.cidrs)',
+  message: '`except` needs `cidrs`',
+};
+const notEmpty = { minProperties: 1 };
 
-const port = z.strictObject(portFields).check(
-  findings(checkPortRange),
-  findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every port')),
-);
+const peer = z
+  .strictObject(peerFields)
+  .check(
+    findings((value: PeerInput) => checkPeer(value)),
+    findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every peer')),
+  )
+  .meta({ ...notEmpty, ...cel(exceptRule) });
 
-const destination = z.strictObject({ ...peerFields, ...portFields }).check(
-  findings((value: PeerInput) => checkPeer(value)),
-  findings(checkPortRange),
-  findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every destination')),
-);
+const port = z
+  .strictObject(portFields)
+  .check(
+    findings(checkPortRange),
+    findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every port')),
+  )
+  .meta({ ...notEmpty, ...cel(portRangeRule) });
+
+const destination = z
+  .strictObject({ ...peerFields, ...portFields })
+  .check(
+    findings((value: PeerInput) => checkPeer(value)),
+    findings(checkPortRange),
+    findings((value: object) => checkNotEmpty(value, 'leave the whole list out to mean every destination')),
+  )
+  .meta({ ...notEmpty, ...cel(exceptRule, portRangeRule) });
 
 const ruleFields = {
   name: z
@@ -92,11 +119,16 @@ const ruleFields = {
   http: z
     .array(httpMatchSchema)
     .min(1, 'must not be empty: leave it out to mean the whole connection')
-    .max(64)
+    .max(32)
     .exactOptional()
     .describe(
       'Requests that any of these match; then the rule is about TCP only. Default: the whole connection.',
     ),
+};
+
+const httpRule: CelRule = {
+  rule: "!has(self.http) || !has(self.to) || self.to.all(entry, !has(entry.protocol) || entry.protocol != 'UDP')",
+  message: 'a rule with `http` is about TCP',
 };
 
 interface RuleInput {
@@ -118,15 +150,18 @@ const ingressRule = z
     from: z
       .array(peer)
       .min(1, 'must not be empty: leave it out to mean everyone')
+      .max(32)
       .exactOptional()
       .describe('Who connects, any of these. Default: everyone.'),
     to: z
       .array(port)
       .min(1, 'must not be empty: leave it out to mean every port')
+      .max(32)
       .exactOptional()
       .describe('Ports connected to, any of these. Default: every port.'),
   })
-  .check(findings((rule: RuleInput) => checkHttp(rule)));
+  .check(findings((rule: RuleInput) => checkHttp(rule)))
+  .meta(cel(httpRule));
 
 const egressRule = z
   .strictObject({
@@ -134,13 +169,15 @@ const egressRule = z
     to: z
       .array(destination)
       .min(1, 'must not be empty: leave it out to mean everything')
+      .max(32)
       .exactOptional()
       .describe('Who and which port is connected to, any of these. Default: everything.'),
   })
-  .check(findings((rule: RuleInput) => checkHttp(rule)));
+  .check(findings((rule: RuleInput) => checkHttp(rule)))
+  .meta(cel(httpRule));
 
 const specFields = {
-  selector: labelSelector
+  selector: policySelector
     .exactOptional()
     .describe('Workloads that the policy governs, by label. Default: all.'),
   mode: z
@@ -149,18 +186,23 @@ const specFields = {
     .describe('`Audit` evaluates and reports what it would deny, and never denies. Default: `Enforce`.'),
   ingress: z
     .array(ingressRule)
-    .max(1000)
+    .max(128)
     .exactOptional()
     .describe(
       'Rules for connections to the workloads. If present, even empty, what no rule allows is denied.',
     ),
   egress: z
     .array(egressRule)
-    .max(1000)
+    .max(128)
     .exactOptional()
     .describe(
       'Rules for connections from the workloads. If present, even empty, what no rule allows is denied.',
     ),
+};
+
+const directionsRule: CelRule = {
+  rule: 'has(self.ingress) || has(self.egress)',
+  message: 'needs `ingress` or `egress`; an empty list denies everything',
 };
 
 function* checkDirections(spec: { ingress?: unknown; egress?: unknown }): Generator<Finding> {
@@ -179,6 +221,7 @@ export const accessPolicySchema = z.strictObject({
   spec: z
     .strictObject(specFields)
     .check(findings(checkDirections))
+    .meta(cel(directionsRule))
     .describe('Whom it governs and what it allows.'),
 });
 
@@ -188,12 +231,13 @@ export const clusterAccessPolicySchema = z.strictObject({
   metadata: clusterMetadata.describe('Name.'),
   spec: z
     .strictObject({
-      namespaceSelector: labelSelector
+      namespaceSelector: policySelector
         .exactOptional()
         .describe('Namespaces whose workloads the policy governs. Default: all.'),
       ...specFields,
     })
     .check(findings(checkDirections))
+    .meta(cel(directionsRule))
     .describe(
       'Whom it governs and what it allows; peers without `namespaceSelector` may be in any namespace.',
     ),

@@ -2,10 +2,15 @@
 import * as z from 'zod';
 import { checkMatch } from '../automaton/check-rules.ts';
 import type { HttpMatch } from '../automaton/rules.ts';
-import { type Finding, findings } from './check.ts';
+import { cel, type Finding, findings } from './check.ts';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const KNOWN_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+
+const CEL_METHODS = `[${KNOWN_METHODS.map((name) => `'${name}'`).join(', ')}]`;
+
+/** Evaluating a broken expression is an error, which refuses the value. */
+const regexRule = (value: string): string => `''.matches(${value}) in [true, false]`;
 
 const method = z
   .string()
@@ -13,23 +18,45 @@ const method = z
   .max(32, 'must be at most 32 characters long')
   .refine((text) => KNOWN_METHODS.includes(text) || !KNOWN_METHODS.includes(text.toUpperCase()), {
     error: ({ input }) => `is case-sensitive: did you mean \`${String(input).toUpperCase()}\`?`,
-  });
+  })
+  .meta(
+    cel({
+      rule: `self in ${CEL_METHODS} || !(self.upperAscii() in ${CEL_METHODS})`,
+      message: 'is case-sensitive: write it in capitals',
+    }),
+  );
 
-const pathMatch = z.strictObject({
-  type: z
-    .enum(['Exact', 'PathPrefix', 'RegularExpression'])
-    .default('PathPrefix')
-    .describe('How the path is compared; `PathPrefix` compares whole elements. Default: `PathPrefix`.'),
-  value: z
-    .string()
-    .min(1, 'must not be empty')
-    .max(1024, 'must be at most 1024 characters long')
-    .describe(
-      'Path without query; a regular expression is RE2 syntax and must match the whole path, decoded.',
+const pathMatch = z
+  .strictObject({
+    type: z
+      .enum(['Exact', 'PathPrefix', 'RegularExpression'])
+      .default('PathPrefix')
+      .describe('How the path is compared; `PathPrefix` compares whole elements. Default: `PathPrefix`.'),
+    value: z
+      .string()
+      .min(1, 'must not be empty')
+      .max(1024, 'must be at most 1024 characters long')
+      .describe(
+        'Path without query; a regular expression is RE2 syntax and must match the whole path, decoded.',
+      ),
+  })
+  .meta(
+    cel(
+      {
+        rule: "self.type == 'RegularExpression' || self.value.matches('^/[^? ]*$')",
+        message: 'a path begins with `/` and has no query and no space; encode the space as %20',
+      },
+      {
+        rule: `self.type != 'RegularExpression' || ${regexRule('self.value')}`,
+        message: 'must be a regular expression in RE2 syntax',
+      },
     ),
-});
+  );
 
-const host = z.string().max(253, 'must be at most 253 characters long');
+const host = z
+  .string()
+  .max(253, 'must be at most 253 characters long')
+  .meta({ pattern: '^([*][.])?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$|^[[][0-9A-Fa-f:.]+]$' });
 
 const value = z
   .string()
@@ -37,18 +64,25 @@ const value = z
   .refine((text) => !/[\r\n\0]/.test(text), 'must not contain line ends or NUL');
 
 function valueMatch(name: z.ZodString, what: string) {
-  return z.strictObject({
-    name: name.describe(`Name of the ${what}.`),
-    type: z
-      .enum(['Exact', 'RegularExpression', 'Present'])
-      .default('Exact')
-      .describe('How the value is compared; `Present` takes any value. Default: `Exact`.'),
-    value: value
-      .exactOptional()
-      .describe(
-        'Value; a regular expression is RE2 syntax and must match the whole value. Not for `Present`.',
-      ),
-  });
+  return z
+    .strictObject({
+      name: name.describe(`Name of the ${what}.`),
+      type: z
+        .enum(['Exact', 'RegularExpression', 'Present'])
+        .default('Exact')
+        .describe('How the value is compared; `Present` takes any value. Default: `Exact`.'),
+      value: value
+        .exactOptional()
+        .describe(
+          'Value; a regular expression is RE2 syntax and must match the whole value. Not for `Present`.',
+        ),
+    })
+    .meta(
+      cel({
+        rule: "has(self.value) == (self.type != 'Present')",
+        message: '`Present` takes no value, the others need one',
+      }),
+    );
 }
 
 const header = valueMatch(z.string().regex(TOKEN, 'must be a header name').max(256), 'header, in any case');
@@ -69,7 +103,7 @@ export const httpMatchSchema = z
     hosts: z
       .array(host)
       .min(1, 'must not be empty')
-      .max(64)
+      .max(32)
       .exactOptional()
       .describe('Any of these hosts, in any case; `*.` stands for one or more labels. Default: every host.'),
     headers: z

@@ -2,13 +2,13 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { contains, formatPrefix, hasHostBits, parsePrefix } from '../identity/prefix.ts';
-import type { Finding } from './check.ts';
+import { cel, type CelRule, type Finding } from './check.ts';
 
 /** RFC 6335 service name, as Kubernetes names ports. */
 export const portName = z
   .string()
   .regex(
-    /^(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+    /^([a-z0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
     'must be lower-case letters, digits and single `-`, with at least one letter',
   )
   .max(15, 'must be at most 15 characters long');
@@ -22,27 +22,39 @@ export const portNumberOrName = z.union([portNumber, portName], {
   error: 'must be a port number from 1 to 65535, or the name of a port of the workload in lower case',
 });
 
-export const protocol = z.enum(['TCP', 'UDP', 'SCTP']).refine((value) => value !== 'SCTP', {
-  message: 'SCTP is not supported',
-  params: { hint: 'use TCP or UDP' },
-});
+export const protocol = z
+  .enum(['TCP', 'UDP', 'SCTP'])
+  .refine((value) => value !== 'SCTP', {
+    message: 'SCTP is not supported',
+    params: { hint: 'use TCP or UDP' },
+  })
+  .meta(cel({ rule: "self != 'SCTP'", message: 'SCTP is not supported: use TCP or UDP' }));
 
 export const cidr = z
   .string()
   .refine((text) => parsePrefix(text) !== undefined, 'must be a CIDR such as `10.0.0.0/8` or `fd00::/8`');
 
 /** A CIDR whose address is the block's first one; anything else is more likely a slip than meant. */
-export const exactCidr = cidr.refine((text) => !hasHostBits(text), {
-  error: (issue) => {
-    const prefix = parsePrefix(String(issue.input));
-    const block = prefix === undefined ? '' : `: did you mean \`${formatPrefix(prefix)}\`?`;
-    return `has address bits beyond its length${block}`;
-  },
-});
+export const exactCidr = cidr
+  .max(49, 'must be at most 49 characters long')
+  .refine((text) => !hasHostBits(text), {
+    error: (issue) => {
+      const prefix = parsePrefix(String(issue.input));
+      const block = prefix === undefined ? '' : `: did you mean \`${formatPrefix(prefix)}\`?`;
+      return `has address bits beyond its length${block}`;
+    },
+  })
+  .meta({ format: 'cidr' });
 
 export const ipAddress = z.string().refine((text) => isIP(text) !== 0 && !text.includes('%'), {
   message: 'must be an IPv4 or IPv6 address without a prefix length',
 });
+
+/** What `checkPortRange` finds. */
+export const portRangeRule: CelRule = {
+  rule: '!has(self.endPort) || has(self.port) && type(self.port) == int && self.endPort >= self.port',
+  message: '`endPort` needs a `port` that is a number and not above it',
+};
 
 /** Findings for a `port`/`endPort` pair. */
 export function* checkPortRange(entry: {

@@ -35,12 +35,23 @@ const spec = z
     addresses: z
       .array(ipAddress)
       .default([])
-      .describe('Addresses besides those found in the network namespace. Default: none.'),
+      .describe(
+        'Addresses besides those found in the network namespace. Without `netns` and `cgroup`: those of a workload on ' +
+          'another host, which is known here as a peer. Default: none.',
+      ),
     ports: z.array(namedPort).default([]).describe('Ports that policies may call by name. Default: none.'),
+    probes: z
+      .array(portNumber)
+      .default([])
+      .describe(
+        'TCP ports that this host may connect to whatever the policies, unless a rule denies it by name: those of ' +
+          'health checks. Default: none.',
+      ),
   })
   .check(
-    findings(function* ({ netns, cgroup, ports }): Generator<Finding> {
-      if (netns === undefined && cgroup === undefined) {
+    findings(function* ({ netns, cgroup, addresses, ports }): Generator<Finding> {
+      // Without either it lives on another host, and is known by its addresses.
+      if (netns === undefined && cgroup === undefined && addresses.length === 0) {
         yield { path: [], message: 'must have either `netns` or `cgroup`', hint: 'add `netns: <name>`' };
       }
       if (netns !== undefined && cgroup !== undefined) {
