@@ -3,11 +3,11 @@ import { closeSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../core/identity/address.ts';
 import { type Prefix, contains, parsePrefix } from '../core/identity/prefix.ts';
-import type { Attachment } from '../core/workload/workload.ts';
+import type { LocalAttachment } from '../core/workload/workload.ts';
 import type { InterfaceAddress, Native } from '../datapath/native.ts';
 
 /** Where the workloads live, by workload key. */
-export type Attachments = ReadonlyMap<string, Attachment>;
+export type Attachments = ReadonlyMap<string, LocalAttachment>;
 
 /** What a look into the workloads' places found; a change of any of it asks for a new compilation. */
 export interface Seen {

@@ -6,8 +6,6 @@ import type { Logger } from 'pino';
 import type { AgentStatus, ApiServer } from '../api/ports.ts';
 import { startApi } from '../api/server.ts';
 import { Names } from '../control/compile/names.ts';
-import { watchFiles } from '../control/source/files/watch-files.ts';
-import { type ResourceError, formatResourceError } from '../core/resources/resource-error.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import { readFlows } from '../datapath/events.ts';
 import { pinLayout } from '../datapath/layout.ts';
@@ -20,7 +18,9 @@ import { runChecks } from './check.ts';
 import { changeEvents } from './change-events.ts';
 import type { PathSources } from './connection-path.ts';
 import { createExplainer } from './explain.ts';
-import { findCgroup2, findObjects } from './host.ts';
+import { createFeed, type Feed } from './feed.ts';
+import { followFiles } from './follow-files.ts';
+import { cgroup2In, findCgroup2, findObjects } from './host.ts';
 import { inlineOffText } from './inline-state.ts';
 import { takeLock } from './lock.ts';
 import { createLog } from './log.ts';
@@ -49,6 +49,11 @@ function required(value: string | undefined, what: string, hint: string): string
   throw new PerigeeError('ERR_HOST_LACKS', `this host has no ${what}`, { object: what, hint });
 }
 
+function governedCgroup({ cgroup }: Settings): string {
+  if (cgroup !== '') return cgroup2In(cgroup);
+  return required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
+}
+
 /** The kernel's side, loaded or taken over. */
 function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
@@ -69,33 +74,23 @@ function prepareInline({ inline }: Datapath, log: Logger): void {
     log.debug({ ms: Math.round(performance.now() - started), off: off?.reason }, 'inline path is prepared');
 }
 
-/** What the folder of resources says of itself. */
-interface FolderState {
-  errors: readonly ResourceError[];
-  counts: Readonly<Record<string, number>>;
+interface FollowParts {
+  readonly settings: Settings;
+  readonly native: Native;
+  readonly reconciler: Reconciler;
+  readonly feed: Feed;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
 }
 
-/** Keeps the reconciler fed: with changes of files, and with namespaces that come and go. */
-async function follow(
-  { config }: Settings,
-  reconciler: Reconciler,
-  folder: FolderState,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  await watchFiles({
-    directory: config,
-    signal,
-    onSnapshot: ({ resources }) => {
-      folder.errors = [];
-      folder.counts = countKinds(resources);
-      void reconciler.take(resources);
-    },
-    onErrors: (errors) => {
-      folder.errors = errors;
-      for (const error of errors) log.error({ object: error.file }, formatResourceError(error));
-    },
-  });
+/** Keeps the reconciler fed: with what the source reads, and with namespaces that come and go. */
+async function follow(parts: FollowParts): Promise<void> {
+  const { settings, reconciler, feed, log, signal } = parts;
+  if (settings.source === 'files') await followFiles(settings.config, reconciler, feed, log, signal);
+  else {
+    const { followCluster } = await import('./follow-cluster.ts');
+    await followCluster(parts);
+  }
   const timer = setInterval(() => {
     void reconciler.refresh();
   }, REFRESH_MS);
@@ -108,8 +103,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const log = createLog('perigee-agent', settings.logLevel);
   const native = loadNative();
   const startedAt = new Date();
-  const cgroupRoot =
-    settings.cgroup || required(findCgroup2(), 'cgroup2 mount', 'mount -t cgroup2 none /sys/fs/cgroup');
+  const cgroupRoot = governedCgroup(settings);
   const locks = [
     takeLock(native, 'pins', settings.pinRoot),
     takeLock(native, 'cgroup', String(native.cgroup.id(cgroupRoot))),
@@ -141,8 +135,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
       if (revision === 1) setImmediate(prepareInline, datapath, log);
     },
   });
-  const folder: FolderState = { errors: [], counts: {} };
-  const errors = (): readonly ResourceError[] => folder.errors;
+  const feed = createFeed();
   readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);
   followProxy(supervisor.client, flows, signal);
   const status = (): AgentStatus => {
@@ -152,8 +145,9 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
     const { failure } = reconciler;
     const { off: inlineOff } = datapath.inline;
-    const { counts: objects, errors: problems } = folder;
-    return statusOf({ ...parts, connections, objects, errors: problems, failure, inlineOff });
+    const { counts: objects, errors: problems } = feed;
+    const conditions = feed.conditions();
+    return statusOf({ ...parts, connections, objects, errors: problems, failure, inlineOff, conditions });
   };
   const api = await serveApi({
     settings,
@@ -175,10 +169,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     names,
     supervisor,
     reconciler,
-    errors,
+    feed,
   });
   void supervisor.start();
-  await follow(settings, reconciler, folder, log, signal);
+  await follow({ settings, native, reconciler, feed, log, signal });
   await api.close();
   await metrics.close();
   datapath.close();
@@ -214,12 +208,6 @@ function serveApi({ settings, log, flows, events, status, inForce, native }: Api
     log,
     ...(settings.socketGroup === undefined ? {} : { groupId: settings.socketGroup }),
   });
-}
-
-function countKinds(resources: readonly { readonly kind: string }[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { kind } of resources) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

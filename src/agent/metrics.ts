@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
-import type { ResourceError } from '../core/resources/resource-error.ts';
 import { readDrops, readFlowsLost } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { readRequestCounts } from '../datapath/request-counts.ts';
@@ -10,6 +9,7 @@ import { AuditMeter } from '../observability/metrics/audit-meter.ts';
 import { FlowMeter } from '../observability/metrics/flow-meter.ts';
 import { requestTotals } from '../observability/metrics/request-totals.ts';
 import { startMetricsServer } from '../observability/metrics/server.ts';
+import type { Feed } from './feed.ts';
 import { flowNames } from './names-view.ts';
 import type { ProxySupervisor } from './proxy-supervisor.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -25,7 +25,7 @@ export interface MetricsInput {
   readonly flows: FlowStore;
   readonly supervisor: ProxySupervisor;
   readonly reconciler: Reconciler;
-  readonly errors: () => readonly ResourceError[];
+  readonly feed: Readonly<Feed>;
 }
 
 /** How often the rings' own counts of lost records are looked at, ms. */
@@ -63,10 +63,10 @@ export async function startMetrics(
       ready: reconciler.applied !== undefined,
       revision: reconciler.applied?.revision ?? 0,
       appliedAt: reconciler.applied?.at.getTime(),
-      errors: input.errors().length,
+      errors: input.feed.errors.length,
       warnings: reconciler.applied?.world.conflicts.length ?? 0,
       enrolled: datapath.enrolled.length,
-      failed: reconciler.applied?.notCaptured.length ?? 0,
+      failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
     }),
     proxy: () => proxyMetrics(supervisor),
   });

@@ -3,11 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Compiled, Compiler } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
-import { type World, WorldBuilder } from '../core/policy/world.ts';
+import { type World, WorldBuilder, type WorldInput } from '../core/policy/world.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
-import { attachmentOf } from '../core/workload/from-resource.ts';
-import { type Attachment, workloadKey } from '../core/workload/workload.ts';
+import { attachmentsOf } from '../core/workload/from-resource.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Enrolled, NotCaptured } from '../datapath/enrolment.ts';
 import { NameStore } from '../datapath/name-store.ts';
@@ -43,6 +42,9 @@ export interface Applied {
   readonly durationMs: number;
 }
 
+/** What is around the workloads. */
+export type Surroundings = Pick<WorldInput, 'otherNodeAddresses' | 'apiServerAddresses'>;
+
 /** How long the kernel's maps wait for the proxy to take its part first, ms. */
 const PUSH_MS = 250;
 /** After a failure the next attempt comes no sooner, ms. */
@@ -56,6 +58,7 @@ const TIDY_MS = 30_000;
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #resources: readonly Resource[] | undefined;
+  #surroundings: Surroundings = {};
   #seen: Seen = { addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
   #push: ProxyPush | undefined;
@@ -97,8 +100,9 @@ export class Reconciler {
   }
 
   /** Takes a new set of resources. Resolves when it, or a later one, is in force. */
-  async take(resources: readonly Resource[]): Promise<void> {
+  async take(resources: readonly Resource[], surroundings: Surroundings = {}): Promise<void> {
     this.#resources = resources;
+    this.#surroundings = surroundings;
     await this.run();
   }
 
@@ -142,7 +146,12 @@ export class Reconciler {
     const started = performance.now();
     this.#seen = this.#watch.look(attachmentsOf(resources));
     const { addresses } = this.#seen;
-    const world = this.#world.build({ resources, nodeAddresses: hostAddresses(), addresses });
+    const world = this.#world.build({
+      resources,
+      nodeAddresses: hostAddresses(),
+      addresses,
+      ...this.#surroundings,
+    });
     const compiled = this.#compiler.compile(world);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     if (this.#applied === undefined) names.forgetUnused();
@@ -276,15 +285,4 @@ export class Reconciler {
 function placeOf({ workload, kernelId, netnsFd, left }: Enrolled): NetnsPlace {
   const path = left ? `/proc/${String(process.pid)}/fd/${String(netnsFd)}` : workload.path;
   return { path, cookie: kernelId };
-}
-
-/** Where the workloads live, in the order of their keys. */
-function attachmentsOf(resources: readonly Resource[]): Map<string, Attachment> {
-  const found = resources
-    .filter((resource) => resource.kind === 'Workload')
-    .map(
-      ({ metadata: { namespace, name }, spec }) =>
-        [workloadKey(namespace, name), attachmentOf(spec)] as const,
-    );
-  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

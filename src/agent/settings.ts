@@ -12,8 +12,30 @@ const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
  * which `perigee set-log-level` changes live; a restart of the agent leaves traffic alone.
  */
 export const settingsSchema = z.strictObject({
+  source: z
+    .enum(['files', 'kubernetes'])
+    .default('files')
+    .describe('Where resources come from: files: the folder `config`; kubernetes: the API server'),
   config: z.string().default('/etc/perigee/resources').describe('Folder of the resources, YAML'),
-  cgroup: z.string().default('').describe('cgroup2 folder to govern; empty: the root of the mount'),
+  kubeconfig: z
+    .string()
+    .default('')
+    .describe('Access to the API server; empty: the service account of the pod'),
+  nodeName: z.string().default('').describe("The cluster's name for this node; empty: the host name"),
+  mesh: z
+    .enum(['enabled', 'disabled'])
+    .default('enabled')
+    .describe(
+      'Whether pods are governed that say nothing, nor their namespace, by the label perigee.dev/mesh',
+    ),
+  networkPolicy: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe('Whether the NetworkPolicies of the cluster are enforced; off: the network plug-in does it'),
+  cgroup: z
+    .string()
+    .default('')
+    .describe('cgroup2 folder to govern, or what it is mounted in; empty: the root of the mount'),
   pinRoot: z.string().default('/sys/fs/bpf/perigee').describe('Folder of the pins in bpffs'),
   runDirectory: z.string().default('/run/perigee').describe('Folder of the sockets and the proxy state'),
   objects: z.string().default('').describe('Folder of the eBPF objects; empty: beside the program'),
@@ -55,7 +77,12 @@ const flag = (setting: keyof Settings, name: string, argument: string): SettingF
 });
 
 export const settingFlags: readonly SettingFlag[] = [
+  flag('source', 'source', 'SOURCE'),
   flag('config', 'config', 'DIR'),
+  flag('kubeconfig', 'kubeconfig', 'FILE'),
+  flag('nodeName', 'node-name', 'NAME'),
+  flag('mesh', 'mesh', 'MODE'),
+  flag('networkPolicy', 'network-policy', 'MODE'),
   flag('cgroup', 'cgroup', 'DIR'),
   flag('pinRoot', 'pin-root', 'DIR'),
   flag('runDirectory', 'run-directory', 'DIR'),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { hostname, release } from 'node:os';
+import { release } from 'node:os';
 import type {
   AgentStatus,
   OpenConnections,
@@ -12,6 +12,7 @@ import { type ResourceError } from '../core/resources/resource-error.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
 import type { InlineOff } from '../datapath/inline/inline-path.ts';
+import { nodeName } from './host.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
 import type { Applied } from './reconciler.ts';
 import type { Settings } from './settings.ts';
@@ -32,13 +33,15 @@ export interface StatusInput {
   readonly failure: Error | undefined;
   /** Why HTTP policy that the kernel could decide goes to the proxy. */
   readonly inlineOff: InlineOff | undefined;
+  /** What the source says. */
+  readonly conditions: readonly ResourceCondition[];
 }
 
 export function statusOf(input: StatusInput): AgentStatus {
   const { settings, applied } = input;
   return {
     version: input.version,
-    node: hostname(),
+    node: nodeName(settings),
     pid: process.pid,
     startedAt: input.startedAt.toISOString(),
     ready: applied !== undefined,
@@ -48,7 +51,7 @@ export function statusOf(input: StatusInput): AgentStatus {
     cgroupRoot: input.cgroupRoot,
     logLevel: input.logLevel,
     config: {
-      directory: settings.config,
+      directory: settings.source === 'files' ? settings.config : 'Kubernetes',
       revision: applied?.revision ?? 0,
       ...(applied === undefined
         ? {}
@@ -67,8 +70,8 @@ export function statusOf(input: StatusInput): AgentStatus {
   };
 }
 
-function conditionsOf({ failure, applied, inlineOff }: StatusInput): ResourceCondition[] {
-  const conditions: ResourceCondition[] = [];
+function conditionsOf({ failure, applied, inlineOff, ...input }: StatusInput): ResourceCondition[] {
+  const conditions = [...input.conditions];
   if (failure !== undefined)
     conditions.push({
       object: 'node',

@@ -163,9 +163,9 @@ export interface Fetched {
 
 /** A GET request by a pod, over one connection. */
 export function get(namespace: string, name: string, address: string, path: string): Fetched {
-  const request = `GET ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`;
-  const nc = ['nc', '-w', '5', ...address.split(':')];
-  const { stdout } = tryKubectl(['-n', namespace, 'exec', '-i', name, '--', ...nc], request);
+  const request = `GET ${path} HTTP/1.1\\r\\nHost: test\\r\\nConnection: close\\r\\n\\r\\n`;
+  const client = `printf '${request}' | busybox timeout 10 nc ${address.replace(':', ' ')}`;
+  const { stdout } = tryKubectl(['-n', namespace, 'exec', name, '--', 'sh', '-c', client]);
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(stdout)?.[1] ?? 0);
   const reference = /^perigee-reference: (\w+)/m.exec(stdout)?.[1];
   return { status, ...(reference === undefined ? {} : { reference }) };

@@ -13,7 +13,7 @@ import type {
   DesiredTable,
   DesiredWorkload,
 } from '../../core/state/desired.ts';
-import type { Workload } from '../../core/workload/workload.ts';
+import { isLocal, type LocalWorkload, type Workload } from '../../core/workload/workload.ts';
 import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
@@ -57,7 +57,7 @@ export class Compiler {
     const peers = peerIdentities(entries);
     for (const peer of peers) names.peer(peer);
     this.#peers.take(world, peers);
-    const all = [...world.workloads.values()];
+    const all = [...world.workloads.values()].filter(isLocal);
     const byPrefix = new Map(entries.map(({ prefix, peer }) => [prefix, peer]));
     const workloads = all.map((workload) => this.#workload(world, workload, byPrefix));
     const tables = all.flatMap((workload, index) =>
@@ -95,7 +95,11 @@ export class Compiler {
   }
 
   /** @param peers by prefix text */
-  #workload(world: World, workload: Workload, peers: ReadonlyMap<string, PeerIdentity>): DesiredWorkload {
+  #workload(
+    world: World,
+    workload: LocalWorkload,
+    peers: ReadonlyMap<string, PeerIdentity>,
+  ): DesiredWorkload {
     const names = this.#names;
     const selected = (direction: Direction): boolean => selectionsOf(world, workload, direction).length > 0;
     const id = names.workload(workload);

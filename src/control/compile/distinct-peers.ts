@@ -68,9 +68,9 @@ export class DistinctPeers {
     return distinction === 'everybody' ? [meant, this.#list('everybody', () => true)] : [meant];
   }
 
-  /** Those that Kubernetes' policies always let through. */
+  /** Those that Kubernetes' policies always let through, and that may probe. */
   nodes(): readonly PeerIdentity[] {
-    return this.#list('nodes', ({ entities }) => entities.has('Node'));
+    return this.#list('nodes', ({ isOwnNode }) => isOwnNode);
   }
 
   #matching(clause: PeerClause): readonly PeerIdentity[] {

@@ -58,11 +58,13 @@ export class TableSet {
   /** The table of a direction in which policy selects the workload. */
   of(world: World, workload: Workload, direction: Direction): CompiledTable {
     const selected = selectionsOf(world, workload, direction);
-    const ports = direction === 'ingress' ? workload.ports.map(portText).join(' ') : '';
-    const key = `${direction} ${this.#keys.ofSelection(selected)} ${ports}`;
+    const isServer = direction === 'ingress';
+    const probes = isServer ? workload.probes : [];
+    const ports = isServer ? workload.ports.map(portText).join(' ') : '';
+    const key = `${direction} ${this.#keys.ofSelection(selected)} ${ports} ${probes.join(',')}`;
     const used = this.#used.get(key);
     if (used !== undefined) return used.table;
-    const peers = this.#distinct(selected);
+    const peers = this.#distinct(selected, probes.length > 0);
     const known = this.#made.get(key);
     const same = known !== undefined && peers.every((list, index) => known.peers[index] === list);
     const made = same ? known : { peers, table: this.#make(world, workload, direction, peers) };
@@ -78,13 +80,14 @@ export class TableSet {
   }
 
   /** For each clause, in their order, the peers that it tells from the rest, and from each other. */
-  #distinct(selected: readonly PolicyDirection[]): (readonly PeerIdentity[])[] {
+  #distinct(selected: readonly PolicyDirection[], isProbed: boolean): (readonly PeerIdentity[])[] {
     const lists = selected.flatMap((policy) =>
       policy.rules.flatMap((rule) =>
         rule.clauses.flatMap((clause) => this.#peers.of(distinctionOf(policy, rule, clause), clause.peer)),
       ),
     );
-    return selected.some(({ api }) => api === 'NetworkPolicy') ? [...lists, this.#peers.nodes()] : lists;
+    const ofNode = isProbed || selected.some(({ api }) => api === 'NetworkPolicy');
+    return ofNode ? [...lists, this.#peers.nodes()] : lists;
   }
 
   /** Peers that the same clauses mean get the same answers. */

@@ -19,6 +19,8 @@ export interface PeerIdentity {
   /** Named ports of the workload that some egress rule may look up. */
   readonly ports: readonly NamedPort[];
   readonly entities: ReadonlySet<Entity>;
+  /** The node that this is seen from; another one is `Node`, too, but has no more rights than anybody. */
+  readonly isOwnNode: boolean;
   /** The longest block of any policy that holds the address; membership of shorter ones follows. */
   readonly prefix?: Prefix;
 }
@@ -27,6 +29,7 @@ export interface PeerFacts {
   readonly workload?: Identity | undefined;
   readonly ports?: readonly NamedPort[];
   readonly node?: boolean;
+  readonly otherNode?: boolean;
   readonly apiServer?: boolean;
   /** On the link, and nobody can say who: neither of the cluster nor of the world. */
   readonly linkLocal?: boolean;
@@ -34,16 +37,14 @@ export interface PeerFacts {
 }
 
 export function createPeerIdentity(facts: PeerFacts): PeerIdentity {
-  const { workload, prefix, node = false, apiServer = false, linkLocal = false } = facts;
-  const inside = workload !== undefined || node;
-  const found = new Set<Entity>(inside ? ['Cluster'] : linkLocal ? [] : ['World']);
-  if (node) found.add('Node');
-  if (apiServer) found.add('ApiServer');
+  const { workload, prefix, node = false, otherNode = false, apiServer = false, linkLocal = false } = facts;
+  const found = entitiesOf(facts);
   const ports = [...(facts.ports ?? [])].sort((a, b) => (portText(a) < portText(b) ? -1 : 1));
   const parts = [
     workload === undefined ? '' : `workload:${workload.key}`,
     node ? 'node' : '',
-    linkLocal && !inside ? 'link-local' : '',
+    otherNode ? 'other-node' : '',
+    linkLocal && !found.has('Cluster') ? 'link-local' : '',
     apiServer ? 'apiserver' : '',
     prefix === undefined ? '' : `cidr:${formatPrefix(prefix)}`,
     ...ports.map((port) => `port:${portText(port)}`),
@@ -51,10 +52,20 @@ export function createPeerIdentity(facts: PeerFacts): PeerIdentity {
   return {
     key: parts.length === 0 ? 'world' : parts.join(';'),
     entities: found,
+    isOwnNode: node,
     ports,
     ...(workload === undefined ? {} : { workload }),
     ...(prefix === undefined ? {} : { prefix }),
   };
+}
+
+function entitiesOf({ workload, node, otherNode, apiServer, linkLocal }: PeerFacts): Set<Entity> {
+  const isNode = node === true || otherNode === true;
+  const inside = workload !== undefined || isNode;
+  const found = new Set<Entity>(inside ? ['Cluster'] : linkLocal === true ? [] : ['World']);
+  if (isNode) found.add('Node');
+  if (apiServer === true) found.add('ApiServer');
+  return found;
 }
 
 /** `http=8080/TCP` */

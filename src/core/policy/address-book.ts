@@ -7,28 +7,38 @@ export interface AddressClaims {
   /** Addresses found in network namespaces, by workload key. */
   readonly found: ReadonlyMap<string, readonly string[]>;
   readonly node: readonly string[];
+  readonly otherNodes: readonly string[];
   readonly apiServer: readonly string[];
 }
 
 /** Several claim one address. */
 export interface AddressConflict {
   readonly address: string;
-  /** Workload keys, and `node`; sorted. */
+  /** Workload keys, `node` and `other node`; sorted. */
   readonly claimants: readonly string[];
   /** Who is believed; absent: nobody, the address counts as outside of the mesh. */
   readonly owner?: string;
 }
 
-export type Owner = { readonly workload: string } | { readonly node: true };
+/** The node that this is seen from, or another. */
+export interface NodeOwner {
+  readonly node: 'own' | 'other';
+}
+
+export type Owner = { readonly workload: string } | NodeOwner;
 
 interface Claim {
   readonly claimant: string;
   readonly owner: Owner;
-  /** What the administrator wrote outranks the host's own addresses, and these what a namespace says of itself. */
+  /**
+   * What the administrator wrote outranks the host's own addresses, these what the cluster says of its nodes (this one
+   * among them), and that what a namespace says of itself.
+   */
   readonly rank: number;
 }
 
-const NODE: Owner = { node: true };
+const NODE: Owner = { node: 'own' };
+const OTHER_NODE: Owner = { node: 'other' };
 
 /**
  * Whose an address is. A program that may configure its own network namespace could claim any address, so a
@@ -39,7 +49,7 @@ export class AddressBook {
   readonly #apiServers: ReadonlySet<string>;
   readonly conflicts: readonly AddressConflict[];
 
-  constructor({ declared, found, node, apiServer }: AddressClaims) {
+  constructor({ declared, found, node, otherNodes, apiServer }: AddressClaims) {
     const claims = new Map<string, Claim[]>();
     const claim = (text: string, entry: Claim) => {
       const address = parseAddress(text);
@@ -54,9 +64,10 @@ export class AddressBook {
     for (const [workload, texts] of found) {
       for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 1 });
     }
-    for (const text of node) claim(text, { claimant: 'node', owner: NODE, rank: 2 });
+    for (const text of otherNodes) claim(text, { claimant: 'other node', owner: OTHER_NODE, rank: 2 });
+    for (const text of node) claim(text, { claimant: 'node', owner: NODE, rank: 3 });
     for (const [workload, texts] of declared) {
-      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 3 });
+      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 4 });
     }
     this.conflicts = [...claims].flatMap(([address, list]) => this.#settle(address, list)).sort(byAddress);
     this.#apiServers = new Set(

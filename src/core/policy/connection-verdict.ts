@@ -4,7 +4,7 @@ import type { Protocol, Workload } from '../workload/workload.ts';
 import { FIRST_PORT, LAST_PORT } from './port-match.ts';
 import { rulesAt, type Selection, selectionsFor, type Subject } from './rule-match.ts';
 import { type Direction, type RuleRef, ruleKey } from './rule-ref.ts';
-import { accessStance, auditRefs, networkStance, combine, selectionsOfApi } from './stance.ts';
+import { accessStance, auditRefs, combine, networkStance, probedPorts, selectionsOfApi } from './stance.ts';
 import type { HttpRule, PortRange, RuleSet } from './verdict.ts';
 import type { World } from './world.ts';
 
@@ -31,7 +31,7 @@ export function connectionVerdict(
 export function portRanges(selections: readonly Selection[], subject: Subject): readonly PortRange[] {
   if (selections.length === 0) return UNGOVERNED;
   const ranges: PortRange[] = [];
-  for (const { from, to } of segments(selections)) {
+  for (const { from, to } of segments(selections, probedPorts(subject))) {
     const range = { from, to, ...verdictAt(selections, subject, from) };
     const last = ranges.at(-1);
     if (last !== undefined && sameVerdict(last, range)) ranges[ranges.length - 1] = { ...last, to };
@@ -41,8 +41,12 @@ export function portRanges(selections: readonly Selection[], subject: Subject): 
 }
 
 /** Runs of ports within which no rule begins or ends. */
-function segments(selections: readonly Selection[]): { from: number; to: number }[] {
+function segments(
+  selections: readonly Selection[],
+  probes: readonly number[],
+): { from: number; to: number }[] {
   const starts = new Set([FIRST_PORT]);
+  for (const port of probes) for (const start of [port, port + 1]) if (start <= LAST_PORT) starts.add(start);
   for (const { applicable } of selections) {
     for (const { spans } of applicable) {
       for (const { from, to } of spans) {
@@ -61,19 +65,20 @@ function verdictAt(
   port: number,
 ): Pick<PortRange, 'verdict' | 'rule' | 'audit'> {
   const network = networkStance(selections, subject, port);
-  const { verdict, rules } = combine(network, accessStance(selections, port));
-  const audit = auditAt(selections, port, verdict);
+  const { verdict, rules } = combine(network, accessStance(selections, subject, port));
+  const audit = auditAt(selections, subject, port, verdict);
   return { verdict, rule: rules[0], ...(audit === undefined ? {} : { audit }) };
 }
 
 function auditAt(
   selections: readonly Selection[],
+  subject: Subject,
   port: number,
   enforced: PortRange['verdict'],
 ): PortRange['audit'] {
   const audited = selectionsOfApi(selections, 'AccessPolicy', ['Audit']);
   if (audited.length === 0 || enforced === 'Deny') return undefined;
-  const stance = accessStance(selections, port, true);
+  const stance = accessStance(selections, subject, port, true);
   if (stance.verdict === 'Deny') return { verdict: 'Deny', rules: auditRefs(selections, stance.rules) };
   if (stance.verdict === 'Allow') return undefined;
   return { verdict: 'Proxy', rules: audited.map(({ policy }) => policy.defaultDeny) };

@@ -70,7 +70,7 @@ function decideDirection(
   const stance = stanceAt(selections, subject, port);
   const enforced = decide(selections, stance, port, http);
   if (enforced.verdict === 'Deny') return enforced;
-  const whole = accessStance(selections, port, true);
+  const whole = accessStance(selections, subject, port, true);
   // Rules in Audit mode want the requests seen.
   const observed: Outcome = whole.verdict === 'Proxy' ? { ...enforced, path: 'proxied' } : enforced;
   const audited = decide(selections, whole, port, http, true);
@@ -145,11 +145,11 @@ export function resolveEnd(world: World, { workload: key, address: text }: Endpo
 function isSelf(world: World, question: Question, source: End, destination: End): boolean {
   const { workload } = source;
   if (workload === undefined) return false;
-  const own = workload.attachment.type === 'netns' || workload.addresses.length > 0;
+  const own = workload.attachment.type !== 'cgroup' || workload.addresses.length > 0;
   if (destination.workload === workload) return own;
   const address = parseAddress(question.destination.address ?? '');
   if (address === undefined || question.destination.workload !== undefined) return false;
-  if (isLoopback(address)) return workload.attachment.type === 'netns';
+  if (isLoopback(address)) return workload.attachment.type !== 'cgroup';
   const owner = world.addresses.owner(address);
   return owner !== undefined && 'workload' in owner && owner.workload === workload.key;
 }

@@ -3,7 +3,7 @@ import { type Address, parseAddress } from '../identity/address.ts';
 import { createPeerIdentity, type PeerIdentity } from '../identity/peer-identity.ts';
 import { contains, formatPrefix, hostPrefix, parsePrefix } from '../identity/prefix.ts';
 import type { Workload } from '../workload/workload.ts';
-import { isLinkLocal } from './address-book.ts';
+import { isLinkLocal, type NodeOwner } from './address-book.ts';
 import type { World } from './world.ts';
 
 /** The peer identity of an address: what the other end's kernel knows of it. */
@@ -14,7 +14,7 @@ export function peerOfAddress(world: World, address: Address): PeerIdentity {
   if (owner === undefined) {
     return createPeerIdentity({ apiServer, prefix, linkLocal: isLinkLocal(address) });
   }
-  if ('node' in owner) return createPeerIdentity({ node: true, apiServer, prefix });
+  if ('node' in owner) return createPeerIdentity({ ...nodeFacts(owner), apiServer, prefix });
   const workload = world.workloads.get(owner.workload);
   return createPeerIdentity({
     apiServer,
@@ -28,12 +28,16 @@ export function peerOfAddress(world: World, address: Address): PeerIdentity {
 export function peerOfWorkload(world: World, workload: Workload): PeerIdentity {
   const address = parseAddress(workload.addresses[0] ?? '');
   if (address !== undefined) return peerOfAddress(world, address);
-  if (workload.attachment.type === 'netns') {
+  if (workload.attachment.type !== 'cgroup') {
     return createPeerIdentity({ workload: workload.identity, ports: portsThatMatter(world, workload) });
   }
   // A cgroup without an address of its own speaks from the host's.
   const node = parseAddress(world.nodeAddresses[0] ?? '');
   return node === undefined ? createPeerIdentity({ node: true }) : peerOfAddress(world, node);
+}
+
+function nodeFacts({ node }: NodeOwner): { readonly node: boolean; readonly otherNode: boolean } {
+  return { node: node === 'own', otherNode: node === 'other' };
 }
 
 /** Named ports enter the identity only if some egress rule can tell them apart. */
@@ -59,7 +63,7 @@ const LOOPBACK = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128']
 
 /** What the peer identity of an address is made from, and what came of it. */
 interface KnownAddress {
-  readonly owner: Workload | 'node' | undefined;
+  readonly owner: Workload | NodeOwner['node'] | undefined;
   readonly isApiServer: boolean;
   readonly world: Pick<World, 'prefixes' | 'egressPortNames'>;
   readonly entry: IpcacheEntry;
@@ -104,7 +108,7 @@ function knownAddress(
   const claimed = world.addresses.ownerOf(text);
   const workload =
     claimed !== undefined && 'workload' in claimed ? world.workloads.get(claimed.workload) : undefined;
-  const owner = claimed !== undefined && 'node' in claimed ? 'node' : workload;
+  const owner = claimed !== undefined && 'node' in claimed ? claimed.node : workload;
   const isApiServer = world.addresses.hasApiServer(text);
   if (
     before?.owner === owner &&

@@ -8,7 +8,7 @@ import type { Direction } from './rule-ref.ts';
 import { selectionsOf, type World } from './world.ts';
 
 /** Stands for every peer that has no answer of its own. */
-const REST: PeerIdentity = { key: 'rest', ports: [], entities: new Set() };
+const REST: PeerIdentity = { key: 'rest', ports: [], entities: new Set(), isOwnNode: false };
 const EVERY_PORT = portSpans(undefined, 'TCP', []);
 
 /** The rest of the peers, as a subject. */

@@ -46,16 +46,30 @@ export function selectionsOfApi(
 /** NetworkPolicy's answer. Kubernetes always allows traffic between a pod and its own node. */
 export function networkStance(selections: readonly Selection[], subject: Subject, port: number): Stance {
   const stance = apiStance(selectionsOfApi(selections, 'NetworkPolicy', ['Enforce']), port);
-  const exempt = stance.verdict === 'Deny' && subject.peer.entities.has('Node');
+  const exempt = stance.verdict === 'Deny' && subject.peer.isOwnNode;
   return exempt ? { verdict: 'Allow', reason: 'AllowedNode', rules: [] } : stance;
 }
 
-/** AccessPolicy's answer; with `audit`, as if policies in Audit mode were enforced too. */
-export function accessStance(selections: readonly Selection[], port: number, audit = false): Stance {
-  return apiStance(
-    selectionsOfApi(selections, 'AccessPolicy', audit ? ['Enforce', 'Audit'] : ['Enforce']),
-    port,
-  );
+/**
+ * AccessPolicy's answer; with `audit`, as if policies in Audit mode were enforced too. Its own node may probe a workload,
+ * or nobody could select one without breaking it; but a Deny that means the node wins.
+ */
+export function accessStance(
+  selections: readonly Selection[],
+  subject: Subject,
+  port: number,
+  audit = false,
+): Stance {
+  const modes = audit ? (['Enforce', 'Audit'] as const) : (['Enforce'] as const);
+  const stance = apiStance(selectionsOfApi(selections, 'AccessPolicy', modes), port);
+  const decidedByName = stance.verdict === 'Allow' || stance.reason === 'DeniedByRule';
+  if (decidedByName || !probedPorts(subject).includes(port)) return stance;
+  return { verdict: 'Allow', reason: 'AllowedNode', rules: [] };
+}
+
+/** Ports of the subject that the peer may probe. */
+export function probedPorts({ workload, direction, peer, protocol }: Subject): readonly number[] {
+  return peer.isOwnNode && direction === 'ingress' && protocol === 'TCP' ? workload.probes : [];
 }
 
 /** Each API must allow; neither widens the other. */
@@ -67,7 +81,7 @@ export function combine(network: Stance, access: Stance): Stance {
 
 /** The answer of the enforced policies of both APIs. */
 export function stanceAt(selections: readonly Selection[], subject: Subject, port: number): Stance {
-  return combine(networkStance(selections, subject, port), accessStance(selections, port));
+  return combine(networkStance(selections, subject, port), accessStance(selections, subject, port));
 }
 
 /** The rules in Audit mode behind a refusal: the Deny rules, or every policy that selects and doesn't allow. */

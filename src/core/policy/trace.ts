@@ -65,7 +65,9 @@ function summary(
   { port, http }: Question,
 ): TraceStep {
   const stance =
-    api === 'NetworkPolicy' ? networkStance(selections, subject, port) : accessStance(selections, port);
+    api === 'NetworkPolicy'
+      ? networkStance(selections, subject, port)
+      : accessStance(selections, subject, port);
   const base = { direction: subject.direction, api, subject: subject.workload.key };
   if (stance.verdict !== 'Proxy' || http === undefined) {
     const outcome = stance.verdict === 'Deny' ? 'Denied' : stance.verdict === 'Proxy' ? 'Request' : 'Allowed';

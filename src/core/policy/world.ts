@@ -19,6 +19,8 @@ export interface WorldInput {
   readonly addresses?: ReadonlyMap<string, readonly string[]>;
   /** Addresses of this host. */
   readonly nodeAddresses?: readonly string[];
+  /** Addresses of the other hosts of the cluster; those of this one among them do no harm. */
+  readonly otherNodeAddresses?: readonly string[];
   readonly apiServerAddresses?: readonly string[];
   /** Default: `cluster.local`. */
   readonly trustDomain?: string;
@@ -88,6 +90,7 @@ export class WorldBuilder {
       declared,
       found: new Map([...found].filter(([key]) => workloads.has(key))),
       node: nodeAddresses,
+      otherNodes: otherNodes(input, nodeAddresses),
       apiServer: canonical(input.apiServerAddresses ?? []),
     });
     return {
@@ -178,6 +181,10 @@ function sortByName(resources: readonly Resource[]): readonly Resource[] {
 
 function sortKey({ kind, metadata }: Resource): string {
   return `${kind}\0${'namespace' in metadata ? metadata.namespace : ''}\0${metadata.name}`;
+}
+
+function otherNodes({ otherNodeAddresses = [] }: WorldInput, own: readonly string[]): string[] {
+  return canonical(otherNodeAddresses).filter((address) => !own.includes(address));
 }
 
 function canonical(addresses: readonly string[]): string[] {

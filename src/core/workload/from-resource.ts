@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatAddress, parseAddress } from '../identity/address.ts';
 import type { Identity } from '../identity/identity.ts';
-import type { ResourceOfKind } from '../resources/kinds.ts';
-import { type Attachment, type Workload, workloadKey } from './workload.ts';
+import type { Resource, ResourceOfKind } from '../resources/kinds.ts';
+import { type Attachment, type LocalAttachment, type Workload, workloadKey } from './workload.ts';
 
 /** Where `ip netns add` keeps its namespaces. */
 const NETNS_FOLDER = '/var/run/netns';
@@ -23,13 +23,26 @@ export function fromWorkloadResource(
     serviceAccount: spec.serviceAccount,
     identity,
     attachment: attachmentOf(spec),
+    probes: spec.probes,
     ports: spec.ports.map((port) => ({ ...port, protocol: port.protocol === 'UDP' ? 'UDP' : 'TCP' })),
     addresses: [...new Set(parsed.map(formatAddress))],
   };
 }
 
 /** Where the workload of a resource lives. */
-export function attachmentOf({ netns, cgroup = '' }: ResourceOfKind<'Workload'>['spec']): Attachment {
-  if (netns === undefined) return { type: 'cgroup', path: cgroup.replace(/^\//, '') };
+function attachmentOf({ netns, cgroup }: ResourceOfKind<'Workload'>['spec']): Attachment {
+  if (netns === undefined && cgroup === undefined) return { type: 'remote' };
+  if (netns === undefined) return { type: 'cgroup', path: (cgroup ?? '').replace(/^\//, '') };
   return { type: 'netns', path: netns.startsWith('/') ? netns : `${NETNS_FOLDER}/${netns}` };
+}
+
+/** Where the workloads of this host live, by workload key and in the order of the keys. */
+export function attachmentsOf(resources: readonly Resource[]): Map<string, LocalAttachment> {
+  const found = resources.flatMap((resource) => {
+    if (resource.kind !== 'Workload') return [];
+    const { namespace, name } = resource.metadata;
+    const attachment = attachmentOf(resource.spec);
+    return attachment.type === 'remote' ? [] : [[workloadKey(namespace, name), attachment] as const];
+  });
+  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

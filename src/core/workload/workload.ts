@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Identity } from '../identity/identity.ts';
 
-/** Where a workload lives: a network namespace of its own, or a cgroup within the host's namespace. */
-export type Attachment =
+/** A network namespace of its own, or a cgroup within the host's namespace. */
+export type LocalAttachment =
   | { readonly type: 'netns'; /** Absolute path of the namespace file. */ readonly path: string }
   | {
       readonly type: 'cgroup';
       /** Path below the root of cgroup2, without a leading slash. */ readonly path: string;
     };
+
+/** Where a workload lives: on this host, or on another. */
+export type Attachment = LocalAttachment | { readonly type: 'remote' };
 
 export type Protocol = 'TCP' | 'UDP';
 
@@ -29,6 +32,8 @@ export interface Workload {
   readonly identity: Identity;
   readonly attachment: Attachment;
   readonly ports: readonly NamedPort[];
+  /** TCP ports that the workload's own node probes. */
+  readonly probes: readonly number[];
   /** Canonical text, those of the resource and those found in its network namespace; the first is the primary. */
   readonly addresses: readonly string[];
 }
@@ -37,7 +42,19 @@ export function workloadKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
 
-/** A cgroup shares the host's addresses, so only its egress can be told apart and governed. */
-export function governs(workload: Workload, direction: 'ingress' | 'egress'): boolean {
-  return workload.attachment.type === 'netns' || direction === 'egress';
+/**
+ * A cgroup shares the host's addresses, so only its egress can be told apart and governed. What lives on another host is
+ * governed there.
+ */
+export function governs({ attachment: { type } }: Workload, direction: 'ingress' | 'egress'): boolean {
+  return type === 'netns' || (type === 'cgroup' && direction === 'egress');
+}
+
+/** What this host governs, as against what it only knows. */
+export interface LocalWorkload extends Workload {
+  readonly attachment: LocalAttachment;
+}
+
+export function isLocal(workload: Workload): workload is LocalWorkload {
+  return workload.attachment.type !== 'remote';
 }

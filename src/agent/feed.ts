@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ResourceCondition } from '../api/ports.ts';
+import type { Resource } from '../core/resources/kinds.ts';
+import type { ResourceError } from '../core/resources/resource-error.ts';
+
+/** What a source says of itself: mistakes in what it read, objects by kind, and what is not as it should be. */
+export interface Feed {
+  errors: readonly ResourceError[];
+  counts: Readonly<Record<string, number>>;
+  /** Workloads that should be governed and that the source can't lead to. */
+  notEnrolled: number;
+  conditions: () => readonly ResourceCondition[];
+}
+
+export function createFeed(): Feed {
+  return { errors: [], counts: {}, notEnrolled: 0, conditions: () => [] };
+}
+
+export function countKinds(resources: readonly Resource[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { kind } of resources) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}

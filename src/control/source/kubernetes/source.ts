@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ApiObject, KubernetesApi, Query } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import { ListWatch, type RestartReason, type WatchState } from './list-watch.ts';
+import { type Pod, podOf } from './pod.ts';
+import { type ReadObject, readObject } from './policy.ts';
+
+export interface ClusterSourceOptions {
+  readonly api: KubernetesApi;
+  /** Without it NetworkPolicies are not read: somebody else enforces them. */
+  readonly networkPolicy: boolean;
+  /** Something has changed, some milliseconds ago. Not before all of the cluster was seen once. */
+  readonly onChange: (cluster: Cluster) => void;
+  readonly signal: AbortSignal;
+  readonly random?: () => number;
+  readonly resyncMs?: number;
+}
+
+/** One collection and how its watch is doing. */
+export interface CollectionState extends WatchState {
+  readonly path: string;
+  readonly restarts: Readonly<Record<RestartReason, number>>;
+}
+
+type Strip<T> = (object: ApiObject) => T | undefined;
+
+/** From the first change to the report of it, ms: a rollout changes many objects at once. */
+const SETTLE_MS = 20;
+
+const OURS = '/apis/perigee.dev/v1alpha1';
+/** The Service that stands for the API server, and where it leads. */
+const SERVICE = '/api/v1/namespaces/default/services';
+const ENDPOINTS = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices';
+
+/** What of the cluster a node must know, kept current until the signal. */
+export class ClusterSource {
+  readonly #options: ClusterSourceOptions;
+  readonly #collections = new Map<string, ListWatch<unknown>>();
+  readonly #pods: ListWatch<Pod>;
+  readonly #namespaces: ListWatch<ReadObject>;
+  readonly #nodes: ListWatch<readonly string[]>;
+  readonly #policies: readonly ListWatch<ReadObject>[];
+  readonly #apiServers: readonly ListWatch<readonly string[]>[];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ClusterSourceOptions) {
+    this.#options = options;
+    const running = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
+    this.#pods = this.#collection('/api/v1/pods', podOf, running);
+    this.#namespaces = this.#collection('/api/v1/namespaces', (object) => readObject('Namespace', object));
+    this.#nodes = this.#collection('/api/v1/nodes', nodeAddresses);
+    const networkPolicies = '/apis/networking.k8s.io/v1/networkpolicies';
+    this.#policies = [
+      this.#collection(`${OURS}/accesspolicies`, (object) => readObject('AccessPolicy', object)),
+      this.#collection(`${OURS}/clusteraccesspolicies`, (object) =>
+        readObject('ClusterAccessPolicy', object),
+      ),
+      ...(options.networkPolicy
+        ? [this.#collection(networkPolicies, (object) => readObject('NetworkPolicy', object))]
+        : []),
+    ];
+    this.#apiServers = [
+      this.#collection(SERVICE, clusterAddresses, { fieldSelector: 'metadata.name=kubernetes' }),
+      this.#collection(ENDPOINTS, endpointAddresses, {
+        labelSelector: 'kubernetes.io/service-name=kubernetes',
+      }),
+    ];
+  }
+
+  /** Until the signal. */
+  async run(): Promise<void> {
+    await Promise.all([...this.#collections.values()].map((watch) => watch.run()));
+    clearTimeout(this.#timer);
+  }
+
+  states(): CollectionState[] {
+    return [...this.#collections].map(([path, watch]) => ({
+      path,
+      ...watch.state,
+      restarts: watch.restarts,
+    }));
+  }
+
+  #collection<T>(path: string, strip: Strip<T>, query: Query = {}): ListWatch<T> {
+    const { api, signal, random, resyncMs } = this.#options;
+    const watch = new ListWatch({
+      ...{ api, path, query, strip, signal },
+      onChange: () => this.#changed(),
+      ...(random === undefined ? {} : { random }),
+      ...(resyncMs === undefined ? {} : { resyncMs }),
+    });
+    this.#collections.set(path, watch);
+    return watch;
+  }
+
+  #changed(): void {
+    if (this.#timer !== undefined || this.#options.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#report();
+    }, SETTLE_MS);
+  }
+
+  /** A cluster that is known by halves would take rights away, or policy. */
+  #report(): void {
+    if (this.#options.signal.aborted) return;
+    const isKnown = ([path, { state }]: readonly [string, ListWatch<unknown>]): boolean =>
+      // Without our definitions there is none of our policies.
+      state.synced || (path.startsWith(OURS) && state.reason === 'not-served');
+    if (![...this.#collections].every(isKnown)) return;
+    this.#options.onChange({
+      pods: this.#pods.objects,
+      namespaces: this.#namespaces.objects,
+      policies: this.#policies.flatMap(({ objects }) => [...objects.values()]),
+      nodes: [...this.#nodes.objects.values()].flat(),
+      apiServers: this.#apiServers.flatMap(({ objects }) => [...objects.values()].flat()),
+    });
+  }
+}
+
+function nodeAddresses({ status }: ApiObject): readonly string[] {
+  const { addresses = [] } = (status ?? {}) as {
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+  };
+  return addresses.filter(({ type }) => type.endsWith('IP')).map(({ address }) => address);
+}
+
+function clusterAddresses({ spec }: ApiObject): readonly string[] {
+  const { clusterIPs = [] } = (spec ?? {}) as { readonly clusterIPs?: readonly string[] };
+  return clusterIPs;
+}
+
+function endpointAddresses(object: ApiObject): readonly string[] {
+  const { endpoints } = object as {
+    readonly endpoints?: readonly { readonly addresses: readonly string[] }[];
+  };
+  return (endpoints ?? []).flatMap(({ addresses }) => addresses);
+}
