@@ -116,7 +116,7 @@ async function main(signal: AbortSignal): Promise<readonly MemoryRow[]> {
       agent: governor,
       direct,
       proxied,
-    } = await perigeePaths(network, cgroup, `perigee-${NAME}`, launcher);
+    } = await perigeePaths(network, cgroup, `perigee-${NAME}`, { program: launcher });
     agent = governor;
     await agent.clear();
     await agent.start();

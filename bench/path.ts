@@ -26,7 +26,7 @@ export interface MissingPath {
 export const pathTitles: Readonly<Record<PathName, string>> = {
   bare: 'client to server over veth and a bridge; nothing between, Perigee not attached to them',
   direct:
-    'Perigee, layer 4: egress policy at the client and ingress policy at the server, verdict in the kernel',
+    'Perigee, layer 4: egress policy at the client and ingress policy at the server, verdict in the kernel; a node without HTTP rules',
   inline: 'Perigee, layer 7: the same rule enforced in the kernel, flow records and metrics on',
   proxied:
     'Perigee, layer 7: methods and paths enforced by its proxy (one worker), flow records on; a rule that names Upgrade keeps it there',

@@ -6,18 +6,18 @@ import type { BenchPath, MissingPath, PathName } from './path.ts';
 import { envoyPath } from './paths/envoy.ts';
 import { haproxyPath } from './paths/haproxy.ts';
 import { nginxPath } from './paths/nginx.ts';
-import { perigeePaths } from './paths/perigee.ts';
+import { type PerigeePaths, perigeePaths } from './paths/perigee.ts';
 import { barePath, createPlainPair } from './paths/plain.ts';
 
-/** Paths of Perigee. */
-const governed: readonly PathName[] = ['direct', 'inline', 'proxied'];
+/** Paths of the node that has HTTP rules; `direct` has one of its own that has none. */
+const ruled: readonly PathName[] = ['inline', 'proxied'];
 
 /** Everything that a run puts on the host, and how it goes away again. */
 export class Testbed {
   readonly #prefix: string;
   #network: Network | undefined;
-  #cgroup: GovernedCgroup | undefined;
-  #agent: AgentProcess | undefined;
+  readonly #cgroups: GovernedCgroup[] = [];
+  readonly #agents: AgentProcess[] = [];
 
   /** @param prefix short: names of namespaces, pins and the cgroup begin with it */
   constructor(prefix: string) {
@@ -31,7 +31,11 @@ export class Testbed {
     this.#network = network;
     const pair = await createPlainPair(network);
     const built: (BenchPath | MissingPath)[] = [barePath(network, pair)];
-    if (governed.some((name) => wanted.includes(name))) built.push(...(await this.#govern(network)));
+    if (wanted.includes('direct')) built.push((await this.#govern(network, true)).direct);
+    if (ruled.some((name) => wanted.includes(name))) {
+      const { inline, proxied } = await this.#govern(network, false);
+      built.push(inline, proxied);
+    }
     if (wanted.includes('haproxy')) built.push(await haproxyPath(network, pair));
     if (wanted.includes('nginx')) built.push(await nginxPath(network, pair));
     if (wanted.includes('envoy')) built.push(await envoyPath(network, pair));
@@ -44,29 +48,30 @@ export class Testbed {
 
   /** What Perigee has to say; for a run in which its paths failed. */
   logs(): string {
-    return this.#agent?.logs(30) ?? '';
+    return this.#agents.map((agent) => agent.logs(30)).join('\n');
   }
 
   /** Takes it all down, the governed side first. Once is enough, twice does no harm. */
   async destroy(): Promise<void> {
-    const [agent, network, cgroup] = [this.#agent, this.#network, this.#cgroup];
-    this.#agent = this.#network = this.#cgroup = undefined;
+    const network = this.#network;
+    this.#network = undefined;
+    const [agents, cgroups] = [this.#agents.splice(0), this.#cgroups.splice(0)];
     try {
-      await agent?.cleanup();
+      await Promise.all(agents.map((agent) => agent.cleanup()));
     } finally {
       if (network !== undefined) await destroyNetwork(network);
-      await cgroup?.remove();
+      await Promise.all(cgroups.map((cgroup) => cgroup.remove()));
     }
   }
 
-  async #govern(network: Network): Promise<readonly BenchPath[]> {
-    const name = `perigee-${this.#prefix}`;
+  async #govern(network: Network, isLayer4: boolean): Promise<PerigeePaths> {
+    const name = `perigee-${this.#prefix}${isLayer4 ? '4' : ''}`;
     const cgroup = new GovernedCgroup(name);
-    this.#cgroup = cgroup;
-    const { agent, direct, inline, proxied } = await perigeePaths(network, cgroup, name);
-    this.#agent = agent;
-    await agent.clear();
-    await agent.start();
-    return [direct, inline, proxied];
+    this.#cgroups.push(cgroup);
+    const paths = await perigeePaths(network, cgroup, name, { isLayer4 });
+    this.#agents.push(paths.agent);
+    await paths.agent.clear();
+    await paths.agent.start();
+    return paths;
   }
 }

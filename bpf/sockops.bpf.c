@@ -301,20 +301,15 @@ static __always_inline void drop_handoff(struct bpf_sock_ops *ctx)
 static __always_inline void stream_closed(struct bpf_sock *sk)
 {
 	struct http_stream *stream = bpf_sk_storage_get(&streams, sk, 0, 0);
-	struct http_scratch *scratch;
 
 	if (!stream)
 		return;
 	if (stream->refused)
 		bpf_map_delete_elem(&refused, &stream->cookie);
-	if (!stream->current)
-		return;
-	scratch = scratch_take();
-	if (!scratch)
-		return;
-	request_end(stream, scratch,
-		    stream->response.phase == HTTP_UNTIL_CLOSE ? stream->response.status : 0);
-	scratch_give(scratch);
+	if (stream->current)
+		request_end(stream, stream->response.phase == HTTP_UNTIL_CLOSE
+					    ? stream->response.status
+					    : 0);
 }
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)

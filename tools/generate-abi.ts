@@ -93,7 +93,7 @@ function structSource(types: Map<number, BtfType>, type: BtfType): string {
   );
   const reads = fields.map((f) =>
     f.kind === 'bytes'
-      ? `${f.name}: bytes.slice(at + ${String(f.offset)}, at + ${String(f.offset + f.size)}),`
+      ? `${f.name}: Uint8Array.prototype.slice.call(bytes, at + ${String(f.offset)}, at + ${String(f.offset + f.size)}),`
       : `${f.name}: view.${accessor(f, 'get')}(at + ${String(f.offset)}${endian(f)}),`,
   );
   const integers = fields.some((f) => f.kind === 'integer');

@@ -16,7 +16,7 @@ export interface PerigeePaths {
 }
 
 /** One pair of machines with one server; the port chooses the path. */
-const resources = (client: string, server: string): string => `apiVersion: perigee.dev/v1alpha1
+const layer4 = (client: string, server: string): string => `apiVersion: perigee.dev/v1alpha1
 kind: Workload
 metadata: {name: client, namespace: bench, labels: {app: client}}
 spec: {netns: ${client}}
@@ -46,7 +46,10 @@ spec:
     action: Allow
     from: [{podSelector: {matchLabels: {app: client}}}]
     to: [{port: ${PLAIN_PORT}}]
-  - name: layer-7
+`;
+
+/** Goes on where `layer4` ends. */
+const layer7 = `  - name: layer-7
     action: Allow
     from: [{podSelector: {matchLabels: {app: client}}}]
     to: [{port: ${RULED_PORT}}, {port: ${INLINE_PORT}}]
@@ -65,22 +68,28 @@ spec:
     - {path: {type: PathPrefix, value: /admin}}
 `;
 
-/**
- * Machines of its own, in the governed cgroup: the other paths have none of the hooks.
- * @param program the launcher to start, if not the one of this checkout
- */
+export interface PerigeeOptions {
+  /** The launcher to start, if not the one of this checkout. */
+  readonly program?: string;
+  /** Without any HTTP rule, so without the hooks that those need: only `direct` is of use. */
+  readonly isLayer4?: boolean;
+}
+
+/** Machines of its own, in the governed cgroup: the other paths have none of the hooks. */
 export async function perigeePaths(
   network: Network,
   cgroup: GovernedCgroup,
   name: string,
-  program?: string,
+  { program, isLayer4 = false }: PerigeeOptions = {},
 ): Promise<PerigeePaths> {
-  const client = addMachine(network, 'governed-client');
-  const server = addMachine(network, 'governed-server');
+  const kind = isLayer4 ? 'layer4' : 'governed';
+  const client = addMachine(network, `${kind}-client`);
+  const server = addMachine(network, `${kind}-server`);
   await startServer(network, server, cgroup);
-  const config = join(network.folder, 'resources');
+  const config = join(network.folder, `${kind}-resources`);
   mkdirSync(config);
-  writeFileSync(join(config, 'bench.yaml'), resources(client.netns, server.netns));
+  const resources = layer4(client.netns, server.netns) + (isLayer4 ? '' : layer7);
+  writeFileSync(join(config, 'bench.yaml'), resources);
   const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);
   const options = { name, config, cgroup: cgroup.path, wrap };
   const agent = new AgentProcess(program === undefined ? options : { ...options, program });

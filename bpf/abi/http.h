@@ -90,8 +90,7 @@ struct http_stream {
 	__u8 cuts; /* times that a request line was dropped to come again with more */
 	struct http_reader request;
 	struct http_reader response;
-	__u8 text[256]; /* HTTP_TEXT_BYTES: method and path */
-	__u8 host[64]; /* HTTP_HOST_BYTES */
+	__u8 text[320]; /* HTTP_TEXT_BYTES and HTTP_HOST_BYTES: method, path and host */
 };
 
 /* A refusal that user space answers in the server's name. Ports, sequence numbers: host byte order.

@@ -2,8 +2,8 @@
 #ifndef PERIGEE_LIB_AUTOMATON_H
 #define PERIGEE_LIB_AUTOMATON_H
 
-#include "lib/scratch.h"
-#include "lib/tables.h"
+#include "lib/head-text.h"
+#include "lib/registers.h"
 
 /* Runs the tables of core/automaton over HTTP heads, as head-machine.ts does. */
 
@@ -39,118 +39,6 @@ static __always_inline void automaton_begin(struct http_reader *reader, __u8 *po
 	__builtin_memset(reader->registers, 0, sizeof(reader->registers));
 }
 
-static __always_inline __u64 register_record(const struct http_frame *frame, __u32 number)
-{
-	__u32 table = frame->scratch->table;
-	__u32 at = TABLE_WORD(frame->pool, table, TABLE_REGISTERS_AT);
-
-	return POOL64(frame->pool, table + at + (number << TABLE_ACTION_SHIFT));
-}
-
-/* A field seen before: what any of its lines matched is joined. False: it can't repeat and differs.
- */
-SUBPROGRAM int register_set(struct http_frame *frame, __u32 number, __u32 value)
-{
-	__u16 *slot = &frame->reader->registers[number & (HTTP_REGISTERS - 1)];
-	__u32 old = *slot, table = frame->scratch->table, sets, a, b;
-	__u8 *pool = frame->pool;
-	__u64 record, indices;
-	__u32 records;
-
-	if (!old) {
-		*slot = value;
-		return 1;
-	}
-	record = register_record(frame, number);
-	if (!(record >> 32 & 0xffff))
-		return old == value;
-	records = table + TABLE_WORD(pool, table, TABLE_REGISTERS_AT);
-	indices = POOL64(pool, records + (number << TABLE_ACTION_SHIFT) + 8);
-	sets = table + TABLE_WORD(pool, table, TABLE_SETS_AT);
-	a = POOL16(pool, sets + ((__u32)indices + old) * 2);
-	b = POOL16(pool, sets + ((__u32)indices + value) * 2);
-	*slot = (__u16)(record >> 32) +
-		POOL16(pool, sets + ((__u32)(indices >> 32) + a * (__u32)(record >> 48) + b) * 2);
-	return 1;
-}
-
-static __always_inline __u32 accept_of(const struct http_frame *frame, __u32 state)
-{
-	__u32 table = frame->scratch->table;
-	__u32 at = TABLE_WORD(frame->pool, table, TABLE_ACCEPT_AT);
-
-	return POOL16(frame->pool, table + at + state * 2);
-}
-
-/* Moves the lanes of the open field over AUTOMATON_STEPS bytes of the window. */
-struct lane_run {
-	struct http_frame *frame;
-	__u32 from, to; /* indices in the window */
-};
-
-static long lane_block(__u32 index, struct lane_run *run)
-{
-	struct http_scratch *scratch = run->frame->scratch;
-	__u8 *pool = run->frame->pool;
-	struct http_reader *reader = run->frame->reader;
-	__u32 at = run->from + (index >> 2) * AUTOMATON_STEPS, to = run->to;
-	__u32 state = reader->lanes[index & (HTTP_LANES - 1)];
-
-	if (at >= to)
-		return 1;
-	for (int i = 0; i < AUTOMATON_STEPS; i++) {
-		__u32 class;
-
-		if (at >= to)
-			break;
-		class = POOL8(pool, scratch->classes + scratch->window[at & (HTTP_WINDOW - 1)]);
-		state = POOL16(pool, scratch->next + (((state << scratch->shift) | class) << 1));
-		at++;
-	}
-	reader->lanes[index & (HTTP_LANES - 1)] = state;
-	return 0;
-}
-
-/* Lets the lanes read on to a position of the window. */
-SUBPROGRAM int lanes_run(struct http_frame *frame, __u32 position)
-{
-	struct http_scratch *scratch = frame->scratch;
-	__u32 from = scratch->lanes_from;
-	struct lane_run run = { .frame = frame };
-
-	if (from == HTTP_NOWHERE || from < scratch->window_from)
-		from = scratch->window_from;
-	run.from = from - scratch->window_from;
-	run.to = position - scratch->window_from;
-	scratch->lanes_from = position;
-	bpf_loop(HTTP_WINDOW / AUTOMATON_STEPS * HTTP_LANES, lane_block, &run, 0);
-	return 0;
-}
-
-static __always_inline void lanes_begin(struct http_frame *frame, __u32 field, __u32 position)
-{
-	frame->reader->open = field;
-	frame->scratch->lanes_from = position;
-	for (int lane = 0; lane < HTTP_LANES; lane++)
-		frame->reader->lanes[lane] = register_record(frame, field + 1 + lane) >> 16;
-}
-
-/* The further lanes of a register's field end. */
-SUBPROGRAM int lanes_end(struct http_frame *frame, __u32 number)
-{
-	__u32 lanes = register_record(frame, number) & 0xffff;
-	int agree = 1;
-
-	for (__u32 lane = 0; lane < HTTP_LANES; lane++) {
-		if (lane >= lanes)
-			break;
-		agree &= register_set(frame, number + 1 + lane,
-				      accept_of(frame, frame->reader->lanes[lane]));
-	}
-	frame->reader->open = 0;
-	return agree;
-}
-
 static __always_inline void head_mark(struct http_frame *frame, __u32 flags, __u32 at)
 {
 	struct http_reader *reader = frame->reader;
@@ -165,53 +53,6 @@ static __always_inline void head_mark(struct http_frame *frame, __u32 flags, __u
 		reader->target_end = position;
 }
 
-/* Copies a constant number of bytes, whatever of them counts: cheaper than a helper for the exact
- * number. */
-#define WINDOW_COPY(to, scratch, at, size) \
-	__builtin_memcpy(to, &(scratch)->window[(at) & (HTTP_WINDOW - 1)], size)
-
-/* Keeps method and path for the record, if the head began in this window. */
-static __always_inline void line_keep(struct http_frame *frame)
-{
-	struct http_scratch *scratch = frame->scratch;
-	struct http_stream *stream = frame->stream;
-	__u32 from = scratch->head_from, method = frame->reader->method_end, path;
-
-	stream->method_length = 0;
-	stream->text_length = 0;
-	stream->host_length = 0;
-	if (from == HTTP_NOWHERE || from < scratch->window_from || method > HTTP_METHOD_BYTES)
-		return;
-	from -= scratch->window_from;
-	path = frame->reader->path_end - method - 1;
-	if (path > HTTP_PATH_BYTES)
-		path = HTTP_PATH_BYTES;
-	WINDOW_COPY(stream->text, scratch, from, HTTP_METHOD_BYTES + 1);
-	WINDOW_COPY(stream->text + (method & HTTP_METHOD_BYTES), scratch, from + method + 1,
-		    HTTP_PATH_BYTES);
-	stream->method_length = method;
-	stream->text_length = method + path;
-}
-
-/* Keeps the value of Host that ended before `to`, likewise. */
-static __always_inline void host_keep(struct http_frame *frame, __u32 to)
-{
-	struct http_scratch *scratch = frame->scratch;
-	__u32 from = scratch->host_from;
-
-	scratch->host_from = HTTP_NOWHERE;
-	if (from < scratch->window_from || to <= from)
-		return;
-	from -= scratch->window_from;
-	if (scratch->window[from & (HTTP_WINDOW - 1)] == ' ')
-		from++;
-	to -= scratch->window_from;
-	if (to - from > HTTP_HOST_BYTES - 1)
-		to = from + HTTP_HOST_BYTES - 1;
-	WINDOW_COPY(frame->stream->host, scratch, from, HTTP_HOST_BYTES);
-	frame->stream->host_length = to - from;
-}
-
 static __always_inline int head_digit(struct http_reader *reader, __u32 digit, __u32 id)
 {
 	if (id == 1) {
@@ -224,46 +65,67 @@ static __always_inline int head_digit(struct http_reader *reader, __u32 digit, _
 	return 1;
 }
 
+/* A field ends before `position`: its class, and those of its further lanes. Returns Reject. */
+static __always_inline __u32 field_end(struct http_frame *frame, __u32 number, __u32 class,
+				       __u32 position)
+{
+	int agree = 1;
+
+	if (frame->reader->open) {
+		lanes_run(frame, position);
+		agree = lanes_end(frame, number);
+	}
+	return register_set(frame, number, class) && agree ? REJECT_NONE : REJECT_HOST_MISMATCH;
+}
+
+/* A field that is there and has no value. */
+static __always_inline void field_empty(struct http_frame *frame, __u32 number)
+{
+	for (__u32 lane = 0; lane <= HTTP_LANES; lane++) {
+		if (lane > (register_record(frame, number) & 0xffff))
+			break;
+		register_set(
+			frame, number + lane,
+			accept_of(frame, register_record(frame, number + lane) >> 16 & 0xffff));
+	}
+}
+
+/* Method and path end here. */
+SUBPROGRAM int head_line_kept(struct http_frame *frame)
+{
+	line_keep(frame);
+	return 0;
+}
+
 /*
- * Carries out the action of the byte at `position`. The reader's state and head_bytes are as before
- * that byte; afterwards it has been consumed.
+ * Carries out an action for the byte at `at` of the window; `state` is the one before that byte.
+ * Returns enum head_status.
  */
-SUBPROGRAM int head_act(struct http_frame *frame, __u32 action, __u32 position)
+SUBPROGRAM int head_act(struct http_frame *frame, __u64 low, __u64 high, __u32 state, __u32 at)
 {
 	struct http_scratch *scratch = frame->scratch;
 	struct http_reader *reader = frame->reader;
-	__u32 base = scratch->actions + (action << TABLE_ACTION_SHIFT);
-	__u64 low = POOL64(frame->pool, base), high = POOL64(frame->pool, base + 8);
 	__u32 op = low & 255, number = low >> 8 & 255, open = low >> 16 & 255, id = low >> 24 & 255;
-	__u32 flags = high, reject = low >> 48;
+	__u32 flags = high, reject = low >> 48, position = scratch->window_from + at;
+	__u16 *slot = &reader->registers[number & (HTTP_REGISTERS - 1)];
 
 	if (reject && (op == OP_REJECT || (reader->flags & flags))) {
 		scratch->rejected = reject;
 		return HEAD_REJECTED;
 	}
 	switch (op) {
-	case OP_VALUE:
-		if (reader->open) {
-			lanes_run(frame, position);
-			if (!lanes_end(frame, number))
-				reject = REJECT_HOST_MISMATCH;
-			else
-				reject = 0;
-		} else {
-			reject = 0;
-		}
-		if (!register_set(frame, number, accept_of(frame, reader->state)) || reject) {
-			scratch->rejected = REJECT_HOST_MISMATCH;
-			return HEAD_REJECTED;
-		}
+	case OP_STEP:
+	case OP_SKIP:
 		break;
-	case OP_EMPTY:
-		for (__u32 lane = 0; lane <= HTTP_LANES; lane++) {
-			if (lane > (register_record(frame, number) & 0xffff))
-				break;
-			register_set(frame, number + lane,
-				     accept_of(frame, register_record(frame, number + lane) >> 16 &
-							      0xffff));
+	case OP_VALUE:
+		if (!reader->open && !*slot) {
+			*slot = accept_of(frame, state);
+			break;
+		}
+		reject = field_end(frame, number, accept_of(frame, state), position);
+		if (reject) {
+			scratch->rejected = reject;
+			return HEAD_REJECTED;
 		}
 		break;
 	case OP_HEADER:
@@ -271,11 +133,10 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u32 action, __u32 position)
 			scratch->host_from = position + 1;
 		break;
 	case OP_SET:
-		register_set(frame, number, high >> 32);
-		break;
-	case OP_LANES:
-		lanes_run(frame, position);
-		lanes_end(frame, number);
+		if (!*slot)
+			*slot = high >> 32;
+		else
+			register_set(frame, number, high >> 32);
 		break;
 	case OP_DIGIT:
 		if (!head_digit(reader, number, id)) {
@@ -293,48 +154,161 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u32 action, __u32 position)
 		break;
 	case OP_END:
 		return HEAD_DONE;
+	case OP_EMPTY:
+		field_empty(frame, number);
+		break;
+	case OP_LANES:
+		lanes_run(frame, position);
+		lanes_end(frame, number);
+		break;
 	}
 	if (flags)
-		head_mark(frame, flags, reader->head_bytes);
+		head_mark(frame, flags, scratch->head_base + at);
 	if (flags & FLAG_PATH)
-		line_keep(frame);
+		head_line_kept(frame);
 	if (open)
 		lanes_begin(frame, open, position + 1);
-	reader->state = low >> 32 & 0xffff;
 	return HEAD_MORE;
 }
 
-/* Bit 7 of each byte that a header value can't hold without being looked at: below 0x20, or 0x7f.
+#define SKIP_CONTROL 0x2020202020202020ULL
+#define SKIP_ONES    0x0101010101010101ULL
+#define SKIP_HIGH    0x8080808080808080ULL
+
+/*
+ * Bit 7 of bytes that a header value can't hold without being looked at: below 0x20, or 0x7f. The
+ * lowest one is never missed; a byte behind 0xff may be named without need.
  */
 static __always_inline __u64 control_bytes(__u64 word)
 {
-	__u64 del = word ^ 0x7f7f7f7f7f7f7f7fULL;
-
-	return (((word - 0x2020202020202020ULL) & ~word) | ((del - 0x0101010101010101ULL) & ~del)) &
-	       0x8080808080808080ULL;
+	return ((word - SKIP_CONTROL) | (word + SKIP_ONES)) & ~word & SKIP_HIGH;
 }
 
-/* Skips the bytes of a value that nothing reads, eight at a time; the state stays what it is. */
+#define SKIP_WORDS 64 /* per turn, in pairs */
+
+/* Skips the bytes of a value that nothing reads; the state stays what it is. */
 static __always_inline __u32 skip_value(const struct http_scratch *scratch, __u32 at, __u32 to)
 {
-	for (int i = 0; i < AUTOMATON_STEPS; i++) {
-		__u64 found;
+	__u64 found = 0;
+
+	for (int i = 0; i < SKIP_WORDS / 2; i++) {
+		const __u64 *words = (const __u64 *)&scratch->window[at & (HTTP_WINDOW - 1)];
 
 		if (at >= to)
-			return to;
-		found = control_bytes(*(__u64 *)&scratch->window[at & (HTTP_WINDOW - 1)]);
-		if (found) {
-			/* The lowest one counts: its bit moved to bit 0 of its byte picks its
-			 * number. */
-			at += (((found & -found) >> 7) * 0x0001020304050607ULL) >> 56;
-			return at < to ? at : to;
-		}
+			break;
+		found = control_bytes(words[0]);
+		if (found)
+			break;
+		at += 8;
+		found = control_bytes(words[1]);
+		if (found)
+			break;
 		at += 8;
 	}
+	if (found)
+		at += LOWEST_BYTE(found);
 	return at < to ? at : to;
 }
 
-/* One turn: skips, or steps until an action. Advances `position`. Returns enum head_status. */
+/*
+ * The same number, of which the verifier knows nothing: else it walks what follows anew for each
+ * turn of a loop that the number may come out of.
+ */
+static __always_inline __u32 number_of_any(struct http_scratch *scratch, __u32 number)
+{
+	*(volatile __u32 *)&scratch->number_of_any = number;
+	return *(volatile __u32 *)&scratch->number_of_any;
+}
+
+/* What makes an action more than its op and the next state: field, reject, flags. */
+#define ACTION_EXTRA 0xffff0000ffffff00ULL
+
+/* The actions that most lines are made of. False: it isn't one. */
+static __always_inline bool head_act_simply(struct http_scratch *scratch,
+					    struct http_reader *reader, __u64 low, __u64 high)
+{
+	__u32 op = low & 255;
+
+	if ((low & ACTION_EXTRA) || high)
+		return false;
+	if (op == OP_SKIP)
+		return true;
+	if (op != OP_LINE || scratch->host_from != HTTP_NOWHERE ||
+	    reader->lines > HTTP_HEADER_LINES)
+		return false;
+	reader->lines++;
+	return true;
+}
+
+/*
+ * One byte. What counts is how long the next state takes to follow from this one: the rest is known
+ * ahead, and the empty assembly keeps it apart.
+ */
+#define AUTOMATON_STEP(k)                                 \
+	if (room <= (k))                                  \
+		goto stepped_##k;                         \
+	column = next + ((__u32)classes[bytes[k]] << 1);  \
+	asm volatile("" : "+r"(column));                  \
+	entry = POOL16(pool, (state << stride) + column); \
+	if (entry >= TABLE_ACTION_BIT)                    \
+		goto stepped_##k;                         \
+	state = entry;
+
+/*
+ * Steps over bytes of the window from `at` on. Returns the last transition: an action for the byte
+ * at `scratch->at`, whose state is that of `reader`; or not, then `to` or the loop's end came.
+ */
+static __always_inline __u32 head_step(struct http_frame *frame, __u32 *position, __u32 *states,
+				       __u32 to)
+{
+	struct http_scratch *scratch = frame->scratch;
+	__u8 *pool = frame->pool;
+	__u32 next = scratch->next, stride = scratch->shift + 1, map = scratch->classes;
+	__u32 state = *states, entry = 0, at = *position, column;
+	const __u8 *classes;
+
+	if (map > TABLE_POOL_BYTES - 256)
+		return 0;
+	classes = pool + map;
+	for (int i = 0; i < AUTOMATON_STEPS / 8; i++) {
+		const __u8 *bytes = &scratch->window[at & (HTTP_WINDOW - 1)];
+		__u32 room = to - at;
+
+		AUTOMATON_STEP(0)
+		AUTOMATON_STEP(1)
+		AUTOMATON_STEP(2)
+		AUTOMATON_STEP(3)
+		AUTOMATON_STEP(4)
+		AUTOMATON_STEP(5)
+		AUTOMATON_STEP(6)
+		AUTOMATON_STEP(7)
+		at += 8;
+	}
+	goto stepped_0;
+stepped_7:
+	at++;
+stepped_6:
+	at++;
+stepped_5:
+	at++;
+stepped_4:
+	at++;
+stepped_3:
+	at++;
+stepped_2:
+	at++;
+stepped_1:
+	at++;
+stepped_0:
+	*states = state;
+	*position = at;
+	return entry;
+}
+
+/*
+ * One turn over the window: bytes, and the actions between them. Advances `position`. Returns
+ * enum head_status.
+ */
 SUBPROGRAM int head_block(struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
@@ -342,34 +316,45 @@ SUBPROGRAM int head_block(struct http_frame *frame)
 	__u8 *pool = frame->pool;
 	__u32 from = scratch->position - scratch->window_from;
 	__u32 to = scratch->window_to - scratch->window_from;
-	__u32 at = from, state = reader->state, entry = 0;
+	__u32 at = from, state = reader->state, before = reader->head_bytes - from;
 	int status = HEAD_MORE;
 
+	scratch->head_base = before;
 	if (to - from > HTTP_HEAD_BYTES - reader->head_bytes)
 		to = from + HTTP_HEAD_BYTES - reader->head_bytes;
-	if (state == scratch->skip)
-		at = skip_value(scratch, at, to);
-	for (int i = 0; i < AUTOMATON_STEPS; i++) {
-		__u32 class;
+	for (int turn = 0; turn < AUTOMATON_TURNS; turn++) {
+		__u32 entry;
+		__u64 low, high;
 
-		if (at >= to)
-			break;
-		class = POOL8(pool, scratch->classes + scratch->window[at & (HTTP_WINDOW - 1)]);
-		entry = POOL16(pool, scratch->next + (((state << scratch->shift) | class) << 1));
-		if (entry & TABLE_ACTION_BIT)
-			break;
-		state = entry;
+		if (state == scratch->skip)
+			at = number_of_any(scratch, skip_value(scratch, at, to));
+		entry = at < to ? head_step(frame, &at, &state, to) : 0;
+		at = number_of_any(scratch, at);
+		if (!(entry & TABLE_ACTION_BIT)) {
+			if (at >= to)
+				break;
+			continue;
+		}
+		entry = scratch->actions + ((entry & ~TABLE_ACTION_BIT) << TABLE_ACTION_SHIFT);
+		low = POOL64(pool, entry);
+		high = POOL64(pool, entry + 8);
+		if (head_act_simply(scratch, reader, low, high)) {
+			state = low >> 32 & 0xffff;
+			at++;
+			continue;
+		}
+		status = head_act(frame, low, high, state, at);
+		if (status == HEAD_REJECTED) {
+			reader->head_bytes = before + at;
+			return status;
+		}
 		at++;
+		if (status == HEAD_DONE)
+			break;
+		state = low >> 32 & 0xffff;
 	}
 	reader->state = state;
-	reader->head_bytes += at - from;
-	if (entry & TABLE_ACTION_BIT) {
-		status = head_act(frame, entry & ~TABLE_ACTION_BIT, scratch->window_from + at);
-		if (status == HEAD_REJECTED)
-			return status;
-		at++;
-		reader->head_bytes++;
-	}
+	reader->head_bytes = before + at;
 	scratch->position = scratch->window_from + at;
 	if (status == HEAD_MORE && reader->head_bytes >= HTTP_HEAD_BYTES) {
 		scratch->rejected = REJECT_HEAD_TOO_LARGE;

@@ -31,7 +31,7 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	struct http_stream *stream = frame->stream;
 	struct http_scratch *scratch = frame->scratch;
 	struct refusal *event = &scratch->refusal;
-	struct request_outcome *outcome = &scratch->outcome;
+	struct request_outcome outcome = { .reason = reason, .verdict = VERDICT_DENIED };
 
 	__builtin_memset(event, 0, sizeof(*event));
 	event->reference = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
@@ -57,20 +57,17 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	}
 	stream->refused = event->answer ? 1 : 2;
 	if (stream->current)
-		request_end(stream, scratch, 0);
-	__builtin_memset(outcome, 0, sizeof(*outcome));
-	outcome->time = event->time;
-	outcome->reference = event->answer ? event->reference : 0;
-	outcome->reason = reason;
-	outcome->verdict = VERDICT_DENIED;
-	outcome->rule = reason == REASON_HTTP_DENIED ? scratch->rule : 0;
+		request_end(stream, 0);
+	outcome.time = event->time;
+	outcome.reference = event->answer ? event->reference : 0;
+	outcome.rule = reason == REASON_HTTP_DENIED ? scratch->rule : 0;
 	stream->request_start = event->time;
 	stream->request_bytes = frame->reader->head_bytes;
 	stream->response_bytes = 0;
 	if (reason >= REASON_HTTP_DENIED)
-		outcome->status = reason <= REASON_HTTP_NO_RULE ? 403 : 400;
-	request_record(stream, scratch);
-	request_count(stream, outcome->status, VERDICT_DENIED, 0);
+		outcome.status = reason <= REASON_HTTP_NO_RULE ? 403 : 400;
+	request_record(stream, &outcome);
+	request_count(stream, outcome.status, VERDICT_DENIED, 0);
 	if (event->cookie) /* else there is no socket to close yet */
 		bpf_map_update_elem(&refused, &event->cookie, event, BPF_ANY);
 	if (bpf_ringbuf_output(&refusals, event, sizeof(*event), BPF_RB_FORCE_WAKEUP))

@@ -103,15 +103,25 @@ SUBPROGRAM int request_count(const struct http_stream *stream, __u32 status, __u
 	return 0;
 }
 
-/* Writes the record of the stream's current request. */
-SUBPROGRAM int request_record(struct http_stream *stream, struct http_scratch *scratch)
-{
-	struct request_outcome *outcome = &scratch->outcome;
-	struct flow_record *record = (struct flow_record *)scratch->record;
-	__u32 length, host, size;
-	__u8 *text;
+/* What a record says beside what the stream knows. */
+struct request_outcome {
+	__u64 time;
+	__u64 reference;
+	__u32 rule;
+	__u16 status;
+	__u16 reason;
+	__u32 verdict;
+};
 
-	__builtin_memset(record, 0, sizeof(*record));
+/* Most records have so much text, at most; the others get room for all there can be. */
+#define SHORT_TEXT_BYTES 56
+#define LONG_TEXT_BYTES	 (HTTP_TEXT_BYTES + HTTP_HOST_BYTES)
+
+/* Every field: what the ring gives is not empty. */
+static __always_inline void request_record_fill(struct flow_record *record,
+						const struct http_stream *stream,
+						const struct request_outcome *outcome)
+{
 	record->time = outcome->time;
 	record->connection = stream->cookie;
 	record->duration = outcome->time - stream->request_start;
@@ -124,7 +134,10 @@ SUBPROGRAM int request_record(struct http_stream *stream, struct http_scratch *s
 	record->destination_identity = stream->identity;
 	record->source_workload = stream->source_workload;
 	record->destination_workload = stream->workload;
+	record->egress_rule = 0;
 	record->ingress_rule = outcome->rule;
+	record->rtt = 0;
+	record->retransmits = 0;
 	record->source_port = stream->remote_port;
 	record->destination_port = stream->local_port;
 	record->status = outcome->status;
@@ -135,38 +148,58 @@ SUBPROGRAM int request_record(struct http_stream *stream, struct http_scratch *s
 	record->path = PATH_INLINE;
 	record->protocol = IPPROTO_TCP;
 	record->family = stream->family;
-	text = scratch->record + sizeof(*record);
-	length = stream->text_length;
-	asm volatile("" : "+r"(length));
-	length &= HTTP_TEXT_BYTES - 1;
-	host = stream->host_length & (HTTP_HOST_BYTES - 1);
-	__builtin_memcpy(text, stream->text, HTTP_TEXT_BYTES);
-	__builtin_memcpy(text + length, stream->host, HTTP_HOST_BYTES);
 	record->method_length = stream->method_length;
-	record->path_length = length - stream->method_length;
-	record->host_length = host;
-	size = sizeof(*record) + length + host;
-	if (outcome->verdict == VERDICT_DENIED)
-		flow_emit_denied_text(record, size);
+	record->padding = 0;
+	record->path_length = stream->text_length - stream->method_length;
+	record->host_length = stream->host_length;
+	record->padding2 = 0;
+}
+
+/* Writes the record of the stream's current request. The text behind it may be more than counts. */
+#define REQUEST_RECORD(ring, size, stream, outcome, flags, lost)                           \
+	({                                                                                 \
+		struct flow_record *record_ =                                              \
+			bpf_ringbuf_reserve(ring, sizeof(struct flow_record) + (size), 0); \
+		if (record_) {                                                             \
+			request_record_fill(record_, stream, outcome);                     \
+			__builtin_memcpy(record_ + 1, (stream)->text, size);               \
+			bpf_ringbuf_submit(record_, flags);                                \
+		} else {                                                                   \
+			flow_lost(lost);                                                   \
+		}                                                                          \
+	})
+
+SUBPROGRAM int request_record(struct http_stream *stream, const struct request_outcome *outcome)
+{
+	__u64 flags;
+
+	if (outcome->verdict == VERDICT_DENIED) {
+		drop_count(outcome->reason);
+		flags = ring_wakeup(bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA), DENIALS_BYTES);
+		REQUEST_RECORD(&denials, LONG_TEXT_BYTES, stream, outcome, flags, RING_DENIALS);
+		return 0;
+	}
+	flags = ring_wakeup(bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA), FLOWS_BYTES);
+	if (stream->text_length + stream->host_length <= SHORT_TEXT_BYTES)
+		REQUEST_RECORD(&flows, SHORT_TEXT_BYTES, stream, outcome, flags, RING_FLOWS);
 	else
-		flow_emit_allowed_text(record, size);
+		REQUEST_RECORD(&flows, LONG_TEXT_BYTES, stream, outcome, flags, RING_FLOWS);
 	return 0;
 }
 
 /* Ends the current request: one record, one count. */
-SUBPROGRAM int request_end(struct http_stream *stream, struct http_scratch *scratch, __u32 status)
+SUBPROGRAM int request_end(struct http_stream *stream, __u32 status)
 {
-	struct request_outcome *outcome = &scratch->outcome;
+	struct request_outcome outcome = {
+		.time = bpf_ktime_get_ns(),
+		.rule = stream->rule,
+		.status = status,
+		.verdict = stream->audited ? VERDICT_AUDITED : VERDICT_ALLOWED,
+	};
 
-	outcome->time = bpf_ktime_get_ns();
-	outcome->reference = 0;
-	outcome->rule = stream->rule;
-	outcome->status = status;
-	outcome->reason = 0;
-	outcome->verdict = stream->audited ? VERDICT_AUDITED : VERDICT_ALLOWED;
 	stream->current = 0;
-	request_record(stream, scratch);
-	request_count(stream, status, outcome->verdict, outcome->time - stream->request_start);
+	request_record(stream, &outcome);
+	request_count(stream, status, outcome.verdict, outcome.time - stream->request_start);
 	return 0;
 }
 

@@ -84,7 +84,10 @@ SUBPROGRAM int request_next(struct http_frame *frame)
 		return HEAD_REJECTED;
 	}
 	if (frame->stream->current) /* its response has not ended: pipelined */
-		request_end(frame->stream, frame->scratch, 0);
+		request_end(frame->stream, 0);
+	frame->stream->method_length = 0;
+	frame->stream->text_length = 0;
+	frame->stream->host_length = 0;
 	automaton_begin(frame->reader, frame->pool);
 	automaton_use(frame);
 	scratch->head_from = scratch->position;

@@ -19,7 +19,7 @@ static __always_inline void response_end(struct http_frame *frame)
 	stream->responses++;
 	/* The record is of the last request: answers to earlier ones went without. */
 	if (stream->current && stream->responses == stream->requests)
-		request_end(stream, frame->scratch, reader->status);
+		request_end(stream, reader->status);
 	reader->phase = HTTP_HEAD;
 }
 
@@ -62,7 +62,8 @@ static __always_inline __u64 line_feeds(__u64 word)
 /* Eight letters of a header name as one word, in lower case. */
 #define NAME_CONTENT_ 0x2d746e65746e6f63ULL /* "content-" */
 #define NAME_LENGTH_  0x003a6874676e656cULL /* "length:" and whatever comes then */
-#define NAME_TRANSFER 0x726566736e617274ULL /* "transfer", with "-encoding" behind it or not */
+#define NAME_TRANSFER 0x726566736e617274ULL /* "transfer" */
+#define NAME_ENCODIN  0x6e69646f636e652dULL /* "-encodin", and no other name goes on so */
 #define LENGTH_DIGITS 18
 
 /* Digits behind a colon and spaces. */
@@ -94,41 +95,52 @@ static __always_inline void response_line(struct http_frame *frame, __u32 at)
 			return;
 		reader->flags |= FLAG_LENGTH;
 		reader->length = response_length(scratch, at + 15);
-	} else if (name == NAME_TRANSFER) {
+	} else if (name == NAME_TRANSFER &&
+		   (WINDOW_WORD(scratch, at + 8) | LOWER_CASE) == (NAME_ENCODIN | LOWER_CASE)) {
 		reader->flags |= FLAG_TRANSFER_ENCODING;
 	}
 }
 
-#define LINE_WORDS 16
+#define SCAN_WORDS 64 /* per turn */
 
-/* Looks for the end of one line, and at the line. Stops at the end of the head, or of the window.
+/*
+ * Looks at lines from `scan` on: at the two letters that framing headers begin with, and for the
+ * empty one. Stops at the end of the head, or of the window.
  */
 static long response_scan(__u32 index __unused, struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
-	__u32 to = scratch->window_to - scratch->window_from, at = scratch->scan;
+	__u32 to = scratch->window_to - scratch->window_from, at = scratch->scan, next;
 
-	for (int i = 0; i < LINE_WORDS; i++) {
-		__u64 found;
+	for (int i = 0; i < SCAN_WORDS; i++, at = next) {
+		__u64 word, found;
+		__u32 line;
 
 		if (at >= to)
 			return 1;
+		/* Words follow on each other whatever they hold: none waits for the one before. */
+		next = at + 8;
 		found = line_feeds(WINDOW_WORD(scratch, at));
-		if (!found) {
-			at += 8;
+		if (!found)
 			continue;
-		}
-		at += LOWEST_BYTE(found) + 1;
-		if (at > to)
+		line = at + LOWEST_BYTE(found) + 1;
+		if (found & (found - 1))
+			next = line;
+		if (line >= to)
 			return 1;
-		scratch->scan = at;
-		if (at - scratch->line <= 2) {
-			scratch->head_ends = at;
+		word = WINDOW_WORD(scratch, line);
+		if ((__u8)word == '\n' || (__u16)word == 0x0a0d) {
+			line += (__u8)word == '\n' ? 1 : 2;
+			if (line <= to)
+				scratch->head_ends = line;
 			return 1;
 		}
-		response_line(frame, scratch->line);
-		scratch->line = at;
-		return 0;
+		word |= LOWER_CASE;
+		if (word == (NAME_CONTENT_ | LOWER_CASE) || word == NAME_TRANSFER) {
+			response_line(frame, line);
+			scratch->scan = next;
+			return 0;
+		}
 	}
 	scratch->scan = at;
 	return 0;
@@ -157,7 +169,6 @@ static __always_inline int response_turn_head(struct http_frame *frame)
 			 (scratch->window[11] - '0');
 	reader->flags = 0;
 	reader->length = 0;
-	scratch->line = 0;
 	scratch->scan = 12;
 	scratch->head_ends = 0;
 	bpf_loop(HTTP_WINDOW / 2, response_scan, frame, 0);

@@ -8,18 +8,8 @@
 /* Where a program run keeps what the stack has no room for. */
 
 #define HTTP_WINDOW	1024 /* power of two: bytes of a segment that are looked at at once */
-#define AUTOMATON_STEPS 16 /* bytes, or words of 8, per turn of the loop */
-
-/* What a record says beside what the stream knows. */
-struct request_outcome {
-	__u64 time;
-	__u64 reference;
-	__u32 rule;
-	__u16 status;
-	__u16 reason;
-	__u8 verdict;
-	__u8 padding[7];
-};
+#define AUTOMATON_STEPS 32 /* bytes per turn of the loop over them, until an action */
+#define AUTOMATON_TURNS 8 /* of those per block */
 
 /* What one program run works with, one per processor and direction. */
 struct http_scratch {
@@ -32,7 +22,7 @@ struct http_scratch {
 	__u32 position; /* in the payload: everything before has been read */
 	__u32 head_from; /* position of the head's first byte, HTTP_NOWHERE: an earlier segment */
 	__u32 host_from; /* of the Host value, likewise */
-	__u32 line, scan, head_ends; /* of a response, in the window */
+	__u32 scan, head_ends; /* of a response, in the window */
 	__u32 lanes_from; /* position up to which the lanes have run */
 	__u32 rejected; /* Reject */
 	__u32 rule; /* of the verdict */
@@ -40,14 +30,14 @@ struct http_scratch {
 	__u32 audited; /* a policy in Audit mode would deny; `rule` is its */
 	__u32 heads; /* that ended in this segment */
 	__u32 overrun; /* the loop ended before the segment */
+	__u32 head_base; /* what to add to an index of the window to get a position in the head */
+	__u32 number_of_any; /* see there */
 	__u32 number; /* of this one among the processor's */
 	/* The table in use. */
 	__u32 table;
 	__u32 shift, skip, classes, next, actions;
 	struct http_reader saved;
 	struct refusal refusal;
-	struct request_outcome outcome;
-	__u8 record[136 + HTTP_TEXT_BYTES + HTTP_HOST_BYTES + 8] __attribute__((aligned(8)));
 };
 
 /* Number of the lowest byte whose bit 7 is set: that bit, moved to bit 0 of its byte, picks it. */

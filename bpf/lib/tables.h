@@ -69,9 +69,11 @@ enum {
 /* Op, Flag and Reject of core/automaton/format.ts and core/http/reasons.ts. */
 enum {
 	OP_REJECT = 0,
+	OP_STEP = 1,
 	OP_VALUE = 2,
 	OP_EMPTY = 3,
 	OP_HEADER = 4,
+	OP_SKIP = 5,
 	OP_DIGIT = 6,
 	OP_LINE = 7,
 	OP_END = 8,

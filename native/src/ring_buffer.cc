@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "arguments.h"
@@ -13,6 +14,10 @@ namespace perigee {
 namespace {
 
 constexpr uint32_t kRecordsPerTick = 1024;
+// Room for so many records of requests.
+constexpr size_t kBatchBytes = 256 * 1024;
+// At least, of what a record takes beside its bytes: its header.
+constexpr uint64_t kRecordOverhead = 8;
 
 class RingBuffer;
 
@@ -67,7 +72,7 @@ class RingBuffer : public Napi::ObjectWrap<RingBuffer> {
   ~RingBuffer() override { Detach(); }
 
   // One bounded batch of one ring, from the loop.
-  void Deliver(RingLoop::Ring& ring);
+  void OnReadable(RingLoop::Ring& ring);
   // The loop closes or has closed: by close(), or with the environment.
   void OnLoopClosed();
 
@@ -80,13 +85,20 @@ class RingBuffer : public Napi::ObjectWrap<RingBuffer> {
 
   void AddRing(Napi::Env env, const BpfMap& map);
   void Detach();
-  std::vector<napi_value> BatchArguments(uint32_t index, const RingRecords& records);
+  // Takes one batch of a ring into the memory that all share. Returns whether there was one; the arguments
+  // are empty if it held nothing but discarded records.
+  bool TakeBatch(RingLoop::Ring& ring, std::vector<napi_value>& arguments);
   RingLoop& RequireLoop(Napi::Env env);
 
   RingLoop* loop_ = nullptr;
   Napi::FunctionReference on_batch_;
   std::unique_ptr<Napi::AsyncContext> context_;
   uint32_t records_per_tick_ = kRecordsPerTick;
+  // One batch at a time lies here: memory made anew for each would cost more than the records.
+  std::vector<uint32_t> offsets_;
+  Napi::Reference<Napi::Buffer<uint8_t>> bytes_;
+  Napi::Reference<Napi::ArrayBuffer> offset_words_;
+  bool delivering_ = false;
 };
 
 void RingLoop::Close() {
@@ -115,7 +127,7 @@ void RingLoop::Finish() {
 void RingLoop::OnReadable(uv_poll_t* poll, int status, int) {
   Ring* ring = static_cast<Ring*>(poll->data);
   if (status < 0 || ring->loop->closing || ring->loop->owner == nullptr) return;
-  ring->loop->owner->Deliver(*ring);
+  ring->loop->owner->OnReadable(*ring);
 }
 
 RingBuffer::RingBuffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -166,37 +178,68 @@ void RingBuffer::AddRing(Napi::Env env, const BpfMap& map) {
   if (error != 0) Throw(env, "ERR_RING", -error, "poll ring buffer", map.name());
 }
 
-std::vector<napi_value> RingBuffer::BatchArguments(uint32_t index, const RingRecords& records) {
+bool RingBuffer::TakeBatch(RingLoop::Ring& ring, std::vector<napi_value>& arguments) {
+  arguments.clear();
+  if (!ring.reader->Find(records_per_tick_, offsets_)) return false;
   Napi::Env env = Env();
-  Napi::Uint32Array offsets = Napi::Uint32Array::New(env, records.offsets.size());
-  std::copy(records.offsets.begin(), records.offsets.end(), offsets.Data());
-  return {Napi::Number::New(env, index),
-          Napi::Buffer<uint8_t>::Copy(env, records.bytes.data(), records.bytes.size()), offsets};
+  const size_t size = offsets_.back();
+  if (bytes_.IsEmpty() || bytes_.Value().Length() < size) {
+    bytes_ = Napi::Persistent(Napi::Buffer<uint8_t>::New(env, std::max(2 * size, kBatchBytes)));
+  }
+  const size_t offset_bytes = offsets_.size() * sizeof(uint32_t);
+  if (offset_words_.IsEmpty() || offset_words_.Value().ByteLength() < offset_bytes) {
+    offset_words_ = Napi::Persistent(Napi::ArrayBuffer::New(env, 2 * offset_bytes));
+  }
+  Napi::Buffer<uint8_t> bytes = bytes_.Value();
+  ring.reader->Take(bytes.Data());
+  Napi::Uint32Array offsets = Napi::Uint32Array::New(env, offsets_.size(), offset_words_.Value(), 0);
+  std::copy(offsets_.begin(), offsets_.end(), offsets.Data());
+  if (offsets_.size() > 1) arguments = {Napi::Number::New(env, ring.index), bytes, offsets};
+  return true;
 }
 
-void RingBuffer::Deliver(RingLoop::Ring& ring) {
-  const RingRecords records = ring.reader->Read(records_per_tick_);
-  if (records.count() == 0) return;
+void RingBuffer::OnReadable(RingLoop::Ring& ring) {
+  if (delivering_) return;
   Napi::Env env = Env();
   Napi::HandleScope scope(env);
+  std::vector<napi_value> arguments;
+  if (!TakeBatch(ring, arguments) || arguments.empty()) return;
+  delivering_ = true;
   try {
-    on_batch_.MakeCallback(Value(), BatchArguments(ring.index, records), *context_);
+    on_batch_.MakeCallback(Value(), arguments, *context_);
   } catch (const Napi::Error& error) {
     napi_fatal_exception(env, error.Value());
   }
+  delivering_ = false;
 }
 
 Napi::Value RingBuffer::Consume(const Napi::CallbackInfo& info) {
-  RequireLoop(info.Env());
+  Napi::Env env = info.Env();
+  RequireLoop(env);
+  if (delivering_) Throw(env, "ERR_RING", EBUSY, "consume from its own callback", "");
   size_t count = 0;
+  std::vector<napi_value> arguments;
   // The callback may close this; then loop_ is gone.
   for (size_t i = 0; loop_ != nullptr && i < loop_->rings.size(); i++) {
-    const RingRecords records = loop_->rings[i]->reader->Read(SIZE_MAX);
-    if (records.count() == 0) continue;
-    count += records.count();
-    on_batch_.Call(Value(), BatchArguments(static_cast<uint32_t>(i), records));
+    uint64_t left = loop_->rings[i]->reader->Pending();
+    while (loop_ != nullptr && left > 0) {
+      Napi::HandleScope scope(env);
+      if (!TakeBatch(*loop_->rings[i], arguments)) break;
+      const uint64_t took = offsets_.back() + (offsets_.size() - 1) * kRecordOverhead;
+      left -= std::min(left, std::max<uint64_t>(took, 1));
+      if (arguments.empty()) continue;
+      count += offsets_.size() - 1;
+      delivering_ = true;
+      try {
+        on_batch_.Call(Value(), arguments);
+      } catch (...) {
+        delivering_ = false;
+        throw;
+      }
+      delivering_ = false;
+    }
   }
-  return Napi::Number::New(info.Env(), static_cast<double>(count));
+  return Napi::Number::New(env, static_cast<double>(count));
 }
 
 Napi::Value RingBuffer::Pending(const Napi::CallbackInfo& info) {

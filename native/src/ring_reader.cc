@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace perigee {
@@ -41,25 +42,48 @@ RingReader::~RingReader() {
   if (consumer_ != nullptr) munmap(consumer_, page_);
 }
 
-RingRecords RingReader::Read(size_t limit) {
-  RingRecords records;
-  const uint8_t* data = static_cast<const uint8_t*>(producer_) + page_;
-  unsigned long position = __atomic_load_n(static_cast<unsigned long*>(consumer_), __ATOMIC_RELAXED);
+struct RingReader::Record {
+  const uint8_t* bytes;
+  uint32_t length;
+  bool busy;
+  bool discarded;
+  unsigned long next;
+};
+
+RingReader::Record RingReader::At(unsigned long position) const {
+  const uint8_t* header = static_cast<const uint8_t*>(producer_) + page_ + (position & (size_ - 1));
+  const uint32_t word = __atomic_load_n(reinterpret_cast<const uint32_t*>(header), __ATOMIC_ACQUIRE);
+  const uint32_t length = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+  return {.bytes = header + BPF_RINGBUF_HDR_SZ,
+          .length = length,
+          .busy = (word & BPF_RINGBUF_BUSY_BIT) != 0,
+          .discarded = (word & BPF_RINGBUF_DISCARD_BIT) != 0,
+          .next = position + ((length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul)};
+}
+
+bool RingReader::Find(size_t limit, std::vector<uint32_t>& offsets) {
+  const unsigned long start = __atomic_load_n(static_cast<unsigned long*>(consumer_), __ATOMIC_RELAXED);
   const unsigned long end = LoadAcquire(producer_);
-  while (position < end && records.count() < limit) {
-    const uint8_t* header = data + (position & (size_ - 1));
-    const uint32_t word = __atomic_load_n(reinterpret_cast<const uint32_t*>(header), __ATOMIC_ACQUIRE);
-    if ((word & BPF_RINGBUF_BUSY_BIT) != 0) break;
-    const uint32_t length = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-    if ((word & BPF_RINGBUF_DISCARD_BIT) == 0) {
-      const uint8_t* bytes = header + BPF_RINGBUF_HDR_SZ;
-      records.bytes.insert(records.bytes.end(), bytes, bytes + length);
-      records.offsets.push_back(static_cast<uint32_t>(records.bytes.size()));
-    }
-    position += (length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul;
+  unsigned long position = start;
+  offsets.assign(1, 0);
+  while (position < end && offsets.size() <= limit) {
+    const Record record = At(position);
+    if (record.busy) break;
+    if (!record.discarded) offsets.push_back(offsets.back() + record.length);
+    position = record.next;
+  }
+  found_end_ = position;
+  return position != start;
+}
+
+void RingReader::Take(uint8_t* to) {
+  unsigned long position = __atomic_load_n(static_cast<unsigned long*>(consumer_), __ATOMIC_RELAXED);
+  while (position < found_end_) {
+    const Record record = At(position);
+    if (!record.discarded) to = std::copy_n(record.bytes, record.length, to);
+    position = record.next;
   }
   __atomic_store_n(static_cast<unsigned long*>(consumer_), position, __ATOMIC_RELEASE);
-  return records;
 }
 
 uint64_t RingReader::Pending() const { return LoadAcquire(producer_) - LoadAcquire(consumer_); }

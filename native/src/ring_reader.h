@@ -10,14 +10,6 @@
 
 namespace perigee {
 
-struct RingRecords {
-  std::vector<uint8_t> bytes;
-  // Record i is [offsets[i], offsets[i + 1]).
-  std::vector<uint32_t> offsets = {0};
-
-  size_t count() const { return offsets.size() - 1; }
-};
-
 // The consumer's side of one BPF_MAP_TYPE_RINGBUF, read from its pages. libbpf's reader can't stop after n
 // records (before 1.5), doesn't tell what waits, and serves the first ring first; hence our own.
 class RingReader {
@@ -30,18 +22,27 @@ class RingReader {
 
   int fd() const { return fd_.get(); }
 
-  // Copies up to `limit` records out and frees their place in the ring.
-  RingRecords Read(size_t limit);
+  // Finds up to `limit` records that are whole: in what Take copies, record i is [offsets[i], offsets[i +
+  // 1]). Returns whether there is anything to take.
+  bool Find(size_t limit, std::vector<uint32_t>& offsets);
+
+  // Copies those records out, one behind the other, and frees their place in the ring.
+  void Take(uint8_t* to);
 
   // Bytes that wait, headers included.
   uint64_t Pending() const;
 
  private:
+  struct Record;
+
   RingReader(UniqueFd fd, uint32_t size) : fd_(std::move(fd)), size_(size) {}
+
+  Record At(unsigned long position) const;
 
   UniqueFd fd_;
   uint32_t size_;  // a power of two
   size_t page_ = 0;
+  unsigned long found_end_ = 0;
   void* consumer_ = nullptr;
   void* producer_ = nullptr;
 };

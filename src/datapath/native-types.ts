@@ -186,17 +186,23 @@ export interface BpfMapClass {
   create(spec: MapSpec): BpfMap;
 }
 
-/** Record i is `bytes.subarray(offsets[i], offsets[i + 1])`; offsets holds one more than there are records. */
+/**
+ * Record i is `bytes.subarray(offsets[i], offsets[i + 1])`; offsets holds one more than there are records. Both are
+ * the reader's own memory, which the next batch is written to: what is to be kept is copied.
+ */
 export type RingBatch = (ringIndex: number, bytes: Buffer, offsets: Uint32Array) => void;
 
 export interface RingBufferOptions {
-  /** Bound per ring and loop iteration; 1024 unless told. */
+  /** Bound per batch, one of each ring in a turn of the loop; 1024 unless told. */
   readonly maxRecordsPerTick?: number;
 }
 
 /** Reads ring buffer maps on this thread's loop. One consumer per ring. */
 export interface RingBuffer extends Disposable {
-  /** Reads now what is there, without a bound, for programs that submit with BPF_RB_NO_WAKEUP; returns the records. */
+  /**
+   * Reads now what is there, batch by batch, for programs that submit with BPF_RB_NO_WAKEUP; returns the records. Not
+   * from its own callback.
+   */
   consume(): number;
   /** Bytes that wait in all rings, headers included. */
   pending(): number;

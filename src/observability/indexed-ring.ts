@@ -4,12 +4,20 @@ import { chunkBytesOf, FlowArena } from './flow-arena.ts';
 import type { Matcher } from './match/matcher.ts';
 import { Offset } from './record-layout.ts';
 
-/** A ring of records and the summaries of its chunks, together in no more than a number of bytes. */
+/** Bytes of records that may wait for their summary: a search that comes then takes some tens of ms longer. */
+const MAX_WAITING = 32 * 1024 * 1024;
+
+/**
+ * A ring of records and the summaries of its chunks, together in no more than a number of bytes. Records are
+ * summarised when somebody searches: it costs several times what keeping them does, and nobody asks for most.
+ */
 export class IndexedRing {
   readonly arena: FlowArena;
-  readonly summaries: ChunkSummaries;
   /** What it may take; a few bytes less are taken. */
   readonly budget: number;
+  readonly #summaries: ChunkSummaries;
+  /** Where the records begin that have no summary yet. */
+  #from = 0;
   #open = -1;
 
   /** @param chunkBytes for tests: a ring of a few records still has several chunks */
@@ -19,7 +27,29 @@ export class IndexedRing {
     // One summary more than there are chunks.
     const chunks = Math.max(1, Math.ceil((bytes - perSlot) / (chunkBytes + perSlot)));
     this.arena = new FlowArena(bytes - (chunks + 1) * perSlot, chunkBytes);
-    this.summaries = new ChunkSummaries(this.arena.slots, chunkBytes);
+    this.#summaries = new ChunkSummaries(this.arena.slots, chunkBytes);
+  }
+
+  /** As they are now: of all records. */
+  get summaries(): ChunkSummaries {
+    this.#summarise();
+    return this.#summaries;
+  }
+
+  #summarise(): void {
+    const { arena } = this;
+    let position = Math.max(this.#from, arena.tail);
+    while (position < arena.head) {
+      position = arena.skipFiller(position);
+      const chunk = arena.chunkOf(position);
+      if (chunk !== this.#open) {
+        this.#open = chunk;
+        this.#summaries.open(chunk % arena.slots);
+      }
+      this.#summaries.add(arena, arena.recordAt(position));
+      position = arena.after(position);
+    }
+    this.#from = position;
   }
 
   /**
@@ -27,7 +57,7 @@ export class IndexedRing {
    * the arena, -1: it is too large.
    */
   append(bytes: Buffer, start: number, end: number, offsetLow: number, offsetHigh: number): number {
-    const { arena, summaries } = this;
+    const { arena } = this;
     const position = arena.append(bytes, start, end);
     if (position < 0) return -1;
     const at = arena.recordAt(position);
@@ -36,11 +66,7 @@ export class IndexedRing {
     const carry = low >= 2 ** 32 ? 1 : 0;
     arena.u32[word] = low;
     arena.u32[word + 1] = (arena.u32[word + 1] ?? 0) + offsetHigh + carry;
-    if (arena.chunk !== this.#open) {
-      this.#open = arena.chunk;
-      summaries.open(arena.chunk % arena.slots);
-    }
-    summaries.add(arena, at);
+    if (arena.head - this.#from > MAX_WAITING) this.#summarise();
     return at;
   }
 

@@ -26,8 +26,8 @@ export const tupleKey = {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return {
       netns: view.getBigUint64(at + 0, true),
-      sourceAddress: bytes.slice(at + 8, at + 24),
-      destinationAddress: bytes.slice(at + 24, at + 40),
+      sourceAddress: Uint8Array.prototype.slice.call(bytes, at + 8, at + 24),
+      destinationAddress: Uint8Array.prototype.slice.call(bytes, at + 24, at + 40),
       sourcePort: view.getUint16(at + 40, true),
       destinationPort: view.getUint16(at + 42, true),
     };
@@ -84,7 +84,7 @@ export const steering = {
     return {
       clientCookie: view.getBigUint64(at + 0, true),
       netns: view.getBigUint64(at + 8, true),
-      address: bytes.slice(at + 16, at + 32),
+      address: Uint8Array.prototype.slice.call(bytes, at + 16, at + 32),
       port: view.getUint16(at + 32, true),
       family: view.getUint8(at + 34),
       sourceWorkload: view.getUint32(at + 40, true),
@@ -119,7 +119,7 @@ export const announcement = {
   decode(bytes: Uint8Array, at = 0): Announcement {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return {
-      clientAddress: bytes.slice(at + 0, at + 16),
+      clientAddress: Uint8Array.prototype.slice.call(bytes, at + 0, at + 16),
       clientPort: view.getUint16(at + 16, true),
       clientIdentity: view.getUint32(at + 20, true),
       proxyCookie: view.getBigUint64(at + 24, true),

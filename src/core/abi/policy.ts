@@ -114,7 +114,10 @@ export const ipcacheKey = {
   },
   decode(bytes: Uint8Array, at = 0): IpcacheKey {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return { prefixLength: view.getUint32(at + 0, true), address: bytes.slice(at + 4, at + 20) };
+    return {
+      prefixLength: view.getUint32(at + 0, true),
+      address: Uint8Array.prototype.slice.call(bytes, at + 4, at + 20),
+    };
   },
 } as const;
 

@@ -66,8 +66,8 @@ export const openConnection = {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return {
       cookie: view.getBigUint64(at + 0, true),
-      localAddress: bytes.slice(at + 8, at + 24),
-      remoteAddress: bytes.slice(at + 24, at + 40),
+      localAddress: Uint8Array.prototype.slice.call(bytes, at + 8, at + 24),
+      remoteAddress: Uint8Array.prototype.slice.call(bytes, at + 24, at + 40),
       localPort: view.getUint16(at + 40, true),
       remotePort: view.getUint16(at + 42, true),
       workload: view.getUint32(at + 44, true),

@@ -70,8 +70,8 @@ export const workload = {
       flags: view.getUint32(at + 8, true),
       kind: view.getUint32(at + 12, true),
       kernelId: view.getBigUint64(at + 16, true),
-      address4: bytes.slice(at + 24, at + 40),
-      address6: bytes.slice(at + 40, at + 56),
+      address4: Uint8Array.prototype.slice.call(bytes, at + 24, at + 40),
+      address6: Uint8Array.prototype.slice.call(bytes, at + 40, at + 56),
     };
   },
 } as const;
@@ -89,7 +89,7 @@ export const name = {
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): Name {
-    return { digest: bytes.slice(at + 0, at + 16) };
+    return { digest: Uint8Array.prototype.slice.call(bytes, at + 0, at + 16) };
   },
 } as const;
 
