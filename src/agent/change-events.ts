@@ -4,6 +4,7 @@ import type { Policy } from '../core/policy/rule.ts';
 import type { World } from '../core/policy/world.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
 import type { Workload } from '../core/workload/workload.ts';
+import { EventLog } from '../observability/event-log.ts';
 
 /** What is in force, as far as events speak of it. */
 export interface InForce {
@@ -67,4 +68,19 @@ export function changeEvents(before: InForce | undefined, now: InForce): readonl
       .filter(([name, policy]) => oldPolicies.get(name) !== policy)
       .map(([name, policy]) => policyEvent('policy-updated', name, policy)),
   ];
+}
+
+/** Events of one run of the agent. */
+export class ChangeEvents {
+  readonly log = new EventLog();
+  #inForce: InForce | undefined;
+
+  constructor(startedAt: Date) {
+    this.log.add({ type: 'started', time: BigInt(startedAt.getTime()) * 1_000_000n });
+  }
+
+  applied(now: InForce): void {
+    this.log.add(...changeEvents(this.#inForce, now));
+    this.#inForce = now;
+  }
 }

@@ -12,15 +12,16 @@ import { pinLayout } from '../datapath/layout.ts';
 import { readNames } from '../datapath/name-store.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
-import { EventLog } from '../observability/event-log.ts';
+import type { EventLog } from '../observability/event-log.ts';
 import { FlowStore } from '../observability/flow-store.ts';
 import { runChecks } from './check.ts';
-import { changeEvents } from './change-events.ts';
+import { ChangeEvents } from './change-events.ts';
 import type { PathSources } from './connection-path.ts';
+import { FlowExport } from './flow-export.ts';
 import { createExplainer } from './explain.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { followFiles } from './follow-files.ts';
-import { cgroup2In, findCgroup2, findObjects } from './host.ts';
+import { cgroup2In, findCgroup2, findObjects, nodeName } from './host.ts';
 import { inlineOffText } from './inline-state.ts';
 import { takeLock } from './lock.ts';
 import { createLog } from './log.ts';
@@ -30,7 +31,7 @@ import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
 import type { ProxyPush } from './proxy-config.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
-import { type Applied, Reconciler } from './reconciler.ts';
+import { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 import { statusOf } from './status.ts';
 import { VerdictTotals } from './verdict-totals.ts';
@@ -113,9 +114,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const names = new Names(readNames(datapath.maps));
   const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
   const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
-  const events = new EventLog();
-  events.add({ type: 'started', time: BigInt(startedAt.getTime()) * 1_000_000n });
-  let inForce: Applied | undefined;
+  const events = new ChangeEvents(startedAt);
+  const exported = startExport(settings, flows, log, signal);
   const verdicts = new VerdictTotals(datapath.maps, names);
   const wanted = (): ProxyPush | undefined => reconciler.push;
   const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), wanted, signal });
@@ -129,8 +129,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     cgroupRoot,
     onApplied: (applied) => {
       const { compiled, revision } = applied;
-      events.add(...changeEvents(inForce, applied));
-      inForce = applied;
+      events.applied(applied);
       verdicts.prune(compiled.desired.policy);
       if (revision === 1) setImmediate(prepareInline, datapath, log);
     },
@@ -153,7 +152,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     settings,
     log,
     flows,
-    events,
+    events: events.log,
     status,
     inForce: () =>
       reconciler.applied === undefined
@@ -170,13 +169,27 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     supervisor,
     reconciler,
     feed,
+    exported: exported?.counts,
   });
   void supervisor.start();
   await follow({ settings, native, reconciler, feed, log, signal });
   await api.close();
   await metrics.close();
+  await exported?.ended;
   datapath.close();
   for (const lock of locks) lock.release();
+}
+
+/** The export of flows, if the settings want one. */
+function startExport(
+  settings: Settings,
+  flows: FlowStore,
+  log: Logger,
+  signal: AbortSignal,
+): { readonly counts: FlowExport['counts']; readonly ended: Promise<void> } | undefined {
+  if (settings.flowExport.file === '') return undefined;
+  const flowExport = new FlowExport({ settings: settings.flowExport, node: nodeName(settings), flows, log });
+  return { counts: flowExport.counts, ended: flowExport.run(signal) };
 }
 
 interface ApiParts {

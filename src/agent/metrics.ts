@@ -26,6 +26,8 @@ export interface MetricsInput {
   readonly supervisor: ProxySupervisor;
   readonly reconciler: Reconciler;
   readonly feed: Readonly<Feed>;
+  /** Flows by what became of them on their way to a file; undefined: there is none. */
+  readonly exported: Readonly<Record<string, number>> | undefined;
 }
 
 /** How often the rings' own counts of lost records are looked at, ms. */
@@ -47,6 +49,7 @@ export async function startMetrics(
       drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
     },
     flows: () => flows.stats(),
+    exported: () => input.exported ?? {},
     pairs: () => meter.totals(),
     requests: () => requestTotals(readRequestCounts(datapath.maps), flowNames(names)),
     inline: () => {

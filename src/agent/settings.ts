@@ -54,6 +54,24 @@ export const settingsSchema = z.strictObject({
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
   flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
   denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
+  flowExport: z
+    .strictObject({
+      file: z.string().default('').describe('JSON lines as Hubble exports them; empty: none'),
+      maxBytes: z.int().min(65536).default(10485760).describe('Size at which the file is put aside, bytes'),
+      backups: z.int().min(0).max(100).default(5).describe('Files put aside that are kept, .1 is the newest'),
+      allow: z
+        .array(z.record(z.string(), z.unknown()))
+        .default([])
+        .describe(
+          "Hubble's FlowFilters, as `hubble observe --print-raw-filters` prints them; none: every flow",
+        ),
+      deny: z
+        .array(z.record(z.string(), z.unknown()))
+        .default([])
+        .describe('Likewise, of flows to leave out'),
+    })
+    .prefault({})
+    .describe('Flows as a file'),
   socketGroup: z.int().min(0).optional().describe('Group id that may use the agent socket, too'),
   logLevel: level.default('info').describe('Changeable live'),
   limits: proxyLimits.prefault({}).describe('Limits of the proxy'),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { FlowFilter, NamePattern, PathPattern, StatusRange, TcpFlag } from '../core/flow-filter.ts';
-import type { Flow, FlowPath, FlowVerdict } from '../core/flow.ts';
+import type { FlowFilter, NamePattern, PathPattern, StatusRange } from '../core/flow-filter.ts';
+import type { Flow, FlowPath, FlowVerdict, TcpFlag } from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { dropReasonOf } from './drop-reasons.ts';

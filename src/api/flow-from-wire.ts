@@ -2,6 +2,7 @@
 import type { Flow, FlowEndpoint, FlowPath, FlowRule, FlowVerdict } from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { fromTimestamp } from './timestamp.ts';
+import { eventTypes } from './flow-to-wire.ts';
 import type { WireDetail, WireEndpoint, WireFlow, WireRule } from './wire.ts';
 
 export const verdictsFromWire: Readonly<Record<string, FlowVerdict>> = {
@@ -67,8 +68,10 @@ function isReason(name: string): name is ReasonName {
 
 function http({ l7 }: WireFlow, detail: WireDetail): Pick<Flow, 'http'> {
   if (l7?.http === undefined) return {};
-  const { method = '', code = 0 } = l7.http;
-  return { http: { method, path: detail.http_path ?? '', host: detail.host ?? '', status: code } };
+  const { method = '', code = 0, url = '' } = l7.http;
+  // Flows that Hubble saved have a URL alone.
+  const [, host = '', path = ''] = /^[a-z]+:\/\/([^/]*)(.*)$/i.exec(url) ?? [];
+  return { http: { method, path: detail.http_path ?? path, host: detail.host ?? host, status: code } };
 }
 
 function counters(
@@ -102,13 +105,19 @@ function ends(wire: WireFlow, detail: WireDetail): Pick<Flow, 'protocol' | 'sour
   };
 }
 
-/** What flowToWire made, back again. */
+function kindOf({ event_type: { type } = {} }: WireFlow, { kind }: WireDetail): Flow['kind'] {
+  return (
+    kinds.find((known) => known === kind) ?? kinds.find((known) => eventTypes[known] === type) ?? 'verdict'
+  );
+}
+
+/** What flowToWire made, back again; of flows that Hubble saved, what they have. */
 export function flowFromWire(wire: WireFlow): Flow {
   const detail = wire.perigee ?? noDetail;
   const reason = detail.reason ?? 'none';
   return {
     time: fromTimestamp(wire.time ?? {}),
-    kind: kinds.find((kind) => kind === detail.kind) ?? 'verdict',
+    kind: kindOf(wire, detail),
     verdict: verdictsFromWire[wire.verdict ?? ''] ?? 'error',
     reason: isReason(reason) ? reason : 'none',
     direction: wire.traffic_direction === 'EGRESS' ? 'egress' : 'ingress',

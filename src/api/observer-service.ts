@@ -62,7 +62,7 @@ export function queryFromWire(request: WireFlowsRequest, node: string): FlowQuer
   };
 }
 
-function response(event: FlowEvent, node: string): WireFlowsResponse {
+export function responseOf(event: FlowEvent, node: string): WireFlowsResponse {
   if (event.type === 'flow') {
     const flow = flowToWire(event.flow, event.uuid, node);
     return { flow, node_name: node, ...(flow.time === undefined ? {} : { time: flow.time }) };
@@ -76,7 +76,7 @@ async function* flowsOf(
   request: WireFlowsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WireFlowsResponse, void, undefined> {
-  for await (const event of flows.query(queryFromWire(request, node), signal)) yield response(event, node);
+  for await (const event of flows.query(queryFromWire(request, node), signal)) yield responseOf(event, node);
 }
 
 async function* agentEventsOf(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { TcpFlag } from '../core/flow-filter.ts';
+import type { TcpFlag } from '../core/flow.ts';
 
 // Hubble's messages as the loader gives them: fields at their default are absent, 64-bit numbers are text.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Flow, FlowPath, FlowVerdict } from './flow.ts';
+import type { Flow, FlowPath, FlowVerdict, TcpFlag } from './flow.ts';
 import type { ReasonName } from './reasons.ts';
 
 /** `shop/web`, `shop/`, `web`: a part left out matches any. */
@@ -43,9 +43,6 @@ export interface StatusRange {
   /** Inclusive. */
   readonly to: number;
 }
-
-/** Those that flows of ours have: see `tcpFlagsOf`. */
-export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
 
 /** Which flows are wanted. Fields are ANDed; the values of one field are ORed; `{}` is every flow. */
 export interface FlowFilter {

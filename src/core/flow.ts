@@ -31,6 +31,8 @@ export interface FlowRule {
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
 export type FlowPath = 'direct' | 'inline' | 'proxied';
 
+export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
+
 /** Flags of the segment that a flow of TCP stands for, for clients that tell flows apart by them. */
 export function tcpFlagsOf({
   kind,

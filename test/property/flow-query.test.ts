@@ -6,6 +6,7 @@ import { flowKind, flowPath } from '../../src/core/abi/flow.ts';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { EndpointFilter, FlowEvent, FlowFilter, FlowQuery } from '../../src/core/flow-filter.ts';
+import { flowTest } from '../../src/core/flow-matches.ts';
 import { FlowStore } from '../../src/observability/flow-store.ts';
 import { IndexedRing } from '../../src/observability/indexed-ring.ts';
 import { compileQuery } from '../../src/observability/match/filter.ts';
@@ -129,6 +130,17 @@ const query: fc.Arbitrary<FlowQuery> = fc
 
 const RING = 16_384;
 
+/** What the meaning of filters says of each stored flow, decoded. */
+async function meant(store: FlowStore, { limit = Infinity, end, ...wanted }: FlowQuery): Promise<bigint[]> {
+  const test = flowTest({ end, ...wanted });
+  const times: bigint[] = [];
+  const all: FlowQuery = { include: [], exclude: [], end: 'oldest', follow: false };
+  for await (const event of store.query(all, new AbortController().signal))
+    if (event.type === 'flow' && test(event)) times.push(event.flow.time);
+  if (end === 'oldest') return times.slice(0, limit);
+  return limit === 0 ? [] : times.slice(-limit);
+}
+
 /** The same records by hand: each is looked at, nothing is left out. */
 function naive(all: readonly RecordFields[], wanted: FlowQuery): bigint[] {
   const { record: matches } = compileQuery(wanted, names);
@@ -167,6 +179,34 @@ test('a search that passes over chunks finds what a look at every record finds',
       const { bytes, offsets } = batch(all.map((fields) => record(fields)));
       assert.equal(store.append(bytes, offsets), 0);
       for (const one of queries) assert.deepEqual(await asked(store, one), naive(all, one));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+/** Requests, and only they, have a method, a path, a host and a status. */
+function consistent(fields: RecordFields): RecordFields {
+  const { method = '', sourceAddress, ...rest } = fields;
+  const isV6 = fields.family === 6;
+  const address = isV6 ? Uint8Array.from({ length: 16 }, (_, index) => index) : mapped('10.0.7.2');
+  return {
+    ...{ ...rest, method },
+    ...(method === ''
+      ? { status: 0, urlPath: '', host: '', kind: flowKind.verdict }
+      : { kind: flowKind.request }),
+    ...(isV6
+      ? { sourceAddress: address, destinationAddress: address }
+      : { sourceAddress, destinationAddress: address }),
+  } as RecordFields;
+}
+
+test('a search finds what the meaning of its filters says', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, fc.array(query, { minLength: 1, maxLength: 6 }), async (all, queries) => {
+      const store = new FlowStore({ bytes: RING, denialBytes: RING, names, clock: { current: () => 0n } });
+      const { bytes, offsets } = batch(all.map((fields) => record(consistent(fields))));
+      assert.equal(store.append(bytes, offsets), 0);
+      for (const one of queries) assert.deepEqual(await asked(store, one), await meant(store, one));
     }),
     { numRuns: 400 },
   );

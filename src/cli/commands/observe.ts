@@ -8,12 +8,16 @@ import type { ObserveFlags } from '../observe/run.ts';
 function addWhich(command: Command): void {
   command.optionsGroup('Which flows:');
   command
-    .option('--last <n>', 'the newest n that match (default: 20, unless a time or a reference is given)')
+    .option(
+      '--last <n>',
+      'the newest n that match (default: 20, unless a time, a reference or a file is given)',
+    )
     .option('--first <n>', 'the oldest n that match')
     .option('--all', 'all that match')
     .option('-f, --follow', 'go on with new flows; alone, it shows only those')
     .option('--since <time>', 'from then on: 5m, 1h30m, or a date')
-    .option('--until <time>', 'up to then');
+    .option('--until <time>', 'up to then')
+    .option('--input <file>', 'flows that were saved with -o jsonpb, or exported; -: standard input');
 }
 
 function addEnds(command: Command): void {
@@ -68,6 +72,7 @@ export function observeCommand(context: CliContext, finish: Finish): Command {
       ['perigee observe -f --verdict denied', 'Watch what is refused'],
       ['perigee observe --reference 1f3a5c7e9b2d4f60 --why', 'A client was refused with a reference: why?'],
       ['perigee observe --to shop/api --status 5xx --since 10m', 'Failing requests of the last ten minutes'],
+      ['perigee observe --input flows.json --verdict denied', 'Look into flows that were exported'],
       ['perigee observe -f -o jsonpb', "Feed tools that read Hubble's JSON"],
     ]),
   );

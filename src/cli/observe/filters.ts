@@ -39,6 +39,7 @@ export interface FilterFlags {
   readonly via?: readonly string[];
   readonly policy?: readonly string[];
   readonly kind?: readonly string[];
+  readonly input?: string;
 }
 
 /** How many flows are shown unless told. */
@@ -158,7 +159,14 @@ function limit(flags: FilterFlags): number | undefined {
   if (first !== undefined && follow) throw usageError('--first and --follow exclude each other', 'Give one');
   if (last !== undefined) return count('--last', last);
   if (first !== undefined) return count('--first', first);
-  if (all || since !== undefined || until !== undefined || reference !== undefined) return undefined;
+  if (
+    all ||
+    flags.input !== undefined ||
+    since !== undefined ||
+    until !== undefined ||
+    reference !== undefined
+  )
+    return undefined;
   return follow ? 0 : DEFAULT_LAST;
 }
 

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+import { jsonpbData } from '../../api/flow-json.ts';
 import { flowFromWire } from '../../api/flow-from-wire.ts';
+import { formatTimestamp } from '../../api/timestamp.ts';
 import type { WireFlowsResponse } from '../../api/wire.ts';
 import type { Flow } from '../../core/flow.ts';
-import { flowData, jsonpbData } from '../printers/flow-json.ts';
 import { flowLine, wideFlowLine } from '../printers/flow-line.ts';
 import { jsonText, yamlText } from '../printers/structured.ts';
 import type { Style } from '../printers/style.ts';
+
+/** A flow as plain data: its time in RFC 3339, everything else as in the sources. */
+function flowData(flow: Flow): object {
+  return { ...flow, time: formatTimestamp(flow.time) };
+}
 
 export const flowFormats = ['table', 'wide', 'json', 'jsonpb', 'yaml'] as const;
 export type FlowFormat = (typeof flowFormats)[number];

@@ -8,6 +8,7 @@ import type { CliContext, ExitCode } from '../context.ts';
 import { createStyle } from '../printers/style.ts';
 import { questionOf, whyText } from '../printers/why.ts';
 import { type FilterFlags, queryFromFlags, usageError } from './filters.ts';
+import { replay } from './replay.ts';
 import { type FlowFormat, flowPrinter } from './outputs.ts';
 
 export interface ObserveFlags extends FilterFlags {
@@ -15,6 +16,8 @@ export interface ObserveFlags extends FilterFlags {
   readonly color: boolean;
   readonly why?: boolean;
   readonly socket: string;
+  /** Saved flows instead of an agent's. */
+  readonly input?: string;
 }
 
 /** The agent may not know the ends of an old flow any more; then the flow's own record has to do. */
@@ -35,10 +38,13 @@ export async function observe(flags: ObserveFlags, context: CliContext): Promise
   }
   const style = createStyle(context.color && flags.color);
   const print = flowPrinter(flags.output, style);
-  const client = await AgentClient.connect(flags.socket);
+  if (flags.input !== undefined && flags.why === true)
+    throw usageError('--why needs the agent', 'Leave it out, or --input');
+  const client = flags.input === undefined ? await AgentClient.connect(flags.socket) : undefined;
+  const responses = client?.flows(query, context.signal) ?? replay(flags.input ?? '-', query, context.signal);
   let seen = 0;
   try {
-    for await (const response of client.flows(query, context.signal)) {
+    for await (const response of responses) {
       const text = await print(response);
       if (response.flow === undefined) {
         // Losses are no flows: tables keep them out of the way of pipes.
@@ -49,12 +55,12 @@ export async function observe(flags: ObserveFlags, context: CliContext): Promise
       seen += 1;
       context.out(text);
       await context.flushed();
-      if (flags.why !== true) continue;
+      if (client === undefined || flags.why !== true) continue;
       const flow = flowFromWire(response.flow);
       context.out(whyText(flow, await explanationOf(flow, client), style));
     }
   } finally {
-    client.close();
+    client?.close();
   }
   if (seen > 0 || flags.reference === undefined) return 0;
   context.err(

@@ -2,8 +2,8 @@
 import { flowKind, flowPath } from '../../core/abi/flow.ts';
 import { direction, verdict } from '../../core/abi/policy.ts';
 import { reason } from '../../core/abi/reason.ts';
-import type { FlowFilter, FlowQuery, StatusRange, TcpFlag } from '../../core/flow-filter.ts';
-import { type Flow, type FlowVerdict, tcpFlagsOf } from '../../core/flow.ts';
+import type { FlowFilter, FlowQuery, StatusRange } from '../../core/flow-filter.ts';
+import { type Flow, type FlowVerdict, type TcpFlag, tcpFlagsOf } from '../../core/flow.ts';
 import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';

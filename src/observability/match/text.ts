@@ -3,7 +3,7 @@ import type { PathPattern } from '../../core/flow-filter.ts';
 import { Offset, RECORD_SIZE } from '../record-layout.ts';
 import { compilePattern } from './path-pattern.ts';
 import { Field, pathPrefixTerm, textTerm } from '../terms.ts';
-import { type Matcher, unsummarised } from './matcher.ts';
+import { any, type Matcher, unsummarised } from './matcher.ts';
 import { hostAt, pathAt, type Predicate } from './predicate.ts';
 
 const SLASH = 0x2f;
@@ -57,8 +57,10 @@ export function pathMatcher({ type, value }: PathPattern): Matcher {
   const isPrefix = type === 'PathPrefix';
   const wanted = Buffer.from(isPrefix && value.endsWith('/') ? value.slice(0, -1) : value);
   const record = literalPath(wanted, isPrefix);
-  // A path has no terms of what is in its query, nor one of no elements.
-  if (wanted.length === 0 || wanted.includes(QUESTION_MARK)) return unsummarised(record);
+  // A path is compared without its query, so it never has one.
+  if (wanted.includes(QUESTION_MARK)) return any([]);
+  // There is no term of no elements.
+  if (wanted.length === 0) return unsummarised(record);
   const one = isPrefix ? pathPrefixTerm(wanted) : textTerm(Field.pathExact, wanted, 0, wanted.length);
   return { record, chunk: (summaries, slot) => summaries.hasTerm(slot, one) };
 }

@@ -44,6 +44,8 @@ export interface MetricSources {
   readonly version: string;
   readonly kernel: KernelCounters;
   readonly flows: () => FlowStats;
+  /** Flows by what became of them on their way to a file; empty: there is none. */
+  readonly exported: () => Readonly<Record<string, number>>;
   readonly pairs: () => readonly NamedTotals[];
   /** Requests that policies in Audit mode would refuse. */
   readonly audited: () => readonly {
@@ -129,6 +131,10 @@ export class AgentMetrics {
     this.#total(
       'flowsLost',
       Object.entries(lost).map(([ring, value]) => ({ labels: { ring }, value })),
+    );
+    this.#total(
+      'flowsExported',
+      Object.entries(this.#sources.exported()).map(([outcome, value]) => ({ labels: { outcome }, value })),
     );
     this.#set('flowsStored', stored);
     this.#set('flowStoreBytes', bytes);

@@ -112,6 +112,12 @@ export const metricDefinitions = {
     help: 'Flow records that were lost before they could be stored, by the ring that was full',
     labels: ['ring'],
   },
+  flowsExported: {
+    name: 'perigee_flows_exported_total',
+    type: 'counter',
+    help: 'Flows by what became of them on their way to the export file: written, failed (the file could not be written) or missed (overwritten in the store before)',
+    labels: ['outcome'],
+  },
   flowsStored: {
     name: 'perigee_flow_store_flows',
     type: 'gauge',
