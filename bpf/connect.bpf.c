@@ -7,6 +7,7 @@
  * remembered is refused and counted. A refused connect() fails at once with
  * EPERM.
  */
+#include "lib/boost.h"
 #include "lib/connection.h"
 #include "lib/steer.h"
 #include "lib/udp.h"
@@ -134,6 +135,8 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	attempt_decide(attempt);
 	if (attempt->action == ACTION_DENY)
 		return refuse(attempt, sk, cookie);
+	if (boost_holds(sk))
+		return refuse_for(attempt, sk, cookie, REASON_BOOST_RECONNECT);
 	if (attempt->protocol == IPPROTO_UDP)
 		return connect_datagram(attempt, sk, cookie);
 	if (attempt_only_reports(attempt) &&

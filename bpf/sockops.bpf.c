@@ -8,6 +8,7 @@
  * socket without its word, and the proxy refuses such sockets.
  */
 #include "lib/announce.h"
+#include "lib/boost.h"
 #include "lib/connection.h"
 #include "lib/steer.h"
 #include "lib/stream.h"
@@ -88,9 +89,13 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 
 	if (connection)
 		opened(ctx, connection);
-	if (!steering)
+	if (!steering && !(connection && connection->boost))
 		return;
 	tuple_of(ctx, true, &key);
+	if (!steering) {
+		boost_offer(ctx, sk, connection, &key);
+		return;
+	}
 	if (bpf_map_update_elem(&handoff, &key, steering, BPF_ANY))
 		drop_count(REASON_STEER_FAILED);
 }
@@ -260,6 +265,8 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		passive_inline(ctx, sk, key, workload, &peer, &ingress, epoch);
 	connection = connection_accept(sk, workload, &peer,
 				       ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT);
+	if (ingress.action == ACTION_ALLOW && peer.flags & workload->flags & WORKLOAD_BOOST)
+		boost_meet(ctx, sk, peer.workload, workload->id, key);
 	if (!connection || peer.workload)
 		return;
 	connection->recorded = 1;
@@ -330,6 +337,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp)
 		connection_bytes(tcp, connection->direction == DIRECTION_EGRESS, &record);
+	boost_bytes(ctx, sk, &record);
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;
 	if (connection->established) {
@@ -377,6 +385,7 @@ int tcp_lifecycle(struct bpf_sock_ops *ctx)
 		if (ctx->args[1] == BPF_TCP_CLOSE) {
 			stream_closed(sk);
 			closed(ctx, sk);
+			boost_closed(ctx, sk);
 		}
 		break;
 	}

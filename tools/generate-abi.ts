@@ -37,7 +37,7 @@ interface Field {
 }
 
 const root = join(import.meta.dirname, '..');
-const headers = ['reason', 'policy', 'workload', 'connection', 'flow', 'sweep', 'http', 'grant'];
+const headers = ['reason', 'policy', 'workload', 'connection', 'flow', 'sweep', 'http', 'grant', 'boost'];
 const padding = /^padding\d*$/;
 
 function readBtf(): Map<number, BtfType> {

@@ -88,7 +88,8 @@ struct connection {
 	__u8 verdict; /* enum verdict */
 	__u8 owner_kind; /* … and enum workload_kind */
 	__u8 recorded; /* 0: the other end, on this node too, counts and records it */
-	__u8 padding[2];
+	__u8 boost; /* both ends' workloads are on this node and ask for it */
+	__u8 padding;
 };
 
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");

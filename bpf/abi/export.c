@@ -14,6 +14,7 @@
 #include "abi/sweep.h"
 #include "abi/http.h"
 #include "abi/grant.h"
+#include "abi/boost.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -48,3 +49,6 @@ EXPORT(struct, inline_settings);
 EXPORT(struct, request_count_key);
 EXPORT(struct, socket_grant_key);
 EXPORT(enum, http_method);
+EXPORT(enum, boost_outcome);
+EXPORT(struct, boost_settings);
+EXPORT(struct, boost_refusal_key);

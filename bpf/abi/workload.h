@@ -10,6 +10,7 @@ enum workload_kind {
 enum workload_flag {
 	WORKLOAD_EGRESS_SELECTED = 1, /* some policy governs its egress */
 	WORKLOAD_INGRESS_SELECTED = 2, /* some policy governs its ingress */
+	WORKLOAD_BOOST = 4, /* its messages within this node may pass TCP by */
 };
 
 struct workload_key {

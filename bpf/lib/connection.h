@@ -49,6 +49,9 @@ static __always_inline bool connection_begin(struct bpf_sock *sk, const struct a
 	connection->established = 0;
 	connection->recorded = 1;
 	connection->verdict = attempt_verdict(attempt);
+	connection->boost =
+		path == PATH_DIRECT && attempt->flags & attempt->peer.flags & WORKLOAD_BOOST ? 1
+											     : 0;
 	return true;
 }
 

@@ -16,6 +16,10 @@ extern bool CONFIG_PERIGEE_PACKET_NETNS __kconfig __weak;
 /* cgroup_skb programs may read the kernel's own packet (from 6.2 on). */
 extern bool CONFIG_PERIGEE_PACKET_STATE __kconfig __weak;
 
+/* Programs may follow pointers to the other end's socket, and a walk may close sockets (from 6.5
+ * on). */
+extern bool CONFIG_PERIGEE_KERNEL_READS __kconfig __weak;
+
 /* The namespace of a packet's socket; 0, which no namespace has, if it couldn't be read. */
 static __always_inline __u64 netns_of_packet(struct __sk_buff *skb, struct bpf_sock *sk)
 {

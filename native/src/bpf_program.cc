@@ -133,7 +133,10 @@ void BpfProgram::AttachSkMsg(const Napi::CallbackInfo& info) {
 void BpfProgram::DetachSkMsg(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const BpfMap& map = BpfMap::From(info[0], "map");
-  if (bpf_prog_detach2(RequireFd(env), map.RequireFd(env), RequireAttachType(env)) != 0) {
+  // That of sk_msg is known even where the program comes from its pin.
+  bpf_attach_type type =
+      native_.info.type == BPF_PROG_TYPE_SK_MSG ? BPF_SK_MSG_VERDICT : RequireAttachType(env);
+  if (bpf_prog_detach2(RequireFd(env), map.RequireFd(env), type) != 0) {
     Throw(env, "ERR_BPF_ATTACH", errno, "detach program", native_.name + " from map " + map.name());
   }
 }

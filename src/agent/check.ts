@@ -99,6 +99,13 @@ const needs: readonly Need[] = [
     probe: (native) => found(hasFeature(native, 'PACKET_STATE'), 'bpf_cast_to_kern_ctx'),
   },
   {
+    name: 'boost',
+    required: false,
+    gives: 'messages past TCP between workloads of this node that ask for it',
+    hint: 'a kernel of 6.5 or later; until then they take TCP',
+    probe: (native) => found(hasFeature(native, 'KERNEL_READS'), 'bpf_rdonly_cast, bpf_sock_destroy'),
+  },
+  {
     name: 'close-connections',
     required: false,
     gives: 'closing open connections that a new policy forbids',

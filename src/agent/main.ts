@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { AgentStatus, ApiServer } from '../api/ports.ts';
 import { startApi } from '../api/server.ts';
 import { Names } from '../control/compile/names.ts';
+import { readBoostRefusals } from '../datapath/boost/counts.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import { readFlows } from '../datapath/events.ts';
 import { pinLayout } from '../datapath/layout.ts';
@@ -33,7 +34,7 @@ import type { ProxyPush } from './proxy-config.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
-import { statusOf } from './status.ts';
+import { type StatusInput, statusOf } from './status.ts';
 import { VerdictTotals } from './verdict-totals.ts';
 import { version } from './version.ts';
 
@@ -59,7 +60,11 @@ function governedCgroup({ cgroup }: Settings): string {
 function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
   const inlineOff = { reason: 'Setting', message: 'the setting `inline` is off' } as const;
-  const off = settings.inline === 'off' ? { inlineOff } : {};
+  const boostOff = { reason: 'Setting', message: 'the setting `boost` is off' } as const;
+  const off = {
+    ...(settings.inline === 'off' ? { inlineOff } : {}),
+    ...(settings.boost === 'off' ? { boostOff } : {}),
+  };
   const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup, ...off });
   log.info({ ...datapath.loaded }, 'hooks are in place');
   return datapath;
@@ -73,6 +78,15 @@ function prepareInline({ inline }: Datapath, log: Logger): void {
   if (off?.reason === 'LoadFailed') log.warn({ reason: off.reason }, inlineOffText(off));
   else
     log.debug({ ms: Math.round(performance.now() - started), off: off?.reason }, 'inline path is prepared');
+}
+
+/** What keeps connections off the shorter paths. */
+function shortcuts({
+  inline,
+  boost,
+  maps,
+}: Datapath): Pick<StatusInput, 'inlineOff' | 'boostOff' | 'boostRefusals'> {
+  return { inlineOff: inline.off, boostOff: boost.off, boostRefusals: readBoostRefusals(maps) };
 }
 
 interface FollowParts {
@@ -143,10 +157,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const connections = countOpen(datapath.connections());
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
     const { failure } = reconciler;
-    const { off: inlineOff } = datapath.inline;
     const { counts: objects, errors: problems } = feed;
     const conditions = feed.conditions();
-    return statusOf({ ...parts, connections, objects, errors: problems, failure, inlineOff, conditions });
+    const figures = { connections, objects, errors: problems, failure, conditions };
+    return statusOf({ ...parts, ...shortcuts(datapath), ...figures });
   };
   const api = await serveApi({
     settings,

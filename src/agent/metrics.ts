@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
+import { readBoostCounts } from '../datapath/boost/counts.ts';
 import { readDrops, readFlowsLost } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { readRequestCounts } from '../datapath/request-counts.ts';
@@ -56,6 +57,7 @@ export async function startMetrics(
       const { off, answers, memory } = datapath.inline;
       return { ...memory, off: off?.reason, answers };
     },
+    boost: () => ({ off: datapath.boost.off?.reason, counts: readBoostCounts(datapath.maps) }),
     audited: () =>
       audited.totals().map(({ rule, direction, count }) => ({
         policy: policyName(names.ruleOf(rule)),

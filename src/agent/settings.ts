@@ -51,6 +51,12 @@ export const settingsSchema = z.strictObject({
     .enum(['auto', 'off'])
     .default('auto')
     .describe('auto: HTTP policy is decided in the kernel where it can be; off: always by the proxy'),
+  boost: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      'auto: messages within this node pass TCP by between workloads that ask for it, where it is safe; off: never',
+    ),
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
   flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
   denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
@@ -108,6 +114,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('metricsAddress', 'metrics-address', 'ADDRESS:PORT'),
   flag('proxy', 'proxy', 'MODE'),
   flag('inline', 'inline', 'MODE'),
+  flag('boost', 'boost', 'MODE'),
   flag('proxyWorkers', 'proxy-workers', 'N'),
   flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
   flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),

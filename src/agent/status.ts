@@ -11,7 +11,10 @@ import type {
 import { type ResourceError } from '../core/resources/resource-error.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
+import type { BoostOff } from '../datapath/boost/boost-path.ts';
+import type { BoostRefusals } from '../datapath/boost/counts.ts';
 import type { InlineOff } from '../datapath/inline/inline-path.ts';
+import { boostReasons, pascal } from './boost-reasons.ts';
 import { nodeName } from './host.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
 import type { Applied } from './reconciler.ts';
@@ -35,6 +38,10 @@ export interface StatusInput {
   readonly inlineOff: InlineOff | undefined;
   /** What the source says. */
   readonly conditions: readonly ResourceCondition[];
+  /** Why no connection may be boosted. */
+  readonly boostOff: BoostOff | undefined;
+  /** Connections that were not, by workload. */
+  readonly boostRefusals: readonly BoostRefusals[];
 }
 
 export function statusOf(input: StatusInput): AgentStatus {
@@ -70,8 +77,9 @@ export function statusOf(input: StatusInput): AgentStatus {
   };
 }
 
-function conditionsOf({ failure, applied, inlineOff, ...input }: StatusInput): ResourceCondition[] {
-  const conditions = [...input.conditions];
+function conditionsOf(input: StatusInput): ResourceCondition[] {
+  const { failure, applied, inlineOff } = input;
+  const conditions = [...input.conditions, ...boostConditions(input)];
   if (failure !== undefined)
     conditions.push({
       object: 'node',
@@ -92,6 +100,23 @@ function conditionsOf({ failure, applied, inlineOff, ...input }: StatusInput): R
     conditions.push({ object: subject, type: 'Compiled', status: false, reason: 'NoTable', message });
   }
   return conditions;
+}
+
+/** Workloads that ask for boost and don't get it for all their connections. */
+function boostConditions({ applied, boostOff, boostRefusals }: StatusInput): ResourceCondition[] {
+  const asking = applied?.compiled.desired.workloads.filter(({ boost }) => boost) ?? [];
+  const type = 'Boost';
+  if (boostOff !== undefined && asking.length > 0)
+    return [{ object: 'node', type, status: false, reason: boostOff.reason, message: boostOff.message }];
+  return asking.flatMap(({ id, key }) => {
+    const mine = boostRefusals.filter(({ workload }) => workload === id);
+    const [most] = mine.toSorted((a, b) => b.count - a.count);
+    if (most === undefined) return [];
+    const message = mine
+      .map(({ outcome, count }) => `${String(count)} connections on TCP: ${boostReasons[outcome]}`)
+      .join('; ');
+    return [{ object: key, type, status: false, reason: pascal(most.outcome), message }];
+  });
 }
 
 function problemOf(error: ResourceError): SourceProblem {

@@ -34,6 +34,7 @@ const mapped: Partial<Readonly<Record<ReasonName, DropReason>>> = {
   'policy-changed': 'POLICY_DENIED',
   'workload-unknown': 'INVALID_IDENTITY',
   'segment-ambiguous': 'INVALID_PACKET_DROPPED',
+  'boost-reconnect': 'INVALID_PACKET_DROPPED',
   'stream-position-lost': 'INVALID_PACKET_DROPPED',
   'http-truncated': 'INVALID_PACKET_DROPPED',
   'http-denied': 'POLICY_DENY',

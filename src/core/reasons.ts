@@ -96,6 +96,10 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The kernel had no memory for the state of an inline connection; its requests are refused',
     action: 'Look at the memory of the node and at net.core.optmem_max',
   },
+  'boost-reconnect': {
+    summary: 'A boosted socket was disconnected with AF_UNSPEC and then asked for another connection',
+    action: 'Open a new socket for each connection, or take the label `perigee.dev/boost` off the workload',
+  },
   'http-denied': {
     summary: 'A rule with action Deny matches the request',
     action: 'Read the rule with `perigee observe --why`; remove or narrow it if the request is wanted',

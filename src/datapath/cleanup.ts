@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { stopBoost } from './boost/boost-path.ts';
 import type { Native } from './native.ts';
 
 export interface CleanupReport {
@@ -17,6 +18,7 @@ export interface CleanupReport {
 export function removeDatapath(native: Native, root: string): CleanupReport {
   if (!existsSync(root)) return { detached: 0, removed: 0 };
   const versions = readdirSync(root).map((name) => join(root, name));
+  for (const version of versions) stopBoost(native, version);
   let detached = 0;
   for (const version of versions) detached += detachAll(native, join(version, 'links'));
   const removed = removeTree(root);

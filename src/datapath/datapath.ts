@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { OpenConnection } from '../core/abi/sweep.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import { type BoostNamespace, BoostPath } from './boost/boost-path.ts';
 import { type Enrolled, Enrolment, type NotCaptured } from './enrolment.ts';
 import { InlinePath } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hooks } from './layout.ts';
@@ -30,6 +31,7 @@ export class Datapath {
   readonly #options: LoaderOptions;
   readonly loaded: LoadReport;
   readonly inline: InlinePath;
+  readonly boost: BoostPath;
   readonly maps: Maps;
   readonly requestCounts: StaleRequestCounts;
   readonly #enrolment: Enrolment;
@@ -67,6 +69,13 @@ export class Datapath {
       { native, layout, maps: this.maps, load, attach, netnsFd },
       options.inlineOff,
     );
+    const namespaces = (): BoostNamespace[] =>
+      this.#enrolment.namespaces.map(({ netnsFd, workload: { id, boost } }) => ({
+        netnsFd,
+        workload: id,
+        boost,
+      }));
+    this.boost = new BoostPath({ ...options, maps: this.maps, namespaces }, options.boostOff);
   }
 
   /** Loads the hooks, or replaces those of an earlier agent. */
@@ -140,6 +149,7 @@ export class Datapath {
     this.#detach(demand.idle.filter(({ need }) => need !== 'inline'));
     this.inline.settle(state, report.policyChanged);
     this.inline.forget(wanted);
+    this.boost.settle();
     return report;
   }
 
@@ -184,6 +194,7 @@ export class Datapath {
     this.#enrolment.close();
     this.#walk.close();
     this.inline.close();
+    this.boost.close();
     closeObjects(this.#loaded);
     closeMaps(this.maps);
   }

@@ -42,9 +42,14 @@ const POLICY_FIXED_BITS = 80;
 const protocolNumber = { TCP: 6, UDP: 17 } as const;
 const noAddress = new Uint8Array(16);
 
-function flagsOf(selected: { readonly egressSelected: boolean; readonly ingressSelected: boolean }): number {
-  const egress = selected.egressSelected ? workloadFlag['egress-selected'] : 0;
-  return egress | (selected.ingressSelected ? workloadFlag['ingress-selected'] : 0);
+function flagsOf({
+  egressSelected,
+  ingressSelected,
+  boost,
+}: Pick<DesiredWorkload, 'egressSelected' | 'ingressSelected' | 'boost'>): number {
+  const egress = egressSelected ? workloadFlag['egress-selected'] : 0;
+  const ingress = ingressSelected ? workloadFlag['ingress-selected'] : 0;
+  return egress | ingress | (boost ? workloadFlag.boost : 0);
 }
 
 /** @param kernelId the namespace's cookie or the cgroup's id */

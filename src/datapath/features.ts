@@ -19,6 +19,10 @@ export const kernelFeatures = {
     probe: (native) => native.probe.kfunc('bpf_cast_to_kern_ctx'),
     without: 'HTTP policy goes to the proxy: whether a packet has been verified cannot be told',
   },
+  KERNEL_READS: {
+    probe: (native) => native.probe.kfunc('bpf_rdonly_cast') && native.probe.kfunc('bpf_sock_destroy'),
+    without: 'no boost: whether the other end has room cannot be told',
+  },
 } as const satisfies Record<string, Feature>;
 
 export type KernelFeature = keyof typeof kernelFeatures;

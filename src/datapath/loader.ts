@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { rejectReason } from '../core/http/reject-reason.ts';
 import { Reject } from '../core/http/reasons.ts';
 import { featureSwitches } from './features.ts';
+import type { BoostOff } from './boost/boost-path.ts';
 import type { InlineOff } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
@@ -17,6 +18,8 @@ export interface LoaderOptions {
   readonly cgroup: string;
   /** Why HTTP policy must not be decided in the kernel; absent: it may. */
   readonly inlineOff?: InlineOff;
+  /** Why messages must not pass TCP by; absent: they may where workloads ask for it. */
+  readonly boostOff?: BoostOff;
 }
 
 /** What loading did: a hook is attached anew or its program replaced behind the pinned link. */

@@ -32,6 +32,12 @@ export const mapNames = [
   'refused',
   'inline_settings',
   'request_counts',
+  'boost_settings',
+  'boost_offers',
+  'boost_pairs',
+  'boost_ends',
+  'boost_counts',
+  'boost_refusals',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

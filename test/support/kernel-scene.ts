@@ -28,6 +28,7 @@ export interface Governed {
   readonly host: LabHost;
   readonly egress?: readonly SceneRule[];
   readonly ingress?: readonly SceneRule[];
+  readonly boost?: boolean;
 }
 
 export interface SceneRule {
@@ -127,13 +128,14 @@ const identityOf = (host: LabHost): number => 2000 + Number(host.address4.split(
 
 export function sceneState(governed: readonly Governed[]): DesiredState {
   const ipcache: DesiredAddress[] = ['0.0.0.0/0', '::/0'].map((text) => addressEntry(text, WORLD, 0));
-  for (const { host, egress, ingress } of governed) {
+  for (const { host, egress, ingress, boost = false } of governed) {
     for (const text of [`${host.address4}/32`, `${host.address6}/128`]) {
       const entry = addressEntry(text, identityOf(host), workloadId(host));
       ipcache.push({
         ...entry,
         egressSelected: egress !== undefined,
         ingressSelected: ingress !== undefined,
+        boost,
       });
     }
   }
@@ -148,7 +150,7 @@ export function sceneState(governed: readonly Governed[]): DesiredState {
   };
 }
 
-function sceneWorkload({ host, egress, ingress }: Governed): DesiredWorkload {
+function sceneWorkload({ host, egress, ingress, boost = false }: Governed): DesiredWorkload {
   const addresses = [parseAddress(host.address4), parseAddress(host.address6)];
   return {
     id: workloadId(host),
@@ -158,6 +160,7 @@ function sceneWorkload({ host, egress, ingress }: Governed): DesiredWorkload {
     path: host.path,
     egressSelected: egress !== undefined,
     ingressSelected: ingress !== undefined,
+    boost,
     addresses: addresses.filter((address) => address !== undefined),
   };
 }
@@ -165,7 +168,7 @@ function sceneWorkload({ host, egress, ingress }: Governed): DesiredWorkload {
 function addressEntry(text: string, identity: number, workload: number): DesiredAddress {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(`no prefix: ${text}`);
-  return { prefix, identity, workload, egressSelected: false, ingressSelected: false };
+  return { prefix, identity, workload, egressSelected: false, ingressSelected: false, boost: false };
 }
 
 function table(

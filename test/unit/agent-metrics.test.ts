@@ -31,6 +31,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
     pairs: () => [],
     audited: () => [],
     requests: () => ({ requests: [], durations: [] }),
+    boost: () => ({ off: 'KernelLacks', counts: { entered: 3, redirected: 5 } }),
     inline: () => ({ tables: 2, bytes: 4096, off: 'Setting', answers: { answered: 3, lost: 1 } }),
     control: () => ({
       ready: true,

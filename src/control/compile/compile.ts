@@ -13,7 +13,7 @@ import type {
   DesiredTable,
   DesiredWorkload,
 } from '../../core/state/desired.ts';
-import { isLocal, type LocalWorkload, type Workload } from '../../core/workload/workload.ts';
+import { asksForBoost, isLocal, type LocalWorkload, type Workload } from '../../core/workload/workload.ts';
 import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
@@ -110,6 +110,7 @@ export class Compiler {
       identity: names.peer(peer),
       egressSelected: selected('egress'),
       ingressSelected: selected('ingress'),
+      boost: asksForBoost(workload),
     };
     const known = this.#workloads.get(workload);
     if (known !== undefined && sameFields(known, now)) return known;
@@ -142,6 +143,7 @@ export class Compiler {
         workload: owner?.id ?? 0,
         egressSelected: owner?.egressSelected ?? false,
         ingressSelected: owner?.ingressSelected ?? false,
+        boost: owner?.boost ?? false,
       };
       const known = this.#addresses.get(entry);
       if (known !== undefined && sameFields(known, now)) return [known];

@@ -23,6 +23,8 @@ export interface DesiredWorkload {
   readonly path: string;
   readonly egressSelected: boolean;
   readonly ingressSelected: boolean;
+  /** Its messages to and from others of this node that ask for it, too, may pass TCP by. */
+  readonly boost: boolean;
   /** Primary addresses, shown by getsockname of steered sockets. */
   readonly addresses: readonly Address[];
 }
@@ -35,6 +37,7 @@ export interface DesiredAddress {
   /** Of that workload. */
   readonly egressSelected: boolean;
   readonly ingressSelected: boolean;
+  readonly boost: boolean;
 }
 
 /** In the place of a peer's identity: every peer that has no rows of its own. */

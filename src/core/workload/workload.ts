@@ -42,6 +42,13 @@ export function workloadKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
 
+/** Asks that messages within the node pass TCP by where that is safe: `enabled`, or anything else for no. */
+export const BOOST_LABEL = 'perigee.dev/boost';
+
+export function asksForBoost({ labels, attachment }: Workload): boolean {
+  return labels[BOOST_LABEL] === 'enabled' && attachment.type === 'netns';
+}
+
 /**
  * A cgroup shares the host's addresses, so only its egress can be told apart and governed. What lives on another host is
  * governed there.

@@ -40,6 +40,12 @@ export interface ControlFigures {
   readonly failed: number;
 }
 
+export interface BoostFigures {
+  /** Why no connection may be boosted; undefined: they may. */
+  readonly off: string | undefined;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
 export interface MetricSources {
   readonly version: string;
   readonly kernel: KernelCounters;
@@ -56,6 +62,7 @@ export interface MetricSources {
   /** Requests that the kernel decided. */
   readonly requests: () => RequestTotals;
   readonly inline: () => InlineFigures;
+  readonly boost: () => BoostFigures;
   readonly control: () => ControlFigures;
   /** Prometheus text of the proxy; undefined when there is none. */
   readonly proxy: () => Promise<string | undefined>;
@@ -197,6 +204,16 @@ export class AgentMetrics {
     );
   }
 
+  #collectBoost(): void {
+    const { off, counts } = this.#sources.boost();
+    this.#gauges.get(metricDefinitions.boostOff.name)?.reset();
+    if (off !== undefined) this.#set('boostOff', 1, { reason: off });
+    this.#total(
+      'boost',
+      Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    );
+  }
+
   #collectKernel(): void {
     const { kernel } = this.#sources;
     this.#total(
@@ -243,6 +260,7 @@ export class AgentMetrics {
     this.#collect('kernel', () => this.#collectKernel());
     this.#collect('requests', () => this.#collectRequests());
     this.#collect('inline', () => this.#collectInline());
+    this.#collect('boost', () => this.#collectBoost());
     this.#collect('control', () => this.#collectControl());
     return { agent: await this.registry.metrics(), proxy };
   }

@@ -64,6 +64,18 @@ export const metricDefinitions = {
     help: '1 while HTTP policy that the kernel could decide goes to the proxy; absent else',
     labels: ['reason'],
   },
+  boost: {
+    name: 'perigee_boost_total',
+    type: 'counter',
+    help: 'Connections and messages that boost was asked for by what became of them: docs/design/boost.md',
+    labels: ['outcome'],
+  },
+  boostOff: {
+    name: 'perigee_boost_off',
+    type: 'gauge',
+    help: '1 while no connection may be boosted; absent else',
+    labels: ['reason'],
+  },
   drops: {
     name: 'perigee_drops_total',
     type: 'counter',

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#ifndef PERIGEE_ABI_BOOST_H
+#define PERIGEE_ABI_BOOST_H
+
+/* What became of connections and messages that boost was asked for. Numbers are never reused. */
+enum boost_outcome {
+	/* of a connection */
+	BOOST_ENTERED = 0,
+	BOOST_LEFT = 1, /* while it was open: opted out, switched off */
+	BOOST_BLOCKING = 2, /* an end reads or writes with blocking calls */
+	BOOST_SPLICE = 3, /* an end was read with splice, or otherwise past its protocol */
+	BOOST_UPPER_PROTOCOL = 4, /* kTLS or another protocol on top of TCP */
+	BOOST_MULTIPATH = 5,
+	BOOST_SOCKET_TAKEN = 6, /* another's sockmap, or a kernel user's */
+	BOOST_ZEROCOPY = 7, /* SO_ZEROCOPY: completions would not come */
+	BOOST_LOW_WATER = 8, /* SO_RCVLOWAT */
+	BOOST_NOT_ACCEPTED = 9, /* its server did not take it in time */
+	BOOST_MAP_FULL = 10,
+	BOOST_GONE = 11, /* closed or half closed before it could enter */
+	BOOST_SPLICE_STUCK = 12, /* read with splice in the middle: reset, bytes would never come */
+	BOOST_EDGE_TRIGGERED =
+		13, /* an end waits for events in a way that a short read would end */
+	/* of a message */
+	BOOST_REDIRECTED = 16,
+	BOOST_IN_FLIGHT = 17, /* by TCP: earlier bytes are on their way */
+	BOOST_UNREAD = 18, /* by TCP: earlier bytes lie unread */
+	BOOST_QUEUE_FULL = 19, /* by TCP: the reader is behind */
+	BOOST_MANY_SMALL = 20, /* by TCP: too many small ones wait */
+	BOOST_FIRST_BYTES =
+		21, /* by TCP: the other end has read nothing yet, nobody knows how it will */
+	BOOST_PEER_GONE = 22,
+	BOOST_OUTCOME_COUNT = 32,
+};
+
+enum boost_state {
+	BOOST_WAITING = 1, /* both ends are known; may enter once both can bear it */
+	BOOST_ACTIVE = 2, /* both are in the map: messages are redirected */
+	BOOST_LEAVING = 3, /* messages take TCP; the ends leave once they are drained */
+	BOOST_OFF = 4, /* never again */
+};
+
+/* One end of a connection within this node. */
+struct boost_side {
+	__u64 socket; /* address of its struct tcp_sock */
+	__u64 cookie; /* key in the map of sockets */
+	__u64 bytes; /* that it sent past TCP */
+	__u64 queued; /* … since the other's queue was seen empty last: messages of little size */
+	__u32 workload;
+	__u8 ready; /* was found fit */
+	__u8 entered; /* is in the map of sockets */
+	__u8 reads; /* has read something by a call that finds what is redirected */
+	__u8 padding;
+};
+
+struct boost_pair {
+	__u64 since; /* ns: of the state */
+	__u32 state; /* enum boost_state */
+	__u32 closed; /* a bit for each end */
+	struct boost_side side[2]; /* the client's, the server's */
+};
+
+/* Of a socket: which pair it belongs to. */
+struct boost_end {
+	__u64 pair; /* the client's socket cookie */
+	__u32 side; /* 0: the client's, 1: the server's */
+	__u16 entered; /* 1: it is in the map of sockets */
+	__u16 spliced; /* 1: it was read with splice */
+};
+
+/*
+ * How the two ends of a connection find each other: by the addresses and the
+ * initial sequence numbers that both have seen. Ports: host byte order.
+ */
+struct boost_offer_key {
+	__u8 source_address[16]; /* the connecting side */
+	__u8 destination_address[16];
+	__u32 source_sequence;
+	__u32 destination_sequence;
+	__u32 source_workload;
+	__u32 destination_workload;
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 padding;
+};
+
+struct boost_offer {
+	__u64 socket;
+	__u64 cookie;
+};
+
+/* The one entry of the map `boost_settings`. */
+struct boost_settings {
+	__u32 enabled;
+	__u32 padding;
+	__u64 pairs; /* found so far: when it grows, somebody waits to enter */
+};
+
+/* Key of the counters of connections that were not boosted. */
+struct boost_refusal_key {
+	__u32 workload; /* whose end it was */
+	__u32 outcome; /* enum boost_outcome */
+};
+
+_Static_assert(sizeof(struct boost_side) == 40, "boost_side");
+_Static_assert(sizeof(struct boost_pair) == 96, "boost_pair");
+_Static_assert(sizeof(struct boost_offer_key) == 56, "boost_offer_key");
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Both ends of connections whose every byte is known, in Python with non-blocking sockets. `serve PORT [splice]`, or
+ * `connect ADDRESS PORT PLAN`, where the plan is JSON: `seed`; bytes `up` and `down`; `least` and `most` bytes of one
+ * send; `buffer` bytes of each socket buffer; `cork`; `edge`: edge-triggered, stops at a short read; `pause` ms that
+ * the reader waits once in the middle; `blocking`; `splice`: the server, the client or both read so; `threads` that
+ * send at once. The client prints 'ready', waits for a line, prints 'ok', or what was wrong; so does the server.
+ */
+export const streamPeer = `
+import json,os,random,select,socket,sys,threading,time
+class Source:
+    def __init__(self,seed,total): self.seed,self.left,self.block,self.have=seed,total,0,b''
+    def take(self,n):
+        n=min(n,self.left)
+        while len(self.have)<n:
+            self.have+=random.Random(self.seed*1000003+self.block).randbytes(65536); self.block+=1
+        d,self.have=self.have[:n],self.have[n:]; self.left-=n
+        return d
+def blocking(s,plan,out,into):
+    rng=random.Random(plan['seed'])
+    def send():
+        while out.left: s.sendall(out.take(rng.randint(plan['least'],plan['most'])))
+        s.shutdown(socket.SHUT_WR)
+    t=threading.Thread(target=send); t.start()
+    while True:
+        d=s.recv(65536)
+        if not d: break
+        if d!=into.take(len(d)): return 'other bytes'
+    t.join()
+    return 'ok' if not into.left else '%d bytes missing'%into.left
+def splicing(s,plan,out,into):
+    r,w=os.pipe(); s.setblocking(False)
+    rest=memoryview(out.take(out.left)); done=ended=wrong=False
+    p=select.poll(); p.register(s,select.POLLIN|select.POLLOUT); end=time.time()+20
+    while time.time()<end and not (done and ended):
+        events=p.poll(1000)[0:1]
+        if not events: continue
+        if events[0][1]&select.POLLOUT and not done:
+            try: rest=rest[s.send(rest[:65536]):]
+            except BlockingIOError: pass
+            if not len(rest): s.shutdown(socket.SHUT_WR); done=True; p.modify(s,0 if ended else select.POLLIN)
+        if events[0][1]&(select.POLLIN|select.POLLHUP) and not ended:
+            try: n=os.splice(s.fileno(),w,65536)
+            except BlockingIOError: time.sleep(.001); continue
+            if not n: ended=True; p.modify(s,0 if done else select.POLLOUT)
+            d=b''
+            while len(d)<n: d+=os.read(r,n-len(d))
+            wrong|=d!=into.take(n)
+    return 'other bytes' if wrong else 'ok' if not into.left else '%d bytes missing'%into.left
+def run(s,plan,e,out,into,name):
+    try:
+        if name=='client': s.send(b'g')
+        if plan.get('blocking'): return blocking(s,plan,out,into)
+        if name in plan.get('splice',''): return splicing(s,plan,out,into)
+        return stream(s,plan,e,out,into)
+    except OSError as e: return type(e).__name__
+def stream(s,plan,e,out,into):
+    rng=random.Random(plan['seed']+1); edge=plan.get('edge'); half=into.left//2; pause=plan.get('pause',0)/1000
+    both=select.EPOLLIN|select.EPOLLOUT|select.EPOLLRDHUP; last=False; e.modify(s,both|select.EPOLLET if edge else both)
+    rest=memoryview(b''); shut=False; ended=False; corked=False
+    while not (shut and ended):
+        for fd,ev in e.poll(30) or sys.exit('no event for 30 s, %d to send, %d to come'%(out.left+len(rest),into.left)):
+            if ev&select.EPOLLOUT and not shut:
+                for _ in range(1<<30 if edge else 8):
+                    if not len(rest):
+                        rest=memoryview(out.take(rng.randint(plan['least'],plan['most'])))
+                        if plan.get('cork') and rng.random()<.1:
+                            corked=not corked; s.setsockopt(socket.IPPROTO_TCP,socket.TCP_CORK,corked)
+                    if not len(rest):
+                        s.shutdown(socket.SHUT_WR); shut=True
+                        if not edge: e.modify(s,select.EPOLLIN)
+                        break
+                    try: n=s.send(rest)
+                    except BlockingIOError: break
+                    short=n<len(rest); rest=rest[n:]
+                    if short and not edge: break
+            last|=bool(ev&select.EPOLLRDHUP)
+            if ev&(select.EPOLLIN|select.EPOLLHUP|select.EPOLLERR) and not ended:
+                while True:
+                    want=rng.randint(1,100000)
+                    try: d=s.recv(want)
+                    except BlockingIOError: break
+                    if not d: ended=True; break
+                    if d!=into.take(len(d)): return 'other bytes'
+                    if pause and into.left<half: time.sleep(pause); pause=0
+                    if not edge or len(d)<want and not last: break
+    return 'ok' if not into.left else '%d bytes missing'%into.left
+def wait(s,n):
+    d=b''
+    while len(d)<n:
+        select.select([s],[],[])
+        try: got=s.recv(n-len(d))
+        except BlockingIOError: continue
+        if not got: raise EOFError
+        d+=got
+    return d
+def hello(s,name,plan):
+    if 'late' not in plan.get('splice','') and name in plan.get('splice',''):
+        spliced(s,1)
+    else: wait(s,1)
+def tune(s,plan):
+    s.setblocking(bool(plan.get('blocking')))
+    if 'buffer' in plan:
+        for o in (socket.SO_SNDBUF,socket.SO_RCVBUF): s.setsockopt(socket.SOL_SOCKET,o,plan['buffer'])
+    if plan.get('zerocopy'): s.setsockopt(socket.SOL_SOCKET,60,1)
+    e=select.epoll(); e.register(s,select.EPOLLET if plan.get('edge') else 0)
+    return e
+def spliced(s,n):
+    r,w=os.pipe(); d=b''
+    while len(d)<n: select.select([s],[],[]); d+=os.read(r,os.splice(s.fileno(),w,n-len(d)))
+    return d
+def serve(s):
+    try:
+        s.setblocking(False); plan=json.loads((spliced if 'splice' in sys.argv else wait)(s,1000)); e=tune(s,plan); s.send(b'k'); hello(s,'server',plan)
+        result=run(s,plan,e,Source(plan['seed']+1,plan['down']),Source(plan['seed'],plan['up']),'server')
+    except Exception as e: result=type(e).__name__
+    print(result,flush=True); s.close()
+if sys.argv[1]=='serve':
+    l=socket.socket(socket.AF_INET6); l.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)
+    l.bind(('::',int(sys.argv[2]))); l.listen(64)
+    while True: threading.Thread(target=serve,args=(l.accept()[0],),daemon=True).start()
+plan=json.loads(sys.argv[4]); h=sys.argv[2]
+s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET); s.connect((h,int(sys.argv[3]))); e=tune(s,plan)
+s.sendall(json.dumps(plan).ljust(1000).encode()); hello(s,'client',plan); print('ready',flush=True); sys.stdin.readline()
+print(run(s,plan,e,Source(plan['seed'],plan['up']),Source(plan['seed']+1,plan['down']),'client'),flush=True)
+`;
