@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "addon.h"
 #include "arguments.h"
@@ -145,28 +146,27 @@ Napi::Value Cookie(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), cookie);
 }
 
-Napi::Value EndpointOf(Napi::Env env, int fd, int (*read)(int, sockaddr*, socklen_t*)) {
+constexpr size_t kAddressBytes = 16;
+
+// Writes the address in the form of the kernel maps, IPv4 as ::ffff:a.b.c.d; gives the port.
+template <int (*Read)(int, sockaddr*, socklen_t*)>
+Napi::Value AddressInto(const Napi::CallbackInfo& info) {
+  const int fd = FdArgument(info[0], "fd");
+  uint8_t* bytes = BytesArgument(info[1], kAddressBytes, "bytes").data;
   SocketAddress address;
   address.size = sizeof(address.storage);
-  if (read(fd, address.get(), &address.size) != 0) {
-    Throw(env, "ERR_SOCKET", errno, "read address of socket", std::to_string(fd));
+  if (Read(fd, address.get(), &address.size) != 0) {
+    Throw(info.Env(), "ERR_SOCKET", errno, "read address of socket", std::to_string(fd));
   }
-  Napi::Object endpoint = Napi::Object::New(env);
-  const int family = address.get()->sa_family;
-  const void* bytes = family == AF_INET
-                          ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(address.get())->sin_addr)
-                          : &reinterpret_cast<sockaddr_in6*>(address.get())->sin6_addr;
-  endpoint.Set("address", FormatAddress(family, bytes));
-  endpoint.Set("port", address.port());
-  return endpoint;
-}
-
-Napi::Value Endpoints(const Napi::CallbackInfo& info) {
-  const int fd = FdArgument(info[0], "fd");
-  Napi::Object ends = Napi::Object::New(info.Env());
-  ends.Set("local", EndpointOf(info.Env(), fd, getsockname));
-  ends.Set("peer", EndpointOf(info.Env(), fd, getpeername));
-  return ends;
+  if (address.get()->sa_family == AF_INET) {
+    static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    memcpy(bytes, kMapped, sizeof(kMapped));
+    memcpy(bytes + sizeof(kMapped), &reinterpret_cast<sockaddr_in*>(address.get())->sin_addr,
+           sizeof(in_addr));
+  } else {
+    memcpy(bytes, &reinterpret_cast<sockaddr_in6*>(address.get())->sin6_addr, kAddressBytes);
+  }
+  return Napi::Number::New(info.Env(), address.port());
 }
 
 void Close(const Napi::CallbackInfo& info) {
@@ -186,7 +186,8 @@ void InitSockets(Napi::Env env, Napi::Object exports) {
   sockets.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   sockets.Set("netnsCookie", Napi::Function::New<NetnsCookie>(env, "netnsCookie"));
   sockets.Set("cookie", Napi::Function::New<Cookie>(env, "cookie"));
-  sockets.Set("endpoints", Napi::Function::New<Endpoints>(env, "endpoints"));
+  sockets.Set("localInto", Napi::Function::New<AddressInto<getsockname>>(env, "localInto"));
+  sockets.Set("peerInto", Napi::Function::New<AddressInto<getpeername>>(env, "peerInto"));
   sockets.Set("close", Napi::Function::New<Close>(env, "close"));
   exports.Set("sockets", sockets);
 }

@@ -46,8 +46,10 @@ export interface Sockets {
   netnsCookie(fd: number): bigint;
   /** SO_COOKIE. */
   cookie(fd: number): bigint;
-  /** Both ends of a connected socket. */
-  endpoints(fd: number): { readonly local: Endpoint; readonly peer: Endpoint };
+  /** Writes a socket's own address as 16 bytes in network order, IPv4 mapped; its port, host byte order. */
+  localInto(fd: number, bytes: Uint8Array): number;
+  /** The same of its peer. */
+  peerInto(fd: number, bytes: Uint8Array): number;
   /** The address that a socket in that namespace would speak from, by its routes alone. */
   sourceFor(options: {
     readonly netnsFd: number | null;

@@ -36,6 +36,8 @@ export class Acceptor {
     ingressRule: 0,
   };
   private readonly addresses = new AddressCache();
+  /** Of the address that is being read. */
+  private readonly bytes = new Uint8Array(16);
   private readonly owner: AddressOwner = { identity: 0, workload: 0 };
 
   constructor(context: Context, kernel: Kernel, sockets: SocketFactory, routes: Routes) {
@@ -57,20 +59,20 @@ export class Acceptor {
       this.unsteered(slot, fd, listener);
       return;
     }
-    const { peer } = this.sockets.ends(fd);
-    const client = this.addresses.parse(peer.address);
+    const port = this.sockets.peerInto(fd, this.bytes);
+    const client = this.addresses.keep(this.bytes);
     // A client that chose no address sits on loopback now; the server sees what routing would have chosen.
     const route = this.routes.get(listener, steering, steering.address, isLoopback(client) ? null : client);
     this.begin({
       client: slot,
       route,
       clientAddress: route.sourceAddress,
-      clientPort: peer.port,
+      clientPort: port,
       startNs: this.context.nowNs,
       template: this.templateOf(
         route,
         route.sourceAddress,
-        peer.port,
+        port,
         steering.clientCookieLow,
         steering.clientCookieHigh,
       ),
@@ -79,9 +81,10 @@ export class Acceptor {
 
   /** From elsewhere, to a workload of this node; the socket's own address is where to. */
   private inbound(slot: number, fd: number, listener: Listener): void {
-    const { local, peer } = this.sockets.ends(fd);
-    const client = this.addresses.parse(peer.address);
-    const destination = this.addresses.parse(local.address);
+    const clientPort = this.sockets.peerInto(fd, this.bytes);
+    const client = this.addresses.keep(this.bytes);
+    const port = this.sockets.localInto(fd, this.bytes);
+    const destination = this.addresses.keep(this.bytes);
     if (isLoopback(destination)) {
       this.unsteered(slot, fd, listener); // a process of the pod itself found the port
       return;
@@ -92,7 +95,7 @@ export class Acceptor {
       sourceIdentity: this.owner.identity,
       destinationWorkload: listener.workload,
       destinationIdentity: listener.identity,
-      port: local.port,
+      port,
     };
     // The same address at both ends is what sk_lookup lets through to the application.
     const route = this.routes.get(listener, parties, destination, destination);
@@ -101,9 +104,9 @@ export class Acceptor {
       client: slot,
       route,
       clientAddress: client,
-      clientPort: peer.port,
+      clientPort,
       startNs: this.context.nowNs,
-      template: this.templateOf(route, client, peer.port, Number(cookie % TWO32), Number(cookie / TWO32)),
+      template: this.templateOf(route, client, clientPort, Number(cookie % TWO32), Number(cookie / TWO32)),
     });
   }
 
@@ -127,8 +130,8 @@ export class Acceptor {
 
   /** Nobody may use the listener as a relay of his own. */
   private unsteered(slot: number, fd: number, listener: Listener): void {
-    const { peer } = this.sockets.ends(fd);
-    const client = this.addresses.parse(peer.address);
+    const clientPort = this.sockets.peerInto(fd, this.bytes);
+    const client = this.addresses.keep(this.bytes);
     const parties = {
       sourceWorkload: listener.workload,
       sourceIdentity: listener.identity,
@@ -137,9 +140,9 @@ export class Acceptor {
       port: 0,
     };
     const route = this.routes.get(listener, parties, client, client);
-    const template = this.templateOf(route, client, peer.port, 0, 0);
+    const template = this.templateOf(route, client, clientPort, 0, 0);
     const startNs = this.context.nowNs;
-    const session = { client: slot, route, clientAddress: client, clientPort: peer.port, template, startNs };
+    const session = { client: slot, route, clientAddress: client, clientPort, template, startNs };
     this.refuse(session, reason['not-steered']);
   }
 

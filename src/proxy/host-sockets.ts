@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { SocketAddress, SocketFactory } from './ports.ts';
+import type { SocketFactory } from './ports.ts';
 import type { SourcePorts } from './source-ports.ts';
 
 type Family = 4 | 6;
-
-interface Ends {
-  readonly local: SocketAddress;
-  readonly peer: SocketAddress;
-}
 
 /** The part of the addon that is used here. */
 export interface HostNouns {
@@ -16,7 +11,8 @@ export interface HostNouns {
       readonly fd: number;
       readonly localPort?: number;
     };
-    endpoints(fd: number): Ends;
+    localInto(fd: number, bytes: Uint8Array): number;
+    peerInto(fd: number, bytes: Uint8Array): number;
     sourceFor(options: { netnsFd: number | null; family: Family; address: string }): string;
     cookie(fd: number): bigint;
     close(fd: number): void;
@@ -53,8 +49,12 @@ export class HostSockets implements SocketFactory {
     return this.host.sockets.sourceFor({ netnsFd, family, address: destination });
   }
 
-  ends(fd: number): Ends {
-    return this.host.sockets.endpoints(fd);
+  localInto(fd: number, bytes: Uint8Array): number {
+    return this.host.sockets.localInto(fd, bytes);
+  }
+
+  peerInto(fd: number, bytes: Uint8Array): number {
+    return this.host.sockets.peerInto(fd, bytes);
   }
 
   cookie(fd: number): bigint {

@@ -54,20 +54,16 @@ export interface Kernel {
   readOwner(address: Uint8Array, into: AddressOwner): void;
 }
 
-export interface SocketAddress {
-  /** Text of the address. */
-  readonly address: string;
-  readonly port: number;
-}
-
 /** Sockets in other network namespaces. */
 export interface SocketFactory {
   /** A non-blocking TCP socket bound to an address and a port of the kernel's choice. */
   openBound(netnsFd: number, family: 4 | 6, address: string): { readonly fd: number; readonly port: number };
   /** The source address that routing picks in that namespace for a destination. */
   sourceFor(netnsFd: number, family: 4 | 6, destination: string): string;
-  /** Both ends of an accepted socket, as the socket itself has them. */
-  ends(fd: number): { readonly local: SocketAddress; readonly peer: SocketAddress };
+  /** Writes the address that an accepted socket has itself, 16 bytes, IPv4 mapped; its port, host byte order. */
+  localInto(fd: number, bytes: Uint8Array): number;
+  /** The same of its peer. */
+  peerInto(fd: number, bytes: Uint8Array): number;
   cookie(fd: number): bigint;
   close(fd: number): void;
 }

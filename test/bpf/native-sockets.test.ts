@@ -5,6 +5,7 @@ import { closeSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AddressFamily, DiagSocket } from '../../src/datapath/native.ts';
+import { parseAddressBytes } from '../../src/proxy/address.ts';
 import { cgroupRoot, faultOf, makeCgroup, makeNetns, native } from '../support/native.ts';
 
 const { cgroup, diag, netns, sockets } = native();
@@ -52,6 +53,14 @@ describe('sockets of another network namespace', () => {
         assert.equal(refused === 0 ? sockets.takeError(outside.fd) : refused, 111);
         const pair = diag.list(netnsFd, { protocol: 'tcp', states: ['established'] });
         assert.equal(pair.filter((row) => row.source.port === inside.localPort).length, 1);
+        const bytes = new Uint8Array(16);
+        assert.equal(sockets.localInto(inside.fd, bytes), inside.localPort);
+        assert.deepEqual(bytes, parseAddressBytes(address));
+        bytes.fill(0xaa);
+        assert.equal(sockets.peerInto(inside.fd, bytes), listener.port);
+        assert.deepEqual(bytes, parseAddressBytes(address));
+        assert.equal(faultOf(() => sockets.peerInto(outside.fd, bytes)).errno, 107);
+        assert.equal(faultOf(() => sockets.peerInto(inside.fd, new Uint8Array(15))).code, 'ERR_NATIVE_ARGUMENT');
         assert.equal(sockets.netnsCookie(inside.fd), netns.cookie(netnsFd));
         assert.notEqual(sockets.netnsCookie(outside.fd), netns.cookie(netnsFd));
       } finally {

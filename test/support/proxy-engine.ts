@@ -225,9 +225,9 @@ export class TestProxy {
 
 /** Everything is on this machine's loopback, and accepted sockets say what a test wants. */
 class LoopbackSockets extends HostSockets {
-  private readonly says: ReturnType<HostSockets['ends']>;
+  private readonly says: Record<'local' | 'peer', { readonly address: string; readonly port: number }>;
 
-  constructor(native: Native, says: ReturnType<HostSockets['ends']>) {
+  constructor(native: Native, says: LoopbackSockets['says']) {
     const { sockets } = native;
     const openStream: typeof sockets.openStream = (stream) =>
       sockets.openStream({ ...stream, netnsFd: null });
@@ -239,8 +239,14 @@ class LoopbackSockets extends HostSockets {
     return '127.0.0.1';
   }
 
-  override ends(): ReturnType<HostSockets['ends']> {
-    return this.says;
+  override localInto(_fd: number, bytes: Uint8Array): number {
+    bytes.set(parseAddressBytes(this.says.local.address));
+    return this.says.local.port;
+  }
+
+  override peerInto(_fd: number, bytes: Uint8Array): number {
+    bytes.set(parseAddressBytes(this.says.peer.address));
+    return this.says.peer.port;
   }
 }
 
