@@ -41,6 +41,12 @@ export function methodIndex(bytes: Uint8Array, start: number, end: number): numb
 }
 
 const STATUS_SPAN = 1000;
+/** Pairs of workloads that are counted apart, and of one pair methods with statuses: servers choose those. */
+const MAX_METERS = 2000;
+const MAX_KEYS = 64;
+/** Stands for what does not fit, as in the agent's metrics. */
+const OVERFLOW = 'overflow';
+const OVERFLOW_KEY = -1;
 
 /** Requests from one workload to another. */
 class Meter {
@@ -66,7 +72,8 @@ class Meter {
   private indexOf(key: number): number {
     const found = this.keys.indexOf(key);
     if (found >= 0) return found;
-    this.keys.push(key);
+    if (this.keys.length > MAX_KEYS) return MAX_KEYS;
+    this.keys.push(this.keys.length < MAX_KEYS ? key : OVERFLOW_KEY);
     if (this.keys.length > this.counts.length) {
       const grown = new Float64Array(this.counts.length * 2);
       grown.set(this.counts);
@@ -85,7 +92,11 @@ export interface CounterSnapshot {
 export interface MeterSnapshot {
   readonly source: string;
   readonly destination: string;
-  readonly requests: readonly { readonly method: string; readonly status: number; readonly count: number }[];
+  readonly requests: readonly {
+    readonly method: string;
+    readonly status: number | string;
+    readonly count: number;
+  }[];
   /** Per bucket of LATENCY_BUCKETS, not cumulative; the last is +Inf. */
   readonly latency: Float64Array;
   readonly latencySumNs: number;
@@ -106,6 +117,8 @@ export class Counters {
     const key = `${source}>${destination}`;
     let index = this.indices.get(key);
     if (index === undefined) {
+      if (this.meters.length > MAX_METERS) return MAX_METERS;
+      if (this.meters.length === MAX_METERS) return this.meters.push(new Meter(OVERFLOW, OVERFLOW)) - 1;
       index = this.meters.push(new Meter(source, destination)) - 1;
       this.indices.set(key, index);
     }
@@ -130,8 +143,8 @@ export class Counters {
         source: row.source,
         destination: row.destination,
         requests: row.keys.map((key, index) => ({
-          method: METHODS[Math.floor(key / STATUS_SPAN)] ?? 'other',
-          status: key % STATUS_SPAN,
+          method: key === OVERFLOW_KEY ? OVERFLOW : (METHODS[Math.floor(key / STATUS_SPAN)] ?? 'other'),
+          status: key === OVERFLOW_KEY ? OVERFLOW : key % STATUS_SPAN,
           count: row.counts[index] ?? 0,
         })),
         latency: row.latency.slice(),

@@ -2,7 +2,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { FlowStats } from '../../core/flow-filter.ts';
 import { type MetricDefinition, metricDefinitions, type MetricKey } from './definitions.ts';
-import { limitSeries, type Sample } from './series-limit.ts';
+import type { Sample } from './series-limit.ts';
+import { TotalsCounter } from './totals-counter.ts';
 import type { NamedTotals } from './flow-meter.ts';
 import type { RequestTotals } from './request-totals.ts';
 import { TotalsHistogram } from './totals-histogram.ts';
@@ -70,13 +71,28 @@ export interface MetricSources {
   readonly maxSeries?: number;
 }
 
+/** Gauges of the library that are named like counters; what they add up is there by type, too. */
+const misnamed = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+const counted: ReadonlySet<string> = new Set(
+  [metricDefinitions.reconcileErrors, metricDefinitions.seriesOverflow, metricDefinitions.collectErrors].map(
+    ({ name }) => name,
+  ),
+);
+
 const MAX_SERIES = 5000;
 
 /** The agent's registry. Figures that live elsewhere are read when somebody scrapes, never copied in between. */
 export class AgentMetrics {
   readonly registry = new Registry();
   readonly #sources: MetricSources;
+  /** Those that are counted here, and those that show what is counted elsewhere. */
   readonly #counters = new Map<string, Counter>();
+  readonly #totals = new Map<string, TotalsCounter>();
   readonly #gauges = new Map<string, Gauge>();
   readonly #reconcile: Histogram;
   readonly #durations: TotalsHistogram;
@@ -85,10 +101,12 @@ export class AgentMetrics {
     this.#sources = sources;
     const { registry } = this;
     collectDefaultMetrics({ register: registry });
+    for (const name of misnamed) registry.removeSingleMetric(name);
     for (const definition of Object.values<MetricDefinition>(metricDefinitions)) {
       const { name, help, labels, type } = definition;
       const options = { name, help, labelNames: [...labels], registers: [registry] };
-      if (type === 'counter') this.#counters.set(name, new Counter(options));
+      if (counted.has(name)) this.#counters.set(name, new Counter(options));
+      else if (type === 'counter') this.#totals.set(name, new TotalsCounter(options));
       if (type === 'gauge') this.#gauges.set(name, new Gauge(options));
     }
     const histogram = ({ name, help, buckets = [] }: MetricDefinition) => ({
@@ -121,11 +139,7 @@ export class AgentMetrics {
   /** Sets a counter to totals that are kept elsewhere. */
   #total(key: MetricKey, samples: readonly Sample[]): void {
     const { name } = metricDefinitions[key];
-    const counter = this.#counters.get(name);
-    const { kept, overflowed } = limitSeries(samples, this.#maxSeries);
-    counter?.reset();
-    for (const { labels, value } of kept) counter?.inc(labels, value);
-    this.#overflowed(name, overflowed);
+    this.#overflowed(name, this.#totals.get(name)?.show(samples, this.#maxSeries) ?? 0);
   }
 
   #set(key: MetricKey, value: number, labels: Readonly<Record<string, string>> = {}): void {
