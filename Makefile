@@ -149,7 +149,7 @@ cluster-up: cluster ## a real Kubernetes of two nodes on this machine (15 minute
 cluster-down: check-privileged ## take it down; what was built for it stays
 	@$(STEP) 'Taking the cluster down' sh tools/cluster/down.sh
 
-test-cluster: build cluster-up ## the tests against it
+test-cluster: image cluster-up ## the tests against it
 	@$(STEP) -v 'Testing on the cluster' node tools/test.ts cluster
 
 .PHONY: check-privileged
@@ -235,6 +235,10 @@ demo: check-privileged build ## a small shop under policy (DEMO_EXIT=1 ends when
 dist: build ## self-contained tarball under build/
 	@$(STEP) 'Making the tarball' node tools/dist.ts
 	@$(STEP) 'Trying the tarball' sh tools/try-dist.sh
+
+.PHONY: image
+image: dist ## OCI image of the release, made without a registry
+	@$(STEP) 'Making the image' node tools/image/perigee.ts
 
 .PHONY: clean clean-host
 clean: ## remove what was built

@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PerigeeError } from '../lib/errors.ts';
 
 /** Mount point of cgroup2, also in a hybrid hierarchy: the first one in /proc/mounts. */
 export function findCgroup2(mounts: string = readFileSync('/proc/mounts', 'utf8')): string | undefined {
   const lines = mounts.split('\n').map((line) => line.split(' '));
   return lines.find(([, , type]) => type === 'cgroup2')?.[1];
+}
+
+/** Of bpffs, as statfs tells it. */
+const BPF_FS_MAGIC = 0xcafe4a11;
+
+/** In a container: what is pinned on a file system of the container's own would be lost with it. */
+export function requireBpffs(pinRoot: string): void {
+  const folder = dirname(pinRoot);
+  if (existsSync(folder) && statfsSync(folder).type === BPF_FS_MAGIC) return;
+  throw new PerigeeError(
+    'ERR_BPFFS_MISSING',
+    `${folder} of the node is no bpffs: nothing would outlive this pod`,
+    {
+      object: folder,
+      hint: 'on the node: mount -t bpf bpf /sys/fs/bpf (systemd does so at boot); then this pod starts by itself',
+    },
+  );
 }
 
 /** The cgroup2 hierarchy that a folder is part of, or that is mounted in it, as in a hybrid one. */

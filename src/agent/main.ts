@@ -22,7 +22,7 @@ import { FlowExport } from './flow-export.ts';
 import { createExplainer } from './explain.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { followFiles } from './follow-files.ts';
-import { cgroup2In, findCgroup2, findObjects, nodeName } from './host.ts';
+import { cgroup2In, findCgroup2, findObjects, nodeName, requireBpffs } from './host.ts';
 import { inlineOffText } from './inline-state.ts';
 import { takeLock } from './lock.ts';
 import { createLog } from './log.ts';
@@ -58,6 +58,7 @@ function governedCgroup({ cgroup }: Settings): string {
 
 /** The kernel's side, loaded or taken over. */
 function loadDatapath(settings: Settings, cgroup: string, native: Native, log: Logger): Datapath {
+  if (settings.source === 'kubernetes') requireBpffs(settings.pinRoot);
   const objects = settings.objects || required(findObjects(), 'compiled eBPF programs', 'run `make build`');
   const inlineOff = { reason: 'Setting', message: 'the setting `inline` is off' } as const;
   const boostOff = { reason: 'Setting', message: 'the setting `boost` is off' } as const;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import type { CommandResult } from './lab.ts';
 
@@ -52,6 +53,12 @@ export function tryKubectl(args: readonly string[], input?: string): CommandResu
 
 export function helm(...args: readonly string[]): string {
   return mustRun(bin('helm'), args);
+}
+
+/** While the test goes on. Rejects with what it says if it fails. */
+export async function start(program: 'helm' | 'kubectl', ...args: readonly string[]): Promise<void> {
+  const env = { ...environment, KUBECONFIG: kubeconfig };
+  await promisify(execFile)(bin(program), args, { env, cwd: repository });
 }
 
 export function tryHelm(...args: readonly string[]): CommandResult {

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The charts and the image as people use them: installed by helm, tried by pods, upgraded under requests, uninstalled.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import {
+  addressOf,
+  apply,
+  freshNamespace,
+  get,
+  helm,
+  kubectl,
+  loadImage,
+  nodes,
+  onNode,
+  pod,
+  ready,
+  repository,
+  server,
+  start,
+  tryHelm,
+} from '../support/cluster.ts';
+import { until } from '../support/lab.ts';
+
+const system = 'perigee-system';
+const namespace = 'test-chart';
+const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+  readonly version: string;
+};
+const image = join(repository, `build/perigee-${version}-image.tar`);
+const release = ['perigee', 'charts/perigee', '--namespace', system, '--create-namespace'];
+const values = ['--set', 'image.pullPolicy=Never'];
+
+/** `perigee` in the agent of a node. */
+function perigee(node: string, ...args: readonly string[]): string {
+  const selector = 'app.kubernetes.io/component=agent';
+  const name = kubectl(
+    ...['-n', system, 'get', 'pods', '-l', selector, '--field-selector', `spec.nodeName=${node}`],
+    ...['-o', 'jsonpath={.items[0].metadata.name}'],
+  );
+  return kubectl('-n', system, 'exec', name, '-c', 'agent', '--', 'perigee', ...args);
+}
+
+function render(...args: readonly string[]): string {
+  return helm(
+    'template',
+    'perigee',
+    'charts/perigee',
+    '--namespace',
+    system,
+    '--kube-version',
+    '1.35.0',
+    ...args,
+  );
+}
+
+const rollout = ['-n', system, 'rollout', 'status', '--timeout=150s'];
+const daemonSets = ['daemonset/perigee-agent', 'daemonset/perigee-proxy'] as const;
+
+/** What helm calls ready is not yet on every node. */
+async function roll(change: readonly string[]): Promise<void> {
+  await start('helm', ...change);
+  for (const set of daemonSets) await start('kubectl', ...rollout, set);
+}
+
+/** Everything that the agent attaches or pins, as the node sees it. */
+function leftOn(node: string): string {
+  const pins = onNode(node, 'find', '/sys/fs/bpf/perigee', '-mindepth', '1').stdout.trim();
+  const programs = onNode(node, 'bpftool', 'cgroup', 'tree', '/sys/fs/cgroup/unified').stdout;
+  const files = onNode(node, 'find', '/run/perigee', '-mindepth', '1').stdout.trim();
+  const attached = programs.split('\n').slice(2).join('\n').trim();
+  return [pins, attached, files].filter((text) => text !== '').join('\n');
+}
+
+before(() => {
+  assert.ok(existsSync(image), `${image} is missing: run make image`);
+  loadImage(image);
+  helm(
+    'upgrade',
+    '--install',
+    'perigee-crds',
+    'charts/perigee-crds',
+    '--namespace',
+    system,
+    '--create-namespace',
+  );
+  freshNamespace(namespace);
+});
+after(() => {
+  kubectl('delete', 'namespace', namespace, '--wait=false');
+  tryHelm('uninstall', 'perigee', '--namespace', system);
+});
+
+for (const chart of ['charts/perigee', 'charts/perigee-crds']) {
+  test(`helm lint ${chart}`, () => {
+    assert.match(
+      helm('lint', '--strict', '--kube-version', '1.35.0', chart),
+      /1 chart\(s\) linted, 0 chart\(s\) failed/,
+    );
+  });
+}
+
+for (const [name, args] of Object.entries({
+  default: [],
+  cleanup: ['--set', 'cleanup=true'],
+  custom: [
+    ...[
+      '--set',
+      'mesh=disabled,networkPolicy=off,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
+    ],
+    ...['--set', 'settings.logLevel=debug,settings.flowStoreBytes=8388608,imagePullSecrets[0].name=registry'],
+  ],
+})) {
+  test(`templates with ${name} values`, () => {
+    const golden = join(repository, `test/golden/charts/${name}.yaml`);
+    assert.equal(render(...args), readFileSync(golden, 'utf8'));
+  });
+}
+
+for (const [what, setting, message] of [
+  ['a misspelt value', 'meshh=enabled', /meshh/],
+  ['a mode that there is not', 'mesh=on', /mesh/],
+  ['an address without a port', 'metricsAddress=127.0.0.1', /metricsAddress/],
+  ['more workers than there may be', 'proxy.workers=65', /workers/],
+] as const) {
+  test(`helm refuses ${what}`, () => {
+    const { status, stderr } = tryHelm(
+      'template',
+      'perigee',
+      'charts/perigee',
+      '--kube-version',
+      '1.35.0',
+      '--set',
+      setting,
+    );
+    assert.notEqual(status, 0);
+    assert.match(stderr, message);
+  });
+}
+
+test('installed: every node has an agent and a proxy, and no container is privileged', () => {
+  const notes = helm('upgrade', '--install', ...release, ...values);
+  for (const set of daemonSets) kubectl(...rollout, set);
+  assert.match(notes, /Perigee governs the pods of every node/);
+  for (const node of nodes)
+    assert.match(perigee(node, 'status'), /Agent +ready .*\n.*\nProxy +running \(external\)/);
+  const given = kubectl(
+    '-n',
+    system,
+    'get',
+    'pods',
+    '-o',
+    'jsonpath={.items[*].spec.containers[*].securityContext}',
+  );
+  assert.doesNotMatch(given, /privileged/);
+});
+
+test('two pods: an AccessPolicy allows GET /items and refuses the rest, with a reference that `observe` finds', async () => {
+  apply(server({ namespace, name: 'api', node: 'node1' }), pod({ namespace, name: 'web', node: 'node2' }), {
+    apiVersion: 'perigee.dev/v1alpha1',
+    kind: 'AccessPolicy',
+    metadata: { namespace, name: 'api' },
+    spec: {
+      selector: { matchLabels: { app: 'api' } },
+      ingress: [
+        {
+          action: 'Allow',
+          from: [{ podSelector: { matchLabels: { app: 'web' } } }],
+          http: [{ methods: ['GET'], path: { type: 'Exact', value: '/items' } }],
+        },
+      ],
+    },
+  });
+  ready(namespace, 'api', 'web');
+  const address = `${addressOf(namespace, 'api')}:8080`;
+  await until('policy', () => get(namespace, 'web', address, '/admin').status === 403);
+  assert.equal(get(namespace, 'web', address, '/items').status, 200);
+  const { status, reference } = get(namespace, 'web', address, '/items/7');
+  assert.equal(status, 403);
+  assert.ok(reference);
+  const seen = (): string => {
+    try {
+      return perigee('node1', 'observe', '--reference', reference, '--why');
+    } catch {
+      return ''; // not there yet
+    }
+  };
+  await until('the flow', () => seen() !== '');
+  assert.match(
+    seen(),
+    new RegExp(`${namespace}/api:8080 .*GET /items/7 403 .*DENIED.*AccessPolicy ${namespace}/api`, 's'),
+  );
+});
+
+test('upgraded and rolled back under requests: what is allowed is answered, what is not never', async () => {
+  const address = `${addressOf(namespace, 'api')}:8080`;
+  const changed = ['--set', 'settings.logLevel=debug,proxy.workers=2'];
+  for (const change of [
+    ['upgrade', ...release, ...values, ...changed],
+    ['rollback', 'perigee', '1', '--namespace', system],
+  ]) {
+    let isDone = false;
+    const done = roll(change).finally(() => {
+      isDone = true;
+    });
+    const answers = new Map<string, number>();
+    const count = (path: string): void => {
+      const answer = `${path} ${String(get(namespace, 'web', address, path).status)}`;
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
+    };
+    while (!isDone) {
+      count('/items');
+      count('/admin');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await done;
+    // A refusal may wait for the next agent (0), but is one.
+    const others = [...answers.keys()].filter(
+      (answer) => !['/items 200', '/admin 403', '/admin 0'].includes(answer),
+    );
+    assert.deepEqual(others, [], JSON.stringify([...answers]));
+    assert.ok((answers.get('/items 200') ?? 0) > 3);
+    assert.equal(get(namespace, 'web', address, '/admin').status, 403);
+  }
+});
+
+test('cleaned up and uninstalled: nothing is left on the nodes, and what was refused is not', async () => {
+  for (const node of nodes) assert.match(leftOn(node), /connect4/);
+  helm('upgrade', ...release, ...values, '--set', 'cleanup=true');
+  kubectl(...rollout, daemonSets[0]);
+  assert.deepEqual(nodes.map(leftOn), ['', '']);
+  helm('uninstall', 'perigee', '--namespace', system, '--wait');
+  assert.equal(get(namespace, 'web', `${addressOf(namespace, 'api')}:8080`, '/admin').status, 200);
+  const all = 'all,sa,cm,role,rolebinding,clusterrole,clusterrolebinding';
+  const left = (): string =>
+    kubectl('get', all, '-A', '-l', 'app.kubernetes.io/instance=perigee', '-o', 'name').trim();
+  await until('the end of the pods', () => left() === '');
+  assert.deepEqual(nodes.map(leftOn), ['', '']);
+  // The definitions, and so the policies, stay.
+  assert.match(kubectl('-n', namespace, 'get', 'apol', '-o', 'name'), /api/);
+});
