@@ -148,6 +148,8 @@ int inline_ingress(struct __sk_buff *skb)
 		return HOOK_DENY;
 	if (segment_parse(skb, &segment))
 		return drop(REASON_PACKET_MALFORMED);
+	if (segment_harmless(&segment))
+		return HOOK_ALLOW; /* acknowledges, and no more */
 	tcp = bpf_skc_to_tcp_sock(sk);
 	frame.pool = tables_get();
 	frame.scratch = scratch_ingress();
@@ -178,7 +180,7 @@ int inline_egress(struct __sk_buff *skb)
 				      socket */
 	if (frame.stream->refused)
 		return HOOK_DENY;
-	if (frame.stream->opaque)
+	if (frame.stream->opaque || (!segment.length && !(segment.flags & SEGMENT_FIN)))
 		return HOOK_ALLOW;
 	frame.pool = tables_get();
 	frame.scratch = scratch_take();

@@ -101,15 +101,14 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 }
 
 /* The proxy's accepted socket gets the word of the connect hook. */
-static __always_inline bool take_handoff(struct bpf_sock *sk, const struct tuple_key *key)
+static __always_inline void take_handoff(struct bpf_sock *sk, const struct tuple_key *key)
 {
 	struct steering *steering = bpf_map_lookup_elem(&handoff, key);
 
 	if (!steering)
-		return false;
+		return;
 	bpf_sk_storage_get(&steered, sk, steering, BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_map_delete_elem(&handoff, key);
-	return true;
 }
 
 /* The server's accepted socket learns its real client. */
@@ -288,10 +287,12 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 	if (!workload && !bpf_map_lookup_elem(&outbound_ports, &netns))
 		return;
 	tuple_of(ctx, false, &key);
-	if (take_handoff(sk, &key) || take_announcement(sk, &key, workload) || !workload ||
-	    socket_is_own(sk))
+	if (socket_is_own(sk)) {
+		take_handoff(sk, &key);
 		return;
-	passive_direct(ctx, sk, &key, workload);
+	}
+	if (!take_announcement(sk, &key, workload) && workload)
+		passive_direct(ctx, sk, &key, workload);
 }
 
 /* Nothing accepted it: the entry would wait for a stranger with the same ports. */
@@ -365,11 +366,18 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 SEC("sockops")
 int tcp_lifecycle(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
+	__u32 op = ctx->op;
+	struct bpf_sock *sk;
 
+	/* A connection calls some dozen times: what isn't of interest goes first. */
+	if (op == BPF_SOCK_OPS_STATE_CB
+		    ? ctx->args[1] != BPF_TCP_CLOSE
+		    : op < BPF_SOCK_OPS_TCP_CONNECT_CB || op > BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		return 1;
+	sk = ctx->sk;
 	if (!sk)
 		return 1;
-	switch (ctx->op) {
+	switch (op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		if (bpf_sk_storage_get(&connections, sk, 0, 0))
 			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
@@ -382,11 +390,9 @@ int tcp_lifecycle(struct bpf_sock_ops *ctx)
 		passive_established(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE) {
-			stream_closed(sk);
-			closed(ctx, sk);
-			boost_closed(ctx, sk);
-		}
+		stream_closed(sk);
+		closed(ctx, sk);
+		boost_closed(ctx, sk);
 		break;
 	}
 	return 1;

@@ -9,7 +9,7 @@
 
 #define HTTP_WINDOW	1024 /* power of two: bytes of a segment that are looked at at once */
 #define AUTOMATON_STEPS 32 /* bytes per turn of the loop over them, until an action */
-#define AUTOMATON_TURNS 8 /* of those per block */
+#define AUTOMATON_TURNS 4 /* of those per block */
 
 /* What one program run works with, one per processor and direction. */
 struct http_scratch {

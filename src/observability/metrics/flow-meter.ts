@@ -25,6 +25,11 @@ const OVERFLOW = -1;
 const IDENTITY_BASE = 2 ** 32;
 const IPPROTO_TCP = 6;
 
+/** In halves: a bigint is an object, and this is read for each record. */
+function u64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
+}
+
 /** Adds up what flow records say of TCP connections, by pairs of numbers; names are asked for when read. */
 export class FlowMeter {
   readonly #maxPairs: number;
@@ -44,8 +49,8 @@ export class FlowMeter {
     if (kind === flowKind.close) {
       const totals = this.#pairOf(bytes, at);
       totals.closed += 1;
-      totals.sentBytes += Number(bytes.readBigUInt64LE(at + Offset.bytesSent));
-      totals.receivedBytes += Number(bytes.readBigUInt64LE(at + Offset.bytesReceived));
+      totals.sentBytes += u64(bytes, at + Offset.bytesSent);
+      totals.receivedBytes += u64(bytes, at + Offset.bytesReceived);
       totals.retransmits += bytes.readUInt32LE(at + Offset.retransmits);
     } else if (kind === flowKind.verdict && bytes[at + Offset.verdict] !== verdict.denied) {
       this.#pairOf(bytes, at).opened += 1;
