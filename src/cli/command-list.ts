@@ -61,6 +61,12 @@ export const commandList: readonly CommandEntry[] = [
     load: async () => (await import('./commands/proxy.ts')).proxyCommand,
   },
   {
+    name: 'controller',
+    summary: 'Run the controller of a cluster',
+    group: RUN,
+    load: async () => (await import('./commands/controller.ts')).controllerCommand,
+  },
+  {
     name: 'set-log-level',
     summary: 'Change the log level of the running agent',
     group: RUN,

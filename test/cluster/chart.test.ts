@@ -56,12 +56,16 @@ function render(...args: readonly string[]): string {
 }
 
 const rollout = ['-n', system, 'rollout', 'status', '--timeout=150s'];
-const daemonSets = ['daemonset/perigee-agent', 'daemonset/perigee-proxy'] as const;
+const rolled = [
+  'daemonset/perigee-agent',
+  'daemonset/perigee-proxy',
+  'deployment/perigee-controller',
+] as const;
 
 /** What helm calls ready is not yet on every node. */
 async function roll(change: readonly string[]): Promise<void> {
   await start('helm', ...change);
-  for (const set of daemonSets) await start('kubectl', ...rollout, set);
+  for (const set of rolled) await start('kubectl', ...rollout, set);
 }
 
 /** Everything that the agent attaches or pins, as the node sees it. */
@@ -141,7 +145,7 @@ for (const [what, setting, message] of [
 
 test('installed: every node has an agent and a proxy, and no container is privileged', () => {
   const notes = helm('upgrade', '--install', ...release, ...values);
-  for (const set of daemonSets) kubectl(...rollout, set);
+  for (const set of rolled) kubectl(...rollout, set);
   assert.match(notes, /Perigee governs the pods of every node/);
   for (const node of nodes)
     assert.match(perigee(node, 'status'), /Agent +ready .*\n.*\nProxy +running \(external\)/);
@@ -187,6 +191,9 @@ test('two pods: an AccessPolicy allows GET /items and refuses the rest, with a r
     }
   };
   await until('the flow', () => seen() !== '');
+  const accepted = (): string =>
+    kubectl('-n', namespace, 'get', 'apol', 'api', '-o', 'jsonpath={.status.conditions[*].status}');
+  await until('the controller', () => accepted() === 'True');
   assert.match(
     seen(),
     new RegExp(`${namespace}/api:8080 .*GET /items/7 403 .*DENIED.*AccessPolicy ${namespace}/api`, 's'),
@@ -228,7 +235,7 @@ test('upgraded and rolled back under requests: what is allowed is answered, what
 test('cleaned up and uninstalled: nothing is left on the nodes, and what was refused is not', async () => {
   for (const node of nodes) assert.match(leftOn(node), /connect4/);
   helm('upgrade', ...release, ...values, '--set', 'cleanup=true');
-  kubectl(...rollout, daemonSets[0]);
+  kubectl(...rollout, rolled[0]);
   assert.deepEqual(nodes.map(leftOn), ['', '']);
   helm('uninstall', 'perigee', '--namespace', system, '--wait');
   assert.equal(get(namespace, 'web', `${addressOf(namespace, 'api')}:8080`, '/admin').status, 200);

@@ -40,6 +40,17 @@ export interface KubernetesApi {
   watch(path: string, query: Query, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** The API server, for those who write to it. */
+export interface KubernetesWriter extends KubernetesApi {
+  /** Undefined: there is no such object. */
+  read(path: string, signal: AbortSignal): Promise<ApiObject | undefined>;
+  create(path: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject>;
+  /** Fails with status 409 if the object has another resource version by now. */
+  replace(path: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject>;
+  /** Server-side apply: the fields given become `manager`'s. */
+  apply(path: string, manager: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject>;
+}
+
 /** The API server's own refusal of a request. */
 export class ApiFailure extends Error {
   /** HTTP status. */

@@ -7,7 +7,7 @@ import { PerigeeError } from '../../../lib/errors.ts';
 import {
   ApiFailure,
   type ApiObject,
-  type KubernetesApi,
+  type KubernetesWriter,
   type Page,
   type Query,
   type WatchEvent,
@@ -22,7 +22,7 @@ const SILENCE_MS = 180_000;
  * The API server that a kubeconfig file names, or the one of the cluster that this process runs in.
  * Loading this file loads the client's package, which costs time and memory: import it only where it is used.
  */
-export function connect(kubeconfig?: string): KubernetesApi {
+export function connect(kubeconfig?: string): KubernetesWriter {
   const config = new KubeConfig();
   try {
     if (kubeconfig === undefined) config.loadFromCluster();
@@ -46,7 +46,7 @@ export function connect(kubeconfig?: string): KubernetesApi {
   return new Client(config, server);
 }
 
-class Client implements KubernetesApi {
+class Client implements KubernetesWriter {
   readonly server: string;
   readonly #config: KubeConfig;
 
@@ -58,7 +58,7 @@ class Client implements KubernetesApi {
   async list(path: string, query: Query, signal: AbortSignal): Promise<Page> {
     const url = new URL(this.server + path);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
-    const body = await this.#get(url, signal);
+    const body = await this.#request('GET', url, signal);
     const { items, metadata } = JSON.parse(body) as {
       readonly items?: readonly ApiObject[];
       readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
@@ -110,19 +110,63 @@ class Client implements KubernetesApi {
     }
   }
 
-  async #get(url: URL, signal: AbortSignal): Promise<string> {
+  async read(path: string, signal: AbortSignal): Promise<ApiObject | undefined> {
+    try {
+      return JSON.parse(await this.#request('GET', new URL(this.server + path), signal)) as ApiObject;
+    } catch (error) {
+      if (error instanceof ApiFailure && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  create(path: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject> {
+    return this.#send('POST', path, 'application/json', object, signal);
+  }
+
+  replace(path: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject> {
+    return this.#send('PUT', path, 'application/json', object, signal);
+  }
+
+  apply(path: string, manager: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject> {
+    const query = `?fieldManager=${encodeURIComponent(manager)}&force=true`;
+    // Every JSON text is YAML.
+    return this.#send('PATCH', path + query, 'application/apply-patch+yaml', object, signal);
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    type: string,
+    object: ApiObject,
+    signal: AbortSignal,
+  ): Promise<ApiObject> {
+    const sent = { type, body: JSON.stringify(object) };
+    return JSON.parse(await this.#request(method, new URL(this.server + path), signal, sent)) as ApiObject;
+  }
+
+  async #request(
+    method: string,
+    url: URL,
+    signal: AbortSignal,
+    sent?: { readonly type: string; readonly body: string },
+  ): Promise<string> {
     const options: RequestOptions = {
+      method,
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-      headers: { accept: 'application/json' },
+      headers: {
+        accept: 'application/json',
+        ...(sent === undefined ? {} : { 'content-type': sent.type }),
+      },
     };
     await this.#config.applyToHTTPSOptions(options);
     const request = url.protocol === 'https:' ? requestHttps : requestHttp;
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(url, options, resolve).once('error', reject).end();
+      request(url, options, resolve).once('error', reject).end(sent?.body);
     });
     const body = await text(response);
     const { statusCode = 0 } = response;
-    if (statusCode !== 200) throw new ApiFailure(statusCode, messageOf(body) ?? `HTTP ${String(statusCode)}`);
+    if (statusCode < 200 || statusCode > 299)
+      throw new ApiFailure(statusCode, messageOf(body) ?? `HTTP ${String(statusCode)}`);
     return body;
   }
 }
