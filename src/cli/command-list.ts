@@ -31,6 +31,12 @@ export const commandList: readonly CommandEntry[] = [
     load: async () => (await import('./commands/observe.ts')).observeCommand,
   },
   {
+    name: 'top',
+    summary: 'Watch the busiest edges, their errors and what is refused',
+    group: LOOK,
+    load: async () => (await import('./commands/top.ts')).topCommand,
+  },
+  {
     name: 'explain',
     summary: 'Ask the policy: may this reach that, and which rule says so',
     group: LOOK,
