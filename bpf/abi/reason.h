@@ -30,6 +30,8 @@ enum reason {
 	REASON_SEGMENT_CONTENDED = 16, /* two processors at one connection: dropped, sent again */
 	REASON_STREAM_POSITION_LOST = 17, /* closed: bytes passed that were not read */
 	REASON_STREAM_STATE_MISSING = 18, /* closed: no room for a connection's state */
+	REASON_EARLY_LIMITED =
+		20, /* a flood at a listener: read no more before there is a socket */
 	REASON_BOOST_RECONNECT = 19, /* connect() of a boosted socket that was disconnected */
 
 	/* 32-95: decided where HTTP is read */

@@ -146,6 +146,8 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	if (!segment->length || !(segment->flags & SEGMENT_ACK) ||
 	    (segment->flags & (SEGMENT_SYN | SEGMENT_RST | SEGMENT_URG)))
 		return drop(REASON_SEGMENT_AMBIGUOUS); /* sent again without SYN */
+	if (!ration_take(RATION_READS, RATION_READS_PER_SECOND))
+		return drop(REASON_EARLY_LIMITED);
 	frame->pool = tables_get();
 	frame->scratch = scratch_ingress();
 	if (!frame->pool || !frame->scratch)

@@ -2,6 +2,7 @@
 #ifndef PERIGEE_LIB_REFUSAL_H
 #define PERIGEE_LIB_REFUSAL_H
 
+#include "lib/ration.h"
 #include "lib/stream.h"
 #include "lib/tables.h"
 
@@ -33,6 +34,12 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	struct refusal *event = &scratch->refusal;
 	struct request_outcome outcome = { .reason = reason, .verdict = VERDICT_DENIED };
 
+	/* Before there is a socket, whoever can send a segment can ask for refusals. */
+	if (!stream->cookie && !ration_take(RATION_REFUSALS, RATION_REFUSALS_PER_SECOND)) {
+		stream->refused = 2;
+		drop_count(REASON_EARLY_LIMITED);
+		return 0;
+	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->reference = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
 	event->time = bpf_ktime_get_ns();

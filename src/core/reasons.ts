@@ -96,6 +96,11 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The kernel had no memory for the state of an inline connection; its requests are refused',
     action: 'Look at the memory of the node and at net.core.optmem_max',
   },
+  'early-limited': {
+    summary:
+      'Segments with payload came for a listener with inline policy faster than one processor reads them before there is a socket; dropped, or refused without an answer',
+    action: 'Look for a flood from the addresses that reach this workload; honest clients send again',
+  },
   'boost-reconnect': {
     summary: 'A boosted socket was disconnected with AF_UNSPEC and then asked for another connection',
     action: 'Open a new socket for each connection, or take the label `perigee.dev/boost` off the workload',

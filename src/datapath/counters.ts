@@ -22,7 +22,7 @@ function counter(map: Maps['drops'], index: number): number {
 }
 
 /** Refusals and closures by reason; those of the proxy are its own. */
-export function readDrops(maps: Maps): ReadonlyMap<ReasonName, number> {
+export function readDrops(maps: Pick<Maps, 'drops'>): ReadonlyMap<ReasonName, number> {
   const names = Object.entries(reason) as [ReasonName, number][];
   return new Map(names.map(([name, number]) => [name, counter(maps.drops, number)]));
 }

@@ -4,6 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { readDrops } from '../../src/datapath/counters.ts';
+import { pinLayout } from '../../src/datapath/layout.ts';
+import { loadNative } from '../../src/datapath/native.ts';
 import { type LabHost, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { PLAIN, RULED, serverPolicyYaml, workloadsYaml } from '../support/web-scene.ts';
@@ -49,6 +52,24 @@ theirs=struct.unpack('!I',p[4:8])[0]+1
 exec(calls)
 `;
 
+/** argv: MAC and address of the server, port, own address, count. Segments with a refused request, each of a connection that nobody opened; their length is even. */
+const flood = `
+import socket,struct,sys
+mac,there,port,own,count=sys.argv[1:]; port=int(port); me,it=map(socket.inet_aton,(own,there))
+w=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(0x800)); w.bind(('eth0',0x800))
+data=b'GET /admin HTTP/1.1\\r\\nHost: abc\\r\\n\\r\\n'
+def total(b):
+    n=sum(struct.unpack('!%dH'%(len(b)//2),b))
+    while n>>16: n=(n&0xffff)+(n>>16)
+    return ~n&0xffff
+link=bytes.fromhex(mac.replace(':',''))+w.getsockname()[4]+b'\\x08\\0'
+h=struct.pack('!BBHHHBBH4s4s',69,0,40+len(data),0,0,64,6,0,me,it); h=h[:10]+struct.pack('!H',total(h))+h[12:]
+for i in range(int(count)):
+    t=struct.pack('!HHIIBBHHH',1024+i%60000,port,7,9,80,24,60000,0,0)+data
+    t=t[:16]+struct.pack('!H',total(me+it+struct.pack('!HH',6,len(t))+t))+t[18:]
+    w.send(link+h+t)
+`;
+
 /** Where something comes before its turn; each works against a port without rules for requests. */
 const cases = [
   {
@@ -69,9 +90,14 @@ describe('an inline connection that begins out of order', () => {
   let stranger: LabHost;
 
   const log = (): string => join(node.run, 'api.log');
+  const macOf = (host: LabHost): string =>
+    /link\/ether (\S+)/.exec(node.lab.run(host, ['ip', 'link', 'show', 'eth0']).stdout)?.[1] ?? '';
   const run = (port: number, calls: string): void => {
-    const mac = /link\/ether (\S+)/.exec(node.lab.run(api, ['ip', 'link', 'show', 'eth0']).stdout)?.[1] ?? '';
-    node.lab.run(stranger, ['python3', '-c', client, mac, api.address4, String(port), OWN, calls]);
+    node.lab.run(stranger, ['python3', '-c', client, macOf(api), api.address4, String(port), OWN, calls]);
+  };
+  const limited = (): number => {
+    using drops = loadNative().BpfMap.openPinned(join(pinLayout(node.pinRoot).maps, 'drops'));
+    return readDrops({ drops }).get('early-limited') ?? 0;
   };
   const readOf = (port: number, calls: string): string => {
     const from = readFileSync(log()).length;
@@ -83,8 +109,7 @@ describe('an inline connection that begins out of order', () => {
     node = new NodeScene('early', { inline: 'auto' });
     api = node.lab.host('api');
     stranger = node.lab.host('stranger');
-    const mac = /link\/ether (\S+)/.exec(node.lab.run(stranger, ['ip', 'link', 'show', 'eth0']).stdout)?.[1];
-    execFileSync('ip', ['-n', api.netns, 'neigh', 'add', OWN, 'lladdr', mac ?? '', 'dev', 'eth0']);
+    execFileSync('ip', ['-n', api.netns, 'neigh', 'add', OWN, 'lladdr', macOf(stranger), 'dev', 'eth0']);
     node.write('workloads.yaml', workloadsYaml(api));
     node.write('policy.yaml', serverPolicyYaml(api));
     node.startIn(api, ['python3', '-c', server, log(), String(RULED), String(PLAIN)]);
@@ -98,6 +123,16 @@ describe('an inline connection that begins out of order', () => {
       assert.ok(readOf(PLAIN, calls).includes(harm), 'without rules');
       assert.ok(!readOf(RULED, calls).includes(harm), 'with rules');
     });
+
+  test('a flood of segments without a connection is rationed, and requests go on', () => {
+    assert.equal(limited(), 0);
+    const command = ['python3', '-c', flood, macOf(api), api.address4, String(RULED), OWN, '20000'];
+    assert.equal(node.lab.run(stranger, command).stderr, '');
+    assert.ok(limited() > 5000, 'of 20,000');
+    assert.ok(
+      readOf(RULED, "put(0,ACK); put(0,ACK,b'GET /x HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')").includes('GET /x'),
+    );
+  });
 
   test('a request is judged after a body whose end came first', async () => {
     const head = 'POST /a HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 10\\r\\n\\r\\n';

@@ -44,6 +44,7 @@ int read_segment(struct __sk_buff *skb) {
   if (exchange->begin) {
     __builtin_memset(stream, 0, sizeof(*stream));
     stream->request.table = exchange->table;
+    stream->cookie = 1; /* what has none is rationed */
     exchange->begin = 0;
   }
   frame.stream = stream;
