@@ -49,6 +49,12 @@ export const commandList: readonly CommandEntry[] = [
     load: async () => (await import('./commands/check.ts')).checkCommand,
   },
   {
+    name: 'bugreport',
+    summary: 'Pack state, maps, flows and logs into one archive, without secrets',
+    group: LOOK,
+    load: async () => (await import('./commands/bugreport.ts')).bugreportCommand,
+  },
+  {
     name: 'version',
     summary: 'Show the version',
     group: LOOK,
