@@ -4,12 +4,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { STARTUP_TAINT } from '../../src/controller/startup-taint.ts';
 import {
   addressOf,
   apply,
   freshNamespace,
   get,
   helm,
+  installDefinitions,
   kubectl,
   loadImage,
   nodes,
@@ -20,6 +22,7 @@ import {
   server,
   start,
   tryHelm,
+  tryKubectl,
 } from '../support/cluster.ts';
 import { until } from '../support/lab.ts';
 
@@ -80,15 +83,7 @@ function leftOn(node: string): string {
 before(() => {
   assert.ok(existsSync(image), `${image} is missing: run make image`);
   loadImage(image);
-  helm(
-    'upgrade',
-    '--install',
-    'perigee-crds',
-    'charts/perigee-crds',
-    '--namespace',
-    system,
-    '--create-namespace',
-  );
+  installDefinitions();
   freshNamespace(namespace);
 });
 after(() => {
@@ -198,6 +193,24 @@ test('two pods: an AccessPolicy allows GET /items and refuses the rest, with a r
     seen(),
     new RegExp(`${namespace}/api:8080 .*GET /items/7 403 .*DENIED.*AccessPolicy ${namespace}/api`, 's'),
   );
+});
+
+test('a node whose agent is ready loses the start-up taint, and no other', async () => {
+  const taints = (): string => kubectl('get', 'node', 'node2', '-o', 'jsonpath={.spec.taints[*].key}');
+  kubectl(
+    'taint',
+    'nodes',
+    'node2',
+    'example.com/mine=:PreferNoSchedule',
+    `${STARTUP_TAINT}=:NoSchedule`,
+    '--overwrite',
+  );
+  try {
+    await until('the removal', () => taints() === 'example.com/mine');
+  } finally {
+    tryKubectl(['taint', 'nodes', 'node2', `${STARTUP_TAINT}-`]);
+    kubectl('taint', 'nodes', 'node2', 'example.com/mine-');
+  }
 });
 
 test('upgraded and rolled back under requests: what is allowed is answered, what is not never', async () => {

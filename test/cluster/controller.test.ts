@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
+import { STARTUP_TAINT } from '../../src/controller/startup-taint.ts';
 import { perigeeCommand } from '../support/agent-process.ts';
-import { apply, freshNamespace, helm, kubeconfig, kubectl } from '../support/cluster.ts';
+import { apply, freshNamespace, installDefinitions, kubeconfig, kubectl } from '../support/cluster.ts';
 import { until } from '../support/lab.ts';
 
 const namespace = 'test-controller';
-const system = 'perigee-system';
 const running: Record<string, ChildProcess | undefined> = {};
 
 function start(identity: string): void {
@@ -66,15 +66,7 @@ const holder = (): string =>
   );
 
 before(() => {
-  helm(
-    'upgrade',
-    '--install',
-    'perigee-crds',
-    'charts/perigee-crds',
-    '--namespace',
-    system,
-    '--create-namespace',
-  );
+  installDefinitions();
   freshNamespace(namespace);
 });
 after(async () => {
@@ -116,6 +108,18 @@ test('a status that somebody else has written over is written again', async () =
   const patch = JSON.stringify({ status: { conditions } });
   kubectl('-n', namespace, 'patch', 'apol', 'good', '--subresource=status', '--type=merge', '-p', patch);
   await until('the status', () => accepted('good')?.reason === 'Accepted');
+});
+
+test('a node whose agent is not ready keeps the start-up taint', async () => {
+  kubectl('taint', 'nodes', 'node2', `${STARTUP_TAINT}=:NoSchedule`, '--overwrite');
+  try {
+    // It sees the node before it sees this.
+    apply(policy('after-the-taint', { ingress: [] }));
+    await until('the status', () => accepted('after-the-taint') !== undefined);
+    assert.match(kubectl('get', 'node', 'node2', '-o', 'jsonpath={.spec.taints}'), /agent-not-ready/);
+  } finally {
+    kubectl('taint', 'nodes', 'node2', `${STARTUP_TAINT}-`);
+  }
 });
 
 test('a controller that ends gives its work to the next at once, one that is killed after the lease', async () => {

@@ -10,7 +10,7 @@ import {
   type Fetched,
   freshNamespace,
   get,
-  helm,
+  installDefinitions,
   kubectl,
   nodes,
   onNode,
@@ -67,15 +67,7 @@ function kill(container: string): void {
 }
 
 before(async () => {
-  helm(
-    'upgrade',
-    '--install',
-    'perigee-crds',
-    'charts/perigee-crds',
-    '--namespace',
-    'perigee-system',
-    '--create-namespace',
-  );
+  installDefinitions();
   freshNamespace(namespace);
   // These are there before any agent is.
   apply(

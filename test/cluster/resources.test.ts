@@ -5,27 +5,19 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { apply, freshNamespace, helm, kubectl, repository, tryApply } from '../support/cluster.ts';
+import {
+  apply,
+  freshNamespace,
+  installDefinitions,
+  kubectl,
+  repository,
+  tryApply,
+} from '../support/cluster.ts';
 
 const namespace = 'test-resources';
 
 before(() => {
-  helm(
-    'upgrade',
-    '--install',
-    'perigee-crds',
-    'charts/perigee-crds',
-    '--namespace',
-    'perigee-system',
-    '--create-namespace',
-  );
-  kubectl(
-    'wait',
-    '--for=condition=Established',
-    '--timeout=30s',
-    'crd/accesspolicies.perigee.dev',
-    'crd/clusteraccesspolicies.perigee.dev',
-  );
+  installDefinitions();
   freshNamespace(namespace);
 });
 

@@ -95,6 +95,21 @@ export function loadImage(archive: string): void {
   for (const node of nodes) mustRun('sh', [join(scripts, 'node.sh'), 'load', node, archive]);
 }
 
+/** The chart of our definitions, and that the API server serves them. */
+export function installDefinitions(): void {
+  helm(
+    'upgrade',
+    '--install',
+    'perigee-crds',
+    'charts/perigee-crds',
+    '-n',
+    'perigee-system',
+    '--create-namespace',
+  );
+  const definitions = ['crd/accesspolicies.perigee.dev', 'crd/clusteraccesspolicies.perigee.dev'];
+  kubectl('wait', '--for=condition=Established', '--timeout=30s', ...definitions);
+}
+
 /** A namespace of the cluster for one test file; what an earlier run left of it is removed. */
 export function freshNamespace(name: string, labels: Readonly<Record<string, string>> = {}): void {
   kubectl('delete', 'namespace', name, '--ignore-not-found', '--wait', '--timeout=120s');

@@ -49,6 +49,15 @@ export interface KubernetesWriter extends KubernetesApi {
   replace(path: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject>;
   /** Server-side apply: the fields given become `manager`'s. */
   apply(path: string, manager: string, object: ApiObject, signal: AbortSignal): Promise<ApiObject>;
+  /** All steps, or with status 422 none if a `test` among them fails. */
+  patch(path: string, steps: readonly PatchStep[], signal: AbortSignal): Promise<ApiObject>;
+}
+
+/** A step of a JSON patch (RFC 6902). */
+export interface PatchStep {
+  readonly op: string;
+  readonly path: string;
+  readonly value?: unknown;
 }
 
 /** The API server's own refusal of a request. */

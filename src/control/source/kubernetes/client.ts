@@ -9,6 +9,7 @@ import {
   type ApiObject,
   type KubernetesWriter,
   type Page,
+  type PatchStep,
   type Query,
   type WatchEvent,
 } from './api.ts';
@@ -133,11 +134,15 @@ class Client implements KubernetesWriter {
     return this.#send('PATCH', path + query, 'application/apply-patch+yaml', object, signal);
   }
 
+  patch(path: string, steps: readonly PatchStep[], signal: AbortSignal): Promise<ApiObject> {
+    return this.#send('PATCH', path, 'application/json-patch+json', steps, signal);
+  }
+
   async #send(
     method: string,
     path: string,
     type: string,
-    object: ApiObject,
+    object: unknown,
     signal: AbortSignal,
   ): Promise<ApiObject> {
     const sent = { type, body: JSON.stringify(object) };
