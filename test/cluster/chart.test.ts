@@ -195,6 +195,11 @@ test('two pods: an AccessPolicy allows GET /items and refuses the rest, with a r
   );
 });
 
+test('helm test makes a request that is allowed and one that is refused', () => {
+  assert.match(helm('test', 'perigee', '--namespace', system, '--timeout', '120s'), /Phase: +Succeeded/);
+  assert.equal(kubectl('-n', system, 'get', 'apol,svc', '-o', 'name').trim(), '');
+});
+
 test('a node whose agent is ready loses the start-up taint, and no other', async () => {
   const taints = (): string => kubectl('get', 'node', 'node2', '-o', 'jsonpath={.spec.taints[*].key}');
   kubectl(

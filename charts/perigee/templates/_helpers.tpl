@@ -46,6 +46,16 @@ seccompProfile: {type: RuntimeDefault}
 appArmorProfile: {type: Unconfined}
 {{- end }}
 
+{{/* Of those that need nothing of the node. */}}
+{{- define "perigee.unprivileged" -}}
+runAsNonRoot: true
+runAsUser: 65532
+readOnlyRootFilesystem: true
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{- define "perigee.agent.security" -}}
 {{ include "perigee.confined" . }}
 capabilities:
