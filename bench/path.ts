@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ChildProcess } from 'node:child_process';
 
-export const pathNames = ['bare', 'direct', 'inline', 'proxied', 'haproxy', 'nginx', 'envoy'] as const;
+export const pathNames = [
+  'bare',
+  'direct',
+  'boost',
+  'inline',
+  'proxied',
+  'proxied-boost',
+  'haproxy',
+  'nginx',
+  'envoy',
+] as const;
 export type PathName = (typeof pathNames)[number];
 
 /** One way from a client to the server. It stays up for the whole run; idle ones cost nothing. */
@@ -27,9 +37,12 @@ export const pathTitles: Readonly<Record<PathName, string>> = {
   bare: 'client to server over veth and a bridge; nothing between, Perigee not attached to them',
   direct:
     'Perigee, layer 4: egress policy at the client and ingress policy at the server, verdict in the kernel; a node without HTTP rules',
+  boost:
+    'Perigee, layer 4: as direct, and both workloads ask for boost; connections are boosted some 200 to 400 ms after they were opened',
   inline: 'Perigee, layer 7: the same rule enforced in the kernel, flow records and metrics on',
   proxied:
     'Perigee, layer 7: methods and paths enforced by its proxy (one worker), flow records on; a rule that names Upgrade keeps it there',
+  'proxied-boost': 'Perigee, layer 7: as proxied, and both workloads ask for boost: both legs pass TCP by',
   haproxy: 'HAProxy (one thread) on a machine between, the same rule',
   nginx: 'nginx (one worker) as a reverse proxy on a machine between, the same rule',
   envoy: 'Envoy (`--concurrency 1`) on a machine between, the same rule as RBAC filter',

@@ -6,11 +6,18 @@ import type { BenchPath, MissingPath, PathName } from './path.ts';
 import { envoyPath } from './paths/envoy.ts';
 import { haproxyPath } from './paths/haproxy.ts';
 import { nginxPath } from './paths/nginx.ts';
-import { type PerigeePaths, perigeePaths } from './paths/perigee.ts';
+import { type PerigeeKind, type PerigeePaths, perigeePaths } from './paths/perigee.ts';
 import { barePath, createPlainPair } from './paths/plain.ts';
 
-/** Paths of the node that has HTTP rules; `direct` has one of its own that has none. */
+/** Paths of the node that has HTTP rules; `direct` and `boost` have nodes of their own that have none. */
 const ruled: readonly PathName[] = ['inline', 'proxied'];
+
+const suffixes: Readonly<Record<PerigeeKind, string>> = {
+  layer4: '4',
+  layer7: '',
+  boost: 'b',
+  'proxied-boost': 'p',
+};
 
 /** Everything that a run puts on the host, and how it goes away again. */
 export class Testbed {
@@ -31,9 +38,17 @@ export class Testbed {
     this.#network = network;
     const pair = await createPlainPair(network);
     const built: (BenchPath | MissingPath)[] = [barePath(network, pair)];
-    if (wanted.includes('direct')) built.push((await this.#govern(network, true)).direct);
+    if (wanted.includes('direct')) built.push((await this.#govern(network, 'layer4')).direct);
+    if (wanted.includes('boost')) {
+      const { direct } = await this.#govern(network, 'boost');
+      built.push({ ...direct, name: 'boost' });
+    }
+    if (wanted.includes('proxied-boost')) {
+      const { proxied } = await this.#govern(network, 'proxied-boost');
+      built.push({ ...proxied, name: 'proxied-boost' });
+    }
     if (ruled.some((name) => wanted.includes(name))) {
-      const { inline, proxied } = await this.#govern(network, false);
+      const { inline, proxied } = await this.#govern(network, 'layer7');
       built.push(inline, proxied);
     }
     if (wanted.includes('haproxy')) built.push(await haproxyPath(network, pair));
@@ -64,11 +79,11 @@ export class Testbed {
     }
   }
 
-  async #govern(network: Network, isLayer4: boolean): Promise<PerigeePaths> {
-    const name = `perigee-${this.#prefix}${isLayer4 ? '4' : ''}`;
+  async #govern(network: Network, kind: PerigeeKind): Promise<PerigeePaths> {
+    const name = `perigee-${this.#prefix}${suffixes[kind]}`;
     const cgroup = new GovernedCgroup(name);
     this.#cgroups.push(cgroup);
-    const paths = await perigeePaths(network, cgroup, name, { isLayer4 });
+    const paths = await perigeePaths(network, cgroup, name, { kind });
     this.#agents.push(paths.agent);
     await paths.agent.clear();
     await paths.agent.start();

@@ -35,6 +35,9 @@ struct tcp_sock___multipath {
 } __attribute__((preserve_access_index));
 
 #define O_NONBLOCK     00004000
+#define SOL_SOCKET     1
+#define SO_RCVLOWAT    18
+#define OUTRUN_BYTES   (16U << 20)
 #define SMALL_BYTES    1024
 #define SMALL_MESSAGES 64
 #define DRAIN_NS       20000000ULL /* a message that was on its way when leaving began */
@@ -80,6 +83,37 @@ static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_so
 	return BOOST_REDIRECTED;
 }
 
+static __always_inline void boost_stop(struct boost_pair *pair, __u32 state)
+{
+	pair->since = bpf_ktime_get_ns();
+	pair->state = state;
+}
+
+/*
+ * Once a writer has filled its reader's queue and goes on, all it writes takes TCP, dearer than
+ * without a map: such a connection leaves it.
+ */
+static __always_inline void boost_send(struct sk_msg_md *msg, struct tcp_sock *mine,
+				       struct boost_pair *pair, struct boost_side *self,
+				       struct boost_side *other)
+{
+	__u32 outcome = boost_redirect(msg, mine, self, other);
+
+	boost_count(outcome);
+	if (outcome == BOOST_REDIRECTED)
+		return;
+	self->tcp_bytes += msg->size;
+	if (self->tcp_bytes > OUTRUN_BYTES && self->tcp_bytes > self->bytes) {
+		boost_refused(self->workload, BOOST_OUTRUN);
+		boost_stop(pair, BOOST_LEAVING);
+		boost_call();
+	}
+	if (other->mixed)
+		return;
+	other->mixed = 1;
+	boost_call();
+}
+
 SEC("sk_msg")
 int boost_message(struct sk_msg_md *msg)
 {
@@ -98,10 +132,12 @@ int boost_message(struct sk_msg_md *msg)
 	pair = boost_pair_of(end, cookie_of(tcp));
 	if (!pair || pair->state != BOOST_ACTIVE)
 		return SK_PASS;
-	if (end->side)
-		boost_count(boost_redirect(msg, tcp, &pair->side[1], &pair->side[0]));
+	if (pair->edge && bpf_ktime_get_ns() > settings->attended)
+		boost_count(BOOST_UNATTENDED);
+	else if (end->side)
+		boost_send(msg, tcp, pair, &pair->side[1], &pair->side[0]);
 	else
-		boost_count(boost_redirect(msg, tcp, &pair->side[0], &pair->side[1]));
+		boost_send(msg, tcp, pair, &pair->side[0], &pair->side[1]);
 	return SK_PASS;
 }
 
@@ -116,14 +152,18 @@ static __always_inline bool boost_splices(__u32 workload)
 #define WAITERS	       8
 #define EDGE_TRIGGERED (1U << 31) /* EPOLLET */
 
-/*
- * A reader that takes a short read for the end of what there is would wait for ever for what came
- * by TCP behind it. One that is told again for as long as something is there would not.
- */
-static __always_inline bool waits_for_edges(struct sock *sk)
+enum waiter {
+	WAITER_LEVEL, /* is told again for as long as something is there */
+	WAITER_EDGE,
+	WAITER_UNKNOWN,
+};
+
+/* How the socket's owner waits for events. */
+static __always_inline enum waiter waiter_of(struct sock *sk)
 {
 	struct socket_wq *queue = sk->sk_wq;
 	struct list_head *head = &queue->wait.head, *at = BPF_CORE_READ(head, next);
+	enum waiter found = WAITER_LEVEL;
 
 	for (int i = 0; i < WAITERS; i++) {
 		struct wait_queue_entry *entry;
@@ -131,18 +171,18 @@ static __always_inline bool waits_for_edges(struct sock *sk)
 		const void *wake;
 
 		if (at == head)
-			return false;
+			return found;
 		entry = (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
 		wake = BPF_CORE_READ(entry, func);
 		epoll = (void *)entry - bpf_core_field_offset(struct eppoll_entry, wait);
 		if (!wake || (wake != &pollwake && wake != &ep_poll_callback))
-			return true;
+			return WAITER_UNKNOWN;
 		if (wake == &ep_poll_callback &&
 		    BPF_CORE_READ(epoll, base, event.events) & EDGE_TRIGGERED)
-			return true;
+			found = WAITER_EDGE;
 		at = BPF_CORE_READ(at, next);
 	}
-	return true;
+	return WAITER_UNKNOWN;
 }
 
 #define FIT  BOOST_OUTCOME_COUNT
@@ -175,13 +215,7 @@ static __always_inline __u32 boost_fitness(struct tcp_sock *tcp, const struct bo
 		return waited < PATIENCE_NS ? WAIT : BOOST_NOT_ACCEPTED;
 	if (!(file->f_flags & O_NONBLOCK))
 		return waited < BLOCKING_NS ? WAIT : BOOST_BLOCKING;
-	return waits_for_edges(sk) ? BOOST_EDGE_TRIGGERED : FIT;
-}
-
-static __always_inline void boost_stop(struct boost_pair *pair, __u32 state)
-{
-	pair->since = bpf_ktime_get_ns();
-	pair->state = state;
+	return waiter_of(sk) == WAITER_UNKNOWN ? BOOST_UNKNOWN_WAITER : FIT;
 }
 
 /* Both ends or neither. True: to be looked at again. */
@@ -199,6 +233,8 @@ static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_en
 		return other->entered;
 	}
 	self->ready = 1;
+	if (waiter_of(&tcp->inet_conn.icsk_inet.sk) == WAITER_EDGE)
+		pair->edge = 1;
 	if (!other->ready)
 		return true;
 	if (!self->entered) {
@@ -230,6 +266,71 @@ static __always_inline bool boost_drained(struct tcp_sock *tcp)
 	if (BPF_CORE_READ_INTO(&next, psock, ingress_msg.next))
 		return false;
 	return next == (void *)psock + bpf_core_field_offset(psock->ingress_msg);
+}
+
+/* The agent's own connection, on which it tries whether this kernel behaves. */
+struct boost_trial {
+	__u64 cookie[2];
+	__u32 waiting; /* bytes at the socket that sent last */
+	__u32 drained;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct boost_trial);
+} boost_trial_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 2);
+	__type(key, __u64);
+	__type(value, __u64);
+} boost_trial_sockets SEC(".maps");
+
+SEC("sk_msg")
+int boost_trial(struct sk_msg_md *msg)
+{
+	__u32 zero = 0;
+	struct boost_trial *trial = bpf_map_lookup_elem(&boost_trial_state, &zero);
+	struct bpf_sock *sk = msg->sk;
+	struct tcp_sock *tcp;
+	__u64 other;
+
+	if (!sk || !trial)
+		return SK_PASS;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return SK_PASS;
+	trial->waiting = tcp->inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter;
+	trial->drained = boost_drained(tcp);
+	other = cookie_of(tcp) == trial->cookie[0] ? trial->cookie[1] : trial->cookie[0];
+	return bpf_msg_redirect_hash(msg, &boost_trial_sockets, &other, BPF_F_INGRESS);
+}
+
+/*
+ * A read ends where the redirected bytes do, also if more lie in TCP's queue. Who is told of new
+ * bytes once, and takes a short read for the end of them, would wait for ever: it is told again, as
+ * the kernel does when low water falls. True: to be looked at again.
+ */
+static __always_inline bool boost_remind(struct boost_side *self, struct tcp_sock *tcp)
+{
+	int one = 1;
+
+	if (!self->mixed)
+		return false;
+	self->mixed = 0; /* before it's looked at: what comes meanwhile asks again */
+	if (!boost_drained(tcp)) {
+		self->mixed = 1;
+		return true;
+	}
+	if (tcp->rcv_nxt == tcp->copied_seq)
+		return false;
+	bpf_setsockopt(tcp, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	boost_count(BOOST_REMINDED);
+	self->mixed = 1;
+	return true;
 }
 
 /* True: to be looked at again. */
@@ -265,6 +366,8 @@ static __always_inline bool boost_wanted(const struct boost_settings *settings,
 
 	if (!settings->enabled)
 		return false;
+	if (!workload)
+		return true; /* the proxy leaves when the other end does */
 	owner = workload_of_netns(BPF_CORE_READ(common, skc_net.net, net_cookie));
 	return owner && owner->id == workload && owner->flags & WORKLOAD_BOOST;
 }
@@ -299,6 +402,8 @@ int boost_walk(struct bpf_iter__tcp *ctx)
 		again = boost_enter(pair, end, tcp);
 	else if (pair->state != BOOST_ACTIVE)
 		again = boost_leave(pair, end, common, tcp);
+	if (end->entered && boost_remind(&pair->side[end->side & 1], tcp))
+		again = true;
 	if (again)
 		bpf_seq_write(ctx->meta->seq, &byte, sizeof(byte));
 	return 0;
@@ -321,7 +426,6 @@ int boost_reader(struct sock **ctx)
 {
 	struct boost_end *end = bpf_sk_storage_get(&boost_ends, ctx[0], 0, 0);
 	struct boost_pair *pair;
-	struct boost_settings *settings;
 	struct pt_regs *registers;
 
 	if (!end || end->spliced)
@@ -338,9 +442,7 @@ int boost_reader(struct sock **ctx)
 	boost_refused(pair->side[end->side & 1].workload, BOOST_SPLICE);
 	if (pair->state == BOOST_WAITING || pair->state == BOOST_ACTIVE)
 		boost_stop(pair, BOOST_LEAVING);
-	settings = boost_settings_get();
-	if (settings)
-		__sync_fetch_and_add(&settings->pairs, 1); /* a walk will come by */
+	boost_call();
 	return 0;
 }
 

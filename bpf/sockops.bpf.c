@@ -81,38 +81,60 @@ static __always_inline void opened(struct bpf_sock_ops *ctx, struct connection *
 	flow_emit_allowed(&record);
 }
 
+/* The proxy opens a connection to a workload of this node that asks for boost. */
+static __always_inline void proxy_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct boost_settings *settings = boost_settings_get();
+	struct address remote = remote_address(ctx);
+	struct ipcache_entry server;
+	struct tuple_key key = {};
+
+	if (!settings || !settings->enabled || !socket_is_own(sk))
+		return;
+	server = ipcache_find(&remote);
+	if (!(server.flags & WORKLOAD_BOOST))
+		return;
+	tuple_of(ctx, true, &key);
+	boost_offer(ctx, sk, 0, server.workload, &key);
+}
+
 static __always_inline void active_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 	struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
 	struct tuple_key key = {};
 
-	if (connection)
+	if (!connection)
+		proxy_established(ctx, sk);
+	else
 		opened(ctx, connection);
 	if (!steering && !(connection && connection->boost))
 		return;
 	tuple_of(ctx, true, &key);
-	if (!steering) {
-		boost_offer(ctx, sk, connection, &key);
-		return;
-	}
-	if (bpf_map_update_elem(&handoff, &key, steering, BPF_ANY))
+	if (steering && bpf_map_update_elem(&handoff, &key, steering, BPF_ANY))
 		drop_count(REASON_STEER_FAILED);
+	if (connection && connection->boost)
+		boost_offer(ctx, sk, connection->source_workload,
+			    connection->path == PATH_PROXIED ? 0 : connection->destination_workload,
+			    &key);
 }
 
 /* The proxy's accepted socket gets the word of the connect hook. */
-static __always_inline void take_handoff(struct bpf_sock *sk, const struct tuple_key *key)
+static __always_inline void take_handoff(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					 const struct tuple_key *key)
 {
 	struct steering *steering = bpf_map_lookup_elem(&handoff, key);
 
 	if (!steering)
 		return;
 	bpf_sk_storage_get(&steered, sk, steering, BPF_SK_STORAGE_GET_F_CREATE);
+	boost_meet(ctx, sk, steering->source_workload, 0, key);
 	bpf_map_delete_elem(&handoff, key);
 }
 
 /* The server's accepted socket learns its real client. */
-static __always_inline bool take_announcement(struct bpf_sock *sk, const struct tuple_key *key,
+static __always_inline bool take_announcement(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					      const struct tuple_key *key,
 					      const struct workload *workload)
 {
 	struct announcement *announcement = bpf_map_lookup_elem(&announcements, key);
@@ -125,6 +147,8 @@ static __always_inline bool take_announcement(struct bpf_sock *sk, const struct 
 		__builtin_memcpy(address.byte, announcement->client_address, 16);
 		client = ipcache_find(&address);
 		connection_accept(sk, workload, &client, PATH_PROXIED);
+		if (workload->flags & WORKLOAD_BOOST)
+			boost_meet(ctx, sk, 0, workload->id, key);
 	}
 	bpf_sk_storage_get(&announced, sk, announcement, BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_map_delete_elem(&announcements, key);
@@ -288,10 +312,10 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 		return;
 	tuple_of(ctx, false, &key);
 	if (socket_is_own(sk)) {
-		take_handoff(sk, &key);
+		take_handoff(ctx, sk, &key);
 		return;
 	}
-	if (!take_announcement(sk, &key, workload) && workload)
+	if (!take_announcement(ctx, sk, &key, workload) && workload)
 		passive_direct(ctx, sk, &key, workload);
 }
 

@@ -16,14 +16,14 @@ export interface PerigeePaths {
 }
 
 /** One pair of machines with one server; the port chooses the path. */
-const layer4 = (client: string, server: string): string => `apiVersion: perigee.dev/v1alpha1
+const layer4 = (client: string, server: string, label = ''): string => `apiVersion: perigee.dev/v1alpha1
 kind: Workload
-metadata: {name: client, namespace: bench, labels: {app: client}}
+metadata: {name: client, namespace: bench, labels: {app: client${label}}}
 spec: {netns: ${client}}
 ---
 apiVersion: perigee.dev/v1alpha1
 kind: Workload
-metadata: {name: server, namespace: bench, labels: {app: server}}
+metadata: {name: server, namespace: bench, labels: {app: server${label}}}
 spec: {netns: ${server}}
 ---
 apiVersion: perigee.dev/v1alpha1
@@ -71,24 +71,32 @@ const layer7 = `  - name: layer-7
 export interface PerigeeOptions {
   /** The launcher to start, if not the one of this checkout. */
   readonly program?: string;
-  /** Without any HTTP rule, so without the hooks that those need: only `direct` is of use. */
-  readonly isLayer4?: boolean;
+  readonly kind?: PerigeeKind;
 }
+
+/**
+ * `layer4`: without any HTTP rule, so without the hooks that those need: only `direct` is of use. `boost`: the same, and both
+ * workloads ask for boost. `proxied-boost`: with HTTP rules, and both ask for boost.
+ */
+export type PerigeeKind = 'layer4' | 'layer7' | 'boost' | 'proxied-boost';
+
+const boostLabel = ', perigee.dev/boost: enabled';
 
 /** Machines of its own, in the governed cgroup: the other paths have none of the hooks. */
 export async function perigeePaths(
   network: Network,
   cgroup: GovernedCgroup,
   name: string,
-  { program, isLayer4 = false }: PerigeeOptions = {},
+  { program, kind = 'layer7' }: PerigeeOptions = {},
 ): Promise<PerigeePaths> {
-  const kind = isLayer4 ? 'layer4' : 'governed';
   const client = addMachine(network, `${kind}-client`);
   const server = addMachine(network, `${kind}-server`);
   await startServer(network, server, cgroup);
   const config = join(network.folder, `${kind}-resources`);
   mkdirSync(config);
-  const resources = layer4(client.netns, server.netns) + (isLayer4 ? '' : layer7);
+  const asks = kind === 'boost' || kind === 'proxied-boost';
+  const rules = kind === 'layer7' || kind === 'proxied-boost' ? layer7 : '';
+  const resources = layer4(client.netns, server.netns, asks ? boostLabel : '') + rules;
   writeFileSync(join(config, 'bench.yaml'), resources);
   const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);
   const options = { name, config, cgroup: cgroup.path, wrap };

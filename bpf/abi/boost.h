@@ -18,8 +18,8 @@ enum boost_outcome {
 	BOOST_MAP_FULL = 10,
 	BOOST_GONE = 11, /* closed or half closed before it could enter */
 	BOOST_SPLICE_STUCK = 12, /* read with splice in the middle: reset, bytes would never come */
-	BOOST_EDGE_TRIGGERED =
-		13, /* an end waits for events in a way that a short read would end */
+	BOOST_UNKNOWN_WAITER = 13, /* an end waits for events in a way that nobody knows here */
+	BOOST_OUTRUN = 14, /* left: its writer outruns its reader, most bytes took TCP */
 	/* of a message */
 	BOOST_REDIRECTED = 16,
 	BOOST_IN_FLIGHT = 17, /* by TCP: earlier bytes are on their way */
@@ -29,6 +29,8 @@ enum boost_outcome {
 	BOOST_FIRST_BYTES =
 		21, /* by TCP: the other end has read nothing yet, nobody knows how it will */
 	BOOST_PEER_GONE = 22,
+	BOOST_UNATTENDED = 23, /* by TCP: no agent is there to remind an edge-triggered reader */
+	BOOST_REMINDED = 24, /* a reader was told again that bytes wait for it */
 	BOOST_OUTCOME_COUNT = 32,
 };
 
@@ -44,18 +46,21 @@ struct boost_side {
 	__u64 socket; /* address of its struct tcp_sock */
 	__u64 cookie; /* key in the map of sockets */
 	__u64 bytes; /* that it sent past TCP */
+	__u64 tcp_bytes; /* that took TCP since it was boosted */
 	__u64 queued; /* … since the other's queue was seen empty last: messages of little size */
-	__u32 workload;
+	__u32 workload; /* 0: the proxy's */
 	__u8 ready; /* was found fit */
 	__u8 entered; /* is in the map of sockets */
 	__u8 reads; /* has read something by a call that finds what is redirected */
-	__u8 padding;
+	__u8 mixed; /* bytes may lie in TCP's queue behind redirected ones */
 };
 
 struct boost_pair {
 	__u64 since; /* ns: of the state */
 	__u32 state; /* enum boost_state */
 	__u32 closed; /* a bit for each end */
+	__u32 edge; /* an end is told of new bytes once, and may take a short read for their end */
+	__u32 padding;
 	struct boost_side side[2]; /* the client's, the server's */
 };
 
@@ -76,8 +81,8 @@ struct boost_offer_key {
 	__u8 destination_address[16];
 	__u32 source_sequence;
 	__u32 destination_sequence;
-	__u32 source_workload;
-	__u32 destination_workload;
+	__u32 source_workload; /* 0: the proxy */
+	__u32 destination_workload; /* 0: the proxy */
 	__u16 source_port;
 	__u16 destination_port;
 	__u32 padding;
@@ -92,7 +97,7 @@ struct boost_offer {
 struct boost_settings {
 	__u32 enabled;
 	__u32 padding;
-	__u64 pairs; /* found so far: when it grows, somebody waits to enter */
+	__u64 attended; /* ns, CLOCK_MONOTONIC: until then an agent walks when it is asked to */
 };
 
 /* Key of the counters of connections that were not boosted. */
@@ -101,8 +106,8 @@ struct boost_refusal_key {
 	__u32 outcome; /* enum boost_outcome */
 };
 
-_Static_assert(sizeof(struct boost_side) == 40, "boost_side");
-_Static_assert(sizeof(struct boost_pair) == 96, "boost_pair");
+_Static_assert(sizeof(struct boost_side) == 48, "boost_side");
+_Static_assert(sizeof(struct boost_pair) == 120, "boost_pair");
 _Static_assert(sizeof(struct boost_offer_key) == 56, "boost_offer_key");
 
 #endif

@@ -88,7 +88,7 @@ struct connection {
 	__u8 verdict; /* enum verdict */
 	__u8 owner_kind; /* … and enum workload_kind */
 	__u8 recorded; /* 0: the other end, on this node too, counts and records it */
-	__u8 boost; /* both ends' workloads are on this node and ask for it */
+	__u8 boost; /* may be boosted: the workloads at its ends ask for it, or the proxy is one */
 	__u8 padding;
 };
 

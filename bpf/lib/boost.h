@@ -18,6 +18,15 @@ struct {
 	MAP_PINNED;
 } boost_settings SEC(".maps");
 
+/* How often an agent's walk was asked for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	MAP_PINNED;
+} boost_calls SEC(".maps");
+
 /* From the client's end of the handshake to the server's: microseconds. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -70,6 +79,15 @@ static __always_inline struct boost_settings *boost_settings_get(void)
 	return bpf_map_lookup_elem(&boost_settings, &zero);
 }
 
+static __always_inline void boost_call(void)
+{
+	__u32 zero = 0;
+	__u64 *calls = bpf_map_lookup_elem(&boost_calls, &zero);
+
+	if (calls)
+		__sync_fetch_and_add(calls, 1);
+}
+
 static __always_inline void boost_count(__u32 outcome)
 {
 	__u64 *count = bpf_map_lookup_elem(&boost_counts, &outcome);
@@ -116,7 +134,7 @@ static __always_inline void boost_offer_key_of(struct boost_offer_key *key,
 
 /* The client's end has heard from its server, which has not heard that yet. */
 static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
-					const struct connection *connection,
+					__u32 source_workload, __u32 destination_workload,
 					const struct tuple_key *tuple)
 {
 	struct boost_settings *settings = boost_settings_get();
@@ -135,11 +153,11 @@ static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_soc
 	offer.cookie = bpf_get_socket_cookie(ctx);
 	end->pair = offer.cookie;
 	end->side = 0;
-	boost_offer_key_of(&key, tuple, connection->source_workload,
-			   connection->destination_workload);
+	boost_offer_key_of(&key, tuple, source_workload, destination_workload);
 	key.source_sequence = ctx->snd_nxt;
 	key.destination_sequence = ctx->rcv_nxt;
 	bpf_map_update_elem(&boost_offers, &key, &offer, BPF_ANY);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* The server's end: the other one is on this node if it has made an offer. */
@@ -180,7 +198,7 @@ static __always_inline void boost_meet(struct bpf_sock_ops *ctx, struct bpf_sock
 		boost_refused(destination_workload, BOOST_MAP_FULL);
 		return;
 	}
-	__sync_fetch_and_add(&settings->pairs, 1);
+	boost_call();
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 

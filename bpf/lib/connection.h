@@ -23,6 +23,18 @@ static __always_inline void connection_owned(struct connection *connection,
 	connection->owner_kind = owner->kind;
 }
 
+/* A proxied connection has its other end at the proxy, which can bear it whoever the server is. */
+static __always_inline __u8 attempt_boost(const struct attempt *attempt, __u8 path)
+{
+	__u32 asking = attempt->flags;
+
+	if (path == PATH_INLINE)
+		return 0;
+	if (path == PATH_DIRECT)
+		asking &= attempt->peer.flags;
+	return asking & WORKLOAD_BOOST ? 1 : 0;
+}
+
 /*
  * False: there is no room at the socket. A connection that policy speaks of is
  * refused then, because a later policy could not close it for certain.
@@ -49,9 +61,7 @@ static __always_inline bool connection_begin(struct bpf_sock *sk, const struct a
 	connection->established = 0;
 	connection->recorded = 1;
 	connection->verdict = attempt_verdict(attempt);
-	connection->boost =
-		path == PATH_DIRECT && attempt->flags & attempt->peer.flags & WORKLOAD_BOOST ? 1
-											     : 0;
+	connection->boost = attempt_boost(attempt, path);
 	return true;
 }
 

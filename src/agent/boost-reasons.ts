@@ -17,7 +17,8 @@ export const boostReasons: Readonly<Record<BoostOutcomeName, string>> = {
   'map-full': 'no room in the map of sockets',
   gone: 'closed before it could enter',
   'splice-stuck': 'reset: an end began to read with splice',
-  'edge-triggered': 'an end waits with edge-triggered epoll, or in a way that is not known',
+  'unknown-waiter': 'an end waits for events in a way that is not known, such as io_uring',
+  outrun: 'the writer outruns the reader: most bytes took TCP',
   redirected: 'passed TCP by',
   'in-flight': 'earlier bytes were on their way by TCP',
   unread: 'earlier bytes lay unread',
@@ -25,6 +26,8 @@ export const boostReasons: Readonly<Record<BoostOutcomeName, string>> = {
   'many-small': 'too many small messages waited',
   'first-bytes': 'the reader had read nothing yet',
   'peer-gone': 'the other end was gone',
+  unattended: 'no agent was there to remind an edge-triggered reader',
+  reminded: 'a reader was told again that bytes wait for it',
 };
 
 export function pascal(name: string): string {

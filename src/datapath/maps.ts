@@ -33,6 +33,7 @@ export const mapNames = [
   'inline_settings',
   'request_counts',
   'boost_settings',
+  'boost_calls',
   'boost_offers',
   'boost_pairs',
   'boost_ends',

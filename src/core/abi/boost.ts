@@ -16,7 +16,8 @@ export const boostOutcome = {
   'map-full': 10,
   gone: 11,
   'splice-stuck': 12,
-  'edge-triggered': 13,
+  'unknown-waiter': 13,
+  outrun: 14,
   redirected: 16,
   'in-flight': 17,
   unread: 18,
@@ -24,6 +25,8 @@ export const boostOutcome = {
   'many-small': 20,
   'first-bytes': 21,
   'peer-gone': 22,
+  unattended: 23,
+  reminded: 24,
 } as const;
 export type BoostOutcomeName = keyof typeof boostOutcome;
 export type BoostOutcome = (typeof boostOutcome)[BoostOutcomeName];
@@ -41,7 +44,8 @@ export const boostOutcomeNames: Readonly<Record<number, BoostOutcomeName>> = {
   10: 'map-full',
   11: 'gone',
   12: 'splice-stuck',
-  13: 'edge-triggered',
+  13: 'unknown-waiter',
+  14: 'outrun',
   16: 'redirected',
   17: 'in-flight',
   18: 'unread',
@@ -49,26 +53,28 @@ export const boostOutcomeNames: Readonly<Record<number, BoostOutcomeName>> = {
   20: 'many-small',
   21: 'first-bytes',
   22: 'peer-gone',
+  23: 'unattended',
+  24: 'reminded',
 };
 
 export interface BoostSettings {
   readonly enabled: number;
-  readonly pairs: bigint;
+  readonly attended: bigint;
 }
 
 /** struct boost_settings: 16 bytes. */
 export const boostSettings = {
   size: 16,
-  offset: { enabled: 0, pairs: 8 },
+  offset: { enabled: 0, attended: 8 },
   encode(value: BoostSettings, bytes: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint32(at + 0, value.enabled, true);
-    view.setBigUint64(at + 8, value.pairs, true);
+    view.setBigUint64(at + 8, value.attended, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): BoostSettings {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return { enabled: view.getUint32(at + 0, true), pairs: view.getBigUint64(at + 8, true) };
+    return { enabled: view.getUint32(at + 0, true), attended: view.getBigUint64(at + 8, true) };
   },
 } as const;
 

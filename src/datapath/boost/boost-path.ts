@@ -7,17 +7,20 @@ import { hasFeature, kernelFeatures } from '../features.ts';
 import { type LoaderOptions, openObject } from '../loader.ts';
 import type { Maps } from '../maps.ts';
 import type { BpfLink, BpfObject, Native } from '../native.ts';
+import { tryBoost } from './self-test.ts';
 import { readBoostRefusals, removeBoostRefusals } from './counts.ts';
 
 const ZERO = new Uint8Array(4);
 /** How often connections that wait are looked at, and how often when none is known to wait, ms. */
 const WALK_MS = 200;
 const IDLE_MS = 5000;
+/** Edge-triggered readers lean on the walk: without one for this long, ms, they are sent nothing past TCP. */
+const ATTENDED_MS = 1000;
 
 /** Why no connection is boosted, though some workload asks for it. */
 export interface BoostOff {
-  /** `Setting`: it's to be off. `KernelLacks`, `LoadFailed`: it can't be had. */
-  readonly reason: 'Setting' | 'KernelLacks' | 'LoadFailed';
+  /** `Setting`: it's to be off. `KernelLacks`, `LoadFailed`: it can't be had. `Misbehaves`: tried, and not as it should be. */
+  readonly reason: 'Setting' | 'KernelLacks' | 'LoadFailed' | 'Misbehaves';
   readonly message: string;
 }
 
@@ -53,10 +56,11 @@ export class BoostPath {
   #timer: NodeJS.Timeout | undefined;
   /** Some end has to be looked at again. */
   #again = false;
-  /** Ends may have to leave in namespaces that don't ask for boost any more. */
-  #leaving = true;
-  #pairs = 0n;
+  #calls = 0n;
   #walkedAt = 0;
+  /** The kernel has shown that it behaves. */
+  #tried = false;
+  #trying = false;
 
   constructor(options: BoostOptions, off?: BoostOff) {
     this.#options = options;
@@ -68,12 +72,21 @@ export class BoostPath {
     return this.#off;
   }
 
+  /** Connections that are opened from now on may be boosted. */
+  get active(): boolean {
+    return this.#settings().enabled !== 0;
+  }
+
   /** After the maps are in force. */
   settle(): void {
     this.#forget();
     const wanted = this.#off === undefined && this.#options.namespaces().some(({ boost }) => boost);
-    this.#leaving = true;
+    this.#again = true;
     if (wanted && this.#loaded === undefined) this.#load();
+    if (wanted && this.#loaded !== undefined && !this.#tried) {
+      void this.#try(this.#loaded.object);
+      return;
+    }
     if (this.#loaded === undefined) {
       if (this.#settings().enabled !== 0) this.#enable(false);
       return;
@@ -84,20 +97,21 @@ export class BoostPath {
 
   /** One look at those that wait. What asks for no boost any more leaves in two looks, a moment apart. */
   walk(): void {
-    const { pairs, enabled } = this.#settings();
-    const idle = !this.#again && !this.#leaving && pairs === this.#pairs;
+    const { enabled } = this.#settings();
+    if (enabled !== 0) this.#enable(true);
+    const calls = this.#options.maps.boost_calls.lookup(ZERO)?.readBigUInt64LE() ?? 0n;
+    const idle = !this.#again && calls === this.#calls;
     if (this.#loaded === undefined || (idle && Date.now() - this.#walkedAt < IDLE_MS)) return;
     const { walk } = this.#loaded;
-    const everywhere = this.#leaving;
-    const chosen = this.#options.namespaces().filter(({ boost }) => boost || everywhere);
+    // All of them: a proxy's sockets live where its clients do, and some ends may have to leave.
+    const namespaces = this.#options.namespaces();
     try {
-      this.#again = chosen.map(({ netnsFd }) => walk.iterate(netnsFd).length).some((bytes) => bytes > 0);
+      this.#again = namespaces.map(({ netnsFd }) => walk.iterate(netnsFd).length).some((bytes) => bytes > 0);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    this.#leaving = everywhere && this.#again;
-    this.#pairs = pairs;
+    this.#calls = calls;
     this.#walkedAt = Date.now();
     if (enabled === 0 && !this.#again) this.#unload();
   }
@@ -125,9 +139,11 @@ export class BoostPath {
     removeBoostRefusals(maps, stale);
   }
 
+  /** Says, too, that somebody walks. */
   #enable(wanted: boolean): void {
-    const { pairs } = this.#settings();
-    this.#options.maps.boost_settings.update(ZERO, boostSettings.encode({ enabled: wanted ? 1 : 0, pairs }));
+    const attended = process.hrtime.bigint() + BigInt(ATTENDED_MS) * 1_000_000n;
+    const settings = { enabled: wanted ? 1 : 0, attended };
+    this.#options.maps.boost_settings.update(ZERO, boostSettings.encode(settings));
   }
 
   #load(): void {
@@ -156,6 +172,20 @@ export class BoostPath {
     this.close();
     stopBoost(this.#options.native, this.#options.layout.version);
     this.#unpin();
+  }
+
+  async #try(object: BpfObject): Promise<void> {
+    if (this.#trying) return;
+    this.#trying = true;
+    try {
+      await tryBoost(this.#options.native, object);
+      this.#tried = true;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#off = { reason: 'Misbehaves', message };
+    }
+    this.#trying = false;
+    if (this.#loaded?.object === object) this.settle();
   }
 
   #pin(name: string): string {
