@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import type { StdioOptions } from 'node:child_process';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { BoostOutcomeName } from '../../src/core/abi/boost.ts';
 import { readBoostCounts } from '../../src/datapath/boost/counts.ts';
 import { removeDatapath } from '../../src/datapath/cleanup.ts';
-import { streamPeer } from '../support/boost-programs.ts';
+import { lonelyReader, lonelyWriter, streamPeer } from '../support/boost-programs.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 
@@ -42,7 +43,7 @@ describe('boost of connections that no HTTP policy speaks of', () => {
   });
 
   const govern = (boost: boolean): void => {
-    const ports = [PORT, PORT + 1];
+    const ports = [PORT, PORT + 1, PORT + 2];
     scene.govern([
       { host: client, egress: ports.map((port) => ({ peer: server, port, action: 'allow' })), boost },
       { host: server, ingress: ports.map((port) => ({ peer: client, port, action: 'allow' })), boost },
@@ -96,6 +97,25 @@ describe('boost of connections that no HTTP policy speaks of', () => {
       assert.ok(count('redirected') > redirected, JSON.stringify(readBoostCounts(scene.datapath.maps)));
     });
   }
+
+  test('an edge-triggered reader is told of what lies in the other queue, and no other byte follows', async () => {
+    const port = String(PORT + 2);
+    const stdio: StdioOptions = ['pipe', 'pipe', 'inherit'];
+    const reading = scene.lab.start(server, scene.inside(['python3', '-c', lonelyReader, port]), { stdio });
+    const read = linesOf(reading);
+    await listening(scene.lab, server, PORT + 2);
+    const before = { entered: count('entered'), small: count('many-small'), reminded: count('reminded') };
+    const command = scene.inside(['python3', '-c', lonelyWriter, server.address4, port]);
+    const writing = scene.lab.start(client, command, { stdio });
+    await enter(before.entered);
+    writing.stdin?.write('go\n');
+    await until('messages in both queues', () => count('many-small') > before.small);
+    await new Promise((resolve) => setTimeout(resolve, 500)); // for the rest of them
+    reading.stdin?.write('go\n');
+    await until('the reader', () => read.length > 0);
+    assert.equal(read[0], '2000');
+    assert.ok(count('reminded') > before.reminded);
+  });
 
   for (const [name, address] of [
     ['IPv6', () => server.address6],

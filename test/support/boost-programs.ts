@@ -125,3 +125,31 @@ s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET); s.connect((h,i
 s.sendall(json.dumps(plan).ljust(1000).encode()); hello(s,'client',plan); print('ready',flush=True); sys.stdin.readline()
 print(run(s,plan,e,Source(plan['seed'],plan['up']),Source(plan['seed']+1,plan['down']),'client'),flush=True)
 `;
+
+/**
+ * An edge-triggered reader at argv[1] that takes a short read for the end of what there is: says a byte, waits for a line,
+ * reads 2,000 bytes event by event and prints how many it got before 10 s without an event.
+ */
+export const lonelyReader = `
+import select,socket,sys,time
+l=socket.socket(); l.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1); l.bind(('',int(sys.argv[1]))); l.listen(); c=l.accept()[0]
+c.setblocking(False); e=select.epoll(); e.register(c,select.EPOLLIN|select.EPOLLET); e.poll(); c.recv(1); c.send(b'k')
+sys.stdin.readline(); e.poll(10); got=0
+while got<2000:
+    while True:
+        try: d=c.recv(65536)
+        except BlockingIOError: break
+        got+=len(d)
+        if len(d)<65536: break
+    if got<2000 and not e.poll(10): break
+print(got,flush=True)
+`;
+
+/** Connects to argv[1]:argv[2], waits until it is told to go on, and sends 200 messages of 10 bytes and nothing more. */
+export const lonelyWriter = `
+import select,socket,sys,time
+s=socket.create_connection((sys.argv[1],int(sys.argv[2]))); s.setblocking(False)
+s.send(b'h'); select.select([s],[],[]); s.recv(1); print('ready',flush=True); sys.stdin.readline()
+for _ in range(200): s.send(b'0123456789')
+time.sleep(60)
+`;
