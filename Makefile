@@ -207,6 +207,10 @@ bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATH
 bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=… PAIRS=…)
 	@SECONDS='$(SECONDS)' PAIRS='$(PAIRS)' node bench/agent-kills.ts
 
+.PHONY: bench-rules
+bench-rules: check-privileged build ## a thousand rules against one, decided in the kernel (SECONDS=… ROUNDS=…)
+	@SECONDS='$(SECONDS)' ROUNDS='$(ROUNDS)' node bench/rules.ts
+
 .PHONY: bench-neighbour
 bench-neighbour: check-privileged build ## latency of a workload while another one floods (SECONDS=… ROUNDS=…)
 	@SECONDS='$(SECONDS)' ROUNDS='$(ROUNDS)' node bench/neighbour.ts
