@@ -344,6 +344,34 @@ static __always_inline void stream_closed(struct bpf_sock *sk)
 					    : 0);
 }
 
+#define ECONNABORTED 103
+#define ECONNRESET   104
+#define ETIMEDOUT    110
+
+/* By the state that the socket leaves, and by the error that it leaves with. */
+static __always_inline __u8 closer_of(const struct tcp_sock *tcp, __u32 state, bool connecting)
+{
+	int error = tcp->inet_conn.icsk_inet.sk.sk_err;
+
+	if (error == ECONNABORTED)
+		return CLOSER_ABORT;
+	switch (state) {
+	case BPF_TCP_FIN_WAIT1:
+	case BPF_TCP_FIN_WAIT2:
+	case BPF_TCP_CLOSING:
+		return connecting ? CLOSER_CLIENT : CLOSER_SERVER;
+	case BPF_TCP_CLOSE_WAIT:
+	case BPF_TCP_LAST_ACK:
+		return connecting ? CLOSER_SERVER : CLOSER_CLIENT;
+	case BPF_TCP_ESTABLISHED:
+		if (error == ETIMEDOUT)
+			return CLOSER_TIMEOUT;
+		return (error == ECONNRESET) == connecting ? CLOSER_SERVER_RESET
+							   : CLOSER_CLIENT_RESET;
+	}
+	return CLOSER_UNKNOWN;
+}
+
 static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
@@ -360,8 +388,12 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	record.kind = FLOW_CLOSE;
 	record.duration = record.time - connection->start;
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp)
-		connection_bytes(tcp, connection->direction == DIRECTION_EGRESS, &record);
+	if (tcp) {
+		bool connecting = connection->direction == DIRECTION_EGRESS;
+
+		connection_bytes(tcp, connecting, &record);
+		record.closer = closer_of(tcp, ctx->args[0], connecting);
+	}
 	boost_bytes(ctx, sk, &record);
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;

@@ -27,6 +27,7 @@ EXPORT(enum, workload_kind);
 EXPORT(enum, workload_flag);
 EXPORT(enum, flow_kind);
 EXPORT(enum, flow_path);
+EXPORT(enum, flow_closer);
 EXPORT(enum, ring);
 EXPORT(struct, policy_key);
 EXPORT(struct, policy_verdict);

@@ -14,6 +14,17 @@ enum flow_path {
 	PATH_PROXIED = 3,
 };
 
+/* Which end ended a TCP connection, of FLOW_CLOSE. A reset is an end without a FIN. */
+enum flow_closer {
+	CLOSER_UNKNOWN = 0,
+	CLOSER_CLIENT = 1,
+	CLOSER_SERVER = 2,
+	CLOSER_CLIENT_RESET = 3,
+	CLOSER_SERVER_RESET = 4,
+	CLOSER_TIMEOUT = 5, /* the other end had gone */
+	CLOSER_ABORT = 6, /* the system: a later policy, or an administrator */
+};
+
 /*
  * One record of what happened. The kernel writes it to a ring; the proxy writes
  * the same record, followed by method, path and host (lengths below, no
@@ -47,7 +58,7 @@ struct flow_record {
 	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
 	__u8 family; /* 4 or 6 */
 	__u8 method_length;
-	__u8 padding;
+	__u8 closer; /* enum flow_closer */
 	__u16 path_length;
 	__u16 host_length;
 	__u32 padding2;

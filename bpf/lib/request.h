@@ -149,7 +149,7 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->protocol = IPPROTO_TCP;
 	record->family = stream->family;
 	record->method_length = stream->method_length;
-	record->padding = 0;
+	record->closer = CLOSER_UNKNOWN;
 	record->path_length = stream->text_length - stream->method_length;
 	record->host_length = stream->host_length;
 	record->padding2 = 0;

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Flow, FlowEndpoint, FlowPath, FlowRule, FlowVerdict } from '../core/flow.ts';
+import {
+  type Flow,
+  flowClosers,
+  type FlowEndpoint,
+  type FlowPath,
+  type FlowRule,
+  type FlowVerdict,
+} from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { fromTimestamp } from './timestamp.ts';
 import { eventTypes } from './flow-to-wire.ts';
@@ -115,6 +122,7 @@ function kindOf({ event_type: { type } = {} }: WireFlow, { kind }: WireDetail): 
 export function flowFromWire(wire: WireFlow): Flow {
   const detail = wire.perigee ?? noDetail;
   const reason = detail.reason ?? 'none';
+  const closer = flowClosers.find((known) => known === detail.closer);
   return {
     time: fromTimestamp(wire.time ?? {}),
     kind: kindOf(wire, detail),
@@ -123,6 +131,7 @@ export function flowFromWire(wire: WireFlow): Flow {
     direction: wire.traffic_direction === 'EGRESS' ? 'egress' : 'ingress',
     path: paths.find((path) => path === detail.path) ?? 'direct',
     ...ends(wire, detail),
+    ...(closer === undefined ? {} : { closer }),
     ...(detail.egress_rule === undefined ? {} : { egressRule: rule(detail.egress_rule) }),
     ...(detail.ingress_rule === undefined ? {} : { ingressRule: rule(detail.ingress_rule) }),
     connection: wire.socket_cookie ?? '0',

@@ -45,6 +45,7 @@ export interface WireDetail {
   readonly bytes_received?: string;
   readonly rtt_us?: number;
   readonly retransmits?: number;
+  readonly closer?: string;
   readonly source_service_account?: string;
   readonly destination_service_account?: string;
   readonly source_entity?: string;

@@ -29,6 +29,8 @@ export interface FlowRule {
 }
 
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
+export const flowClosers = ['client', 'server', 'client-reset', 'server-reset', 'timeout', 'abort'] as const;
+export type FlowCloser = (typeof flowClosers)[number];
 export type FlowPath = 'direct' | 'inline' | 'proxied';
 
 export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
@@ -67,6 +69,8 @@ export interface Flow {
   /** µs, smoothed; 0: not measured. */
   readonly rtt: number;
   readonly retransmits: number;
+  /** Which end ended the connection, where it did. */
+  readonly closer?: FlowCloser;
   /** Shown to a refused client, 16 hex digits. */
   readonly reference?: string;
   readonly http?: {

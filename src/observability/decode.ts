@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKindNames, flowPathNames } from '../core/abi/flow.ts';
+import { flowCloserNames, flowKindNames, flowPathNames } from '../core/abi/flow.ts';
 import { directionNames, verdictNames } from '../core/abi/policy.ts';
 import { reasonNames } from '../core/abi/reason.ts';
 import type { Flow, FlowEndpoint } from '../core/flow.ts';
@@ -46,6 +46,24 @@ function http(memory: RecordMemory, at: number): NonNullable<Flow['http']> {
   };
 }
 
+/** What not every record says. */
+function whereKnown(
+  { bytes, u32 }: RecordMemory,
+  at: number,
+  names: FlowNames,
+): Pick<Flow, 'closer' | 'egressRule' | 'ingressRule' | 'reference'> {
+  const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
+  const reference = bytes.readBigUInt64LE(at + Offset.reference);
+  const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
+  const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
+  return {
+    ...(closer === undefined || closer === 'unknown' ? {} : { closer }),
+    ...(egressRule === undefined ? {} : { egressRule }),
+    ...(ingressRule === undefined ? {} : { ingressRule }),
+    ...(reference === 0n ? {} : { reference: reference.toString(16).padStart(16, '0') }),
+  };
+}
+
 /**
  * Decodes the record at `at` and joins it with names. Its time is the wall clock's by now (see FlowStore).
  * Numbers that a newer kernel side or proxy may send get the name that claims least.
@@ -53,9 +71,6 @@ function http(memory: RecordMemory, at: number): NonNullable<Flow['http']> {
 export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): Flow {
   const { bytes, u16, u32 } = memory;
   const kind = flowKindNames[bytes[at + Offset.kind] ?? 0] ?? 'verdict';
-  const reference = bytes.readBigUInt64LE(at + Offset.reference);
-  const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
-  const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
   return {
     time: bytes.readBigUInt64LE(at + Offset.time),
     kind,
@@ -72,9 +87,7 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     bytesReceived: Number(bytes.readBigUInt64LE(at + Offset.bytesReceived)),
     rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
     retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
-    ...(egressRule === undefined ? {} : { egressRule }),
-    ...(ingressRule === undefined ? {} : { ingressRule }),
-    ...(reference === 0n ? {} : { reference: reference.toString(16).padStart(16, '0') }),
+    ...whereKnown(memory, at, names),
     ...(kind === 'request' ? { http: http(memory, at) } : {}),
   };
 }

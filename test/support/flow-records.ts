@@ -42,6 +42,7 @@ const defaults: FlowRecord = {
   path: flowPath.direct,
   protocol: 6,
   family: 4,
+  closer: 0,
   methodLength: 0,
   pathLength: 0,
   hostLength: 0,

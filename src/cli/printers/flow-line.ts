@@ -31,9 +31,11 @@ function kindText({ kind, protocol }: Flow): string {
   return `${protocol.toLowerCase()}-${kind === 'close' ? 'close' : protocol === 'TCP' ? 'connect' : 'flow'}`;
 }
 
-function detailText({ kind, http, duration, bytesSent, bytesReceived }: Flow): string {
-  if (kind === 'close')
-    return `${formatBytes(bytesSent)} sent ${formatBytes(bytesReceived)} received ${formatDuration(duration)}`;
+function detailText({ kind, http, duration, bytesSent, bytesReceived, closer }: Flow): string {
+  if (kind === 'close') {
+    const by = closer === undefined ? '' : ` by ${closer}`;
+    return `${formatBytes(bytesSent)} sent ${formatBytes(bytesReceived)} received ${formatDuration(duration)}${by}`;
+  }
   if (http === undefined) return '';
   const parts = [http.method, http.path, ...(http.status === 0 ? [] : [String(http.status)])];
   if (duration > 0) parts.push(formatDuration(duration));

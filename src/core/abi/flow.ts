@@ -21,6 +21,28 @@ export const flowPathNames: Readonly<Record<number, FlowPathName>> = {
   3: 'proxied',
 };
 
+/** enum flow_closer. */
+export const flowCloser = {
+  unknown: 0,
+  client: 1,
+  server: 2,
+  'client-reset': 3,
+  'server-reset': 4,
+  timeout: 5,
+  abort: 6,
+} as const;
+export type FlowCloserName = keyof typeof flowCloser;
+export type FlowCloser = (typeof flowCloser)[FlowCloserName];
+export const flowCloserNames: Readonly<Record<number, FlowCloserName>> = {
+  0: 'unknown',
+  1: 'client',
+  2: 'server',
+  3: 'client-reset',
+  4: 'server-reset',
+  5: 'timeout',
+  6: 'abort',
+};
+
 export interface FlowRecord {
   readonly time: bigint;
   readonly connection: bigint;
@@ -49,6 +71,7 @@ export interface FlowRecord {
   readonly protocol: number;
   readonly family: number;
   readonly methodLength: number;
+  readonly closer: number;
   readonly pathLength: number;
   readonly hostLength: number;
 }
@@ -84,6 +107,7 @@ export const flowRecord = {
     protocol: 124,
     family: 125,
     methodLength: 126,
+    closer: 127,
     pathLength: 128,
     hostLength: 130,
   },
@@ -116,6 +140,7 @@ export const flowRecord = {
     view.setUint8(at + 124, value.protocol);
     view.setUint8(at + 125, value.family);
     view.setUint8(at + 126, value.methodLength);
+    view.setUint8(at + 127, value.closer);
     view.setUint16(at + 128, value.pathLength, true);
     view.setUint16(at + 130, value.hostLength, true);
     return bytes;
@@ -150,6 +175,7 @@ export const flowRecord = {
       protocol: view.getUint8(at + 124),
       family: view.getUint8(at + 125),
       methodLength: view.getUint8(at + 126),
+      closer: view.getUint8(at + 127),
       pathLength: view.getUint16(at + 128, true),
       hostLength: view.getUint16(at + 130, true),
     };
