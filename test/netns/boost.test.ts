@@ -115,6 +115,7 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     await until('the reader', () => read.length > 0);
     assert.equal(read[0], '2000');
     assert.ok(count('reminded') > before.reminded);
+    writing.stdin?.end();
   });
 
   for (const [name, address] of [

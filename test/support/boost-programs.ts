@@ -151,5 +151,5 @@ import select,socket,sys,time
 s=socket.create_connection((sys.argv[1],int(sys.argv[2]))); s.setblocking(False)
 s.send(b'h'); select.select([s],[],[]); s.recv(1); print('ready',flush=True); sys.stdin.readline()
 for _ in range(200): s.send(b'0123456789')
-time.sleep(60)
+sys.stdin.readline()
 `;
