@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { onlyOne } from '../test/support/only-one.ts';
 import { checkArmed } from './armed.ts';
-import { cases } from './cases.ts';
+import { MOST_ROUNDS, cases } from './cases.ts';
 import { describeMachine } from './machine-use.ts';
 import { renderBars, type Results, updatePage } from './markdown.ts';
 import { isWhole, type Options, readOptions } from './options.ts';
@@ -31,7 +31,8 @@ async function run(options: Options, testbed: Testbed, signal: AbortSignal): Pro
   for (const name of options.cases) {
     const load = cases[name];
     say(`${name}: ${load.description}`);
-    const { rounds, seconds } = options;
+    const { seconds } = options;
+    const rounds = Math.min(options.rounds, MOST_ROUNDS[name] ?? options.rounds);
     const measured = await measureCase(paths, load, {
       rounds,
       seconds,

@@ -117,7 +117,7 @@ function renderMethod({ rounds, secondsPerTurn }: Results): string {
   return `## How it is measured
 
 Client, server and the machine between are network namespaces on one bridge; the server is nginx with one worker, the load wrk
-with one thread, bulk curl. ${rounds} rounds per case, each path for ${secondsPerTurn} s per round, in alternating order; the numbers are medians, the ratio
+with one thread, bulk curl. ${rounds} rounds per case (5 of \`single\` and \`bulk\`), each path for ${secondsPerTurn} s per round, in alternating order; the numbers are medians, the ratio
 is the median over the rounds of path by bare in the same round, with its range. CPU seconds are those of the whole machine (client
 and server included), memory is that of what stands between. Latencies of other cases than \`single\` are those of a saturated machine.
 
@@ -126,7 +126,7 @@ run without them, on the same machine and in the same minute. All they bear is w
 programs: it looks whether theirs has.
 
 \`\`\`
-make bench                                                        # everything, some 12 minutes
+make bench                                                        # everything, some 14 minutes
 make bench CASES=keepalive,short PATHS=proxied,haproxy ROUNDS=5   # a part of it
 \`\`\`
 
