@@ -35,6 +35,9 @@ function writeSmallObjects(folder: string): void {
   }
 }
 
+/** Ports that one rule may name. */
+const PER_RULE = 25;
+
 /** Allows every second port of a range: as many entries, for each peer. */
 const wide = (host: LabHost, ports: number): string => `apiVersion: perigee.dev/v1alpha1
 kind: AccessPolicy
@@ -42,11 +45,14 @@ metadata: {name: wide, namespace: shop}
 spec:
   selector: {matchLabels: {app: ${host.name}}}
   egress:
-  - name: few
-    action: Allow
-    to:
-${Array.from({ length: ports }, (_, index) => `    - {port: ${String(20_000 + 2 * index)}}`).join('\n')}
+${Array.from({ length: Math.ceil(ports / PER_RULE) }, (_, rule) => fewPorts(rule, ports)).join('\n')}
 `;
+
+function fewPorts(rule: number, ports: number): string {
+  const count = Math.min(PER_RULE, ports - rule * PER_RULE);
+  const to = Array.from({ length: count }, (_, index) => 20_000 + 2 * (rule * PER_RULE + index));
+  return `  - {name: few-${String(rule)}, action: Allow, to: [${to.map((port) => `{port: ${String(port)}}`).join()}]}`;
+}
 
 describe('the policy map is full', () => {
   let node: NodeScene;
