@@ -36,8 +36,8 @@ GO_PROGRAM := $(if $(GO_SOURCES),build/test-go/peer)
 
 # Hubble's own client, which the flow API must please.
 HUBBLE := build/test-go/hubble
-# Prometheus' own check of metrics.
-PROMTOOL := build/test-tools/promtool
+# What metrics, dashboards and alerts are tried with.
+PROMETHEUS := build/test-tools/prometheus
 
 ABI_GENERATOR := $(wildcard tools/generate-abi.ts)
 ABI := $(if $(ABI_GENERATOR),build/abi.stamp)
@@ -104,20 +104,20 @@ build/test-go/peer: $(GO_SOURCES) tools/go.sh | deps
 	@$(STEP) 'Building the programs in Go' sh tools/go.sh build -C test/support/go -trimpath -o $(CURDIR)/$@ .
 	@touch -c $@
 
-build/test-tools/promtool: tools/promtool.sh
-	@$(STEP) 'Fetching promtool' sh tools/promtool.sh $@
+build/test-tools/prometheus: tools/prometheus.sh
+	@$(STEP) 'Fetching Prometheus' sh tools/prometheus.sh $(@D)
 
 build/test-go/hubble: test/support/hubble/go.mod test/support/hubble/go.sum tools/hubble.sh | deps
 	@$(STEP) 'Building the hubble client' sh tools/hubble.sh $@
 
 .PHONY: test test-unit test-privileged
-test: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMTOOL) ## all tests, on the real kernel
+test: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMETHEUS) ## all tests, on the real kernel
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property bpf netns
 
-test-unit: build $(HUBBLE) $(PROMTOOL) ## the tests that need no privileges
+test-unit: build $(HUBBLE) $(PROMETHEUS) ## the tests that need no privileges
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property
 
-test-privileged: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMTOOL) ## the tests of the kernel side, in namespaces
+test-privileged: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMETHEUS) ## the tests of the kernel side, in namespaces
 	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
 
 # Debian's newest kernel of each series, fetched once.

@@ -12,3 +12,4 @@ if ! diff -ru src/core/abi "$fresh"; then
 fi
 node tools/generate-crds.ts --check
 node tools/generate-reference.ts --check
+node tools/generate-monitoring.ts --check

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/reference from the definitions of commands, budgets, metrics, reasons, resources and settings.
+// Writes docs/reference from the definitions of alerts, commands, budgets, metrics, reasons, resources and settings.
 // usage: generate-reference.ts [--check]    --check writes nothing and ends with 1 if a page is not up to date
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
+import { alertsPage } from './reference/alerts.ts';
 import { automatonPage } from './reference/automaton.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { kernelsPage } from './reference/kernels.ts';
@@ -16,6 +17,7 @@ const root = join(import.meta.dirname, '..');
 const folder = join(root, 'docs/reference');
 
 const pages: Readonly<Record<string, string>> = {
+  'alerts.md': alertsPage(),
   'automaton.md': automatonPage(),
   'command-line.md': await commandLinePage(),
   'kernels.md': kernelsPage(),

@@ -75,6 +75,10 @@ export async function startMetrics(
     }),
     proxy: () => proxyMetrics(supervisor),
   });
+  reconciler.onAttempt = (durationMs) => {
+    if (durationMs === undefined) metrics.reconcileFailed();
+    else metrics.reconciled(durationMs / 1000);
+  };
   const losses = watchLosses(datapath, flows);
   const server =
     settings.metricsAddress === 'off'

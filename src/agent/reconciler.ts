@@ -77,6 +77,8 @@ export class Reconciler {
   #inlineOff: string | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  /** Told of every attempt: the time that it took, ms; undefined: it failed. */
+  onAttempt: (durationMs: number | undefined) => void = () => undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -168,6 +170,7 @@ export class Reconciler {
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     this.#options.onApplied(this.#applied);
+    this.onAttempt(durationMs);
     log.info(
       {
         revision,
@@ -239,6 +242,7 @@ export class Reconciler {
   #failed(error: unknown): void {
     this.#failedAt = Date.now();
     this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.onAttempt(undefined);
     const { log } = this.#options;
     warnRepeated(log, this.#repeats, 'reconcile', 'reconcile failed and will be tried again', error);
   }
