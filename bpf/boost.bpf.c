@@ -19,8 +19,6 @@ struct {
 	MAP_PINNED;
 } boost_sockets SEC(".maps");
 
-/* Linux 6.2. */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 /* Linux 6.5. */
 extern const void ep_poll_callback __ksym __weak;
 extern const void pollwake __ksym __weak;

@@ -32,6 +32,7 @@ enum reason {
 	REASON_STREAM_STATE_MISSING = 18, /* closed: no room for a connection's state */
 	REASON_EARLY_LIMITED =
 		20, /* a flood at a listener: read no more before there is a socket */
+	REASON_SEGMENT_SHARED = 21, /* bytes to be judged that their sender can still change */
 	REASON_BOOST_RECONNECT = 19, /* connect() of a boosted socket that was disconnected */
 
 	/* 32-95: decided where HTTP is read */

@@ -78,6 +78,8 @@ static __always_inline void attempt_decide(struct attempt *attempt)
 		attempt->reason = attempt->ingress.reason;
 		return;
 	}
+	if (attempt->ingress.action == ACTION_INLINE && is_sharer(attempt->workload))
+		attempt->ingress.action = ACTION_PROXY;
 	if (attempt->egress.action == ACTION_PROXY || attempt->ingress.action == ACTION_PROXY)
 		attempt->action = ACTION_PROXY;
 }

@@ -168,6 +168,7 @@ static __always_inline void scratch_begin(struct http_scratch *scratch, __u32 pa
 	scratch->allowed = 0;
 	scratch->heads = 0;
 	scratch->overrun = 1;
+	scratch->pages = PAGES_UNKNOWN;
 }
 
 #endif

@@ -20,6 +20,10 @@ extern bool CONFIG_PERIGEE_PACKET_STATE __kconfig __weak;
  * on). */
 extern bool CONFIG_PERIGEE_KERNEL_READS __kconfig __weak;
 
+/* Linux 6.2. */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+
 /* The namespace of a packet's socket; 0, which no namespace has, if it couldn't be read. */
 static __always_inline __u64 netns_of_packet(struct __sk_buff *skb, struct bpf_sock *sk)
 {

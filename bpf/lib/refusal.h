@@ -63,6 +63,8 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 		event->answer &= tcp->snd_una == tcp->write_seq;
 	}
 	stream->refused = event->answer ? 1 : 2;
+	if (reason == REASON_SEGMENT_SHARED)
+		sharer_remember(stream->source_workload);
 	if (stream->current)
 		request_end(stream, 0);
 	outcome.time = event->time;

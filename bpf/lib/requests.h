@@ -5,6 +5,7 @@
 #include "lib/body.h"
 #include "lib/decision.h"
 #include "lib/refusal.h"
+#include "lib/shared.h"
 
 /* Reads the requests of an inline connection and decides them. */
 
@@ -115,6 +116,20 @@ static __always_inline void request_body(struct http_frame *frame)
 	reader->head_bytes = 0;
 }
 
+/* Only what stays as it is can be judged. */
+SUBPROGRAM int request_steady(struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+
+	if (scratch->pages == PAGES_UNKNOWN)
+		scratch->pages = packet_shared(frame->skb) ? PAGES_SHARED : PAGES_OWN;
+	if (scratch->pages == PAGES_OWN)
+		return 1;
+	scratch->rejected = HTTP_NOWHERE;
+	scratch->rule = REASON_SEGMENT_SHARED;
+	return 0;
+}
+
 static __always_inline int request_turn_head(struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
@@ -126,6 +141,8 @@ static __always_inline int request_turn_head(struct http_frame *frame)
 		scratch->position = scratch->length;
 		return HEAD_MORE;
 	}
+	if (!request_steady(frame))
+		return HEAD_REJECTED;
 	status = head_block(frame);
 	if (status != HEAD_DONE)
 		return status;
@@ -164,7 +181,7 @@ static long request_turn(__u32 index __unused, struct http_frame *frame)
 	if (reader->phase == HTTP_HEAD) {
 		status = request_turn_head(frame);
 	} else {
-		status = chunk_block(frame);
+		status = request_steady(frame) ? chunk_block(frame) : HEAD_REJECTED;
 		if (status == HEAD_DONE) {
 			reader->phase = HTTP_HEAD;
 			status = HEAD_MORE;

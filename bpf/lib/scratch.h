@@ -11,6 +11,13 @@
 #define AUTOMATON_STEPS 32 /* bytes per turn of the loop over them, until an action */
 #define AUTOMATON_TURNS 4 /* of those per block */
 
+/* Whether the bytes of a segment stay what they are. */
+enum pages {
+	PAGES_UNKNOWN = 0, /* not looked at yet */
+	PAGES_OWN = 1,
+	PAGES_SHARED = 2, /* somebody can still write to them */
+};
+
 /* What one program run works with, one per processor and direction. */
 struct http_scratch {
 	__u8 window[HTTP_WINDOW + HTTP_PATH_BYTES + 8]; /* copies may read beyond */
@@ -30,6 +37,7 @@ struct http_scratch {
 	__u32 audited; /* a policy in Audit mode would deny; `rule` is its */
 	__u32 heads; /* that ended in this segment */
 	__u32 overrun; /* the loop ended before the segment */
+	__u32 pages; /* enum pages */
 	__u32 head_base; /* what to add to an index of the window to get a position in the head */
 	__u32 number_of_any; /* see there */
 	__u32 number; /* of this one among the processor's */

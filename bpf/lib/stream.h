@@ -197,9 +197,6 @@ static __always_inline int segment_parse(struct __sk_buff *skb, struct segment *
 	return segment_parse_slowly(skb, segment);
 }
 
-/* Linux 6.2. */
-extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
-
 /* Sums one piece of the packet per turn; cgroup_skb has no helper for it. */
 struct checksum_run {
 	struct __sk_buff *skb;

@@ -43,6 +43,35 @@ struct {
 	MAP_PINNED;
 } own_sockets SEC(".maps");
 
+/*
+ * Workloads that sent what was to be judged from pages that they can still change, and when: ns.
+ * The proxy makes copies, so it judges what they send meanwhile.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+	MAP_PINNED;
+} sharers SEC(".maps");
+
+#define SHARER_NS (3600 * NS_PER_SECOND)
+
+static __always_inline void sharer_remember(__u32 workload)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (workload)
+		bpf_map_update_elem(&sharers, &workload, &now, BPF_ANY);
+}
+
+static __always_inline bool is_sharer(__u32 workload)
+{
+	__u64 *since = bpf_map_lookup_elem(&sharers, &workload);
+
+	return since && bpf_ktime_get_ns() - *since < SHARER_NS;
+}
+
 #define CGROUP_DEPTH 16
 
 static __always_inline struct workload *workload_of_netns(__u64 cookie)

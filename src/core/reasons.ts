@@ -87,6 +87,12 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'Two processors met at one inline connection; one segment was dropped and is sent again',
     action: 'Nothing, as long as it is rare',
   },
+  'segment-shared': {
+    summary:
+      'A client of this node sent the head of a request, or chunked framing, from pages that it can still change (splice, vmsplice, sendfile), so what was judged need not be what the server reads; closed',
+    action:
+      'Nothing for enrolled clients: their next connections take the proxy. Enrol the client otherwise, or set `inline: off`',
+  },
   'stream-position-lost': {
     summary: 'Bytes of an inline connection passed that were not read, so it was closed',
     action:
