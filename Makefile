@@ -204,7 +204,7 @@ bench: check-privileged build ## compare with bare TCP and peers (CASES=… PATH
 	@CASES='$(CASES)' PATHS='$(PATHS)' ROUNDS='$(ROUNDS)' node bench/main.ts
 
 .PHONY: bench-kills
-bench-kills: check-privileged build ## kill the agent again and again under load (SECONDS=… PAIRS=…)
+bench-kills: check-privileged dist ## kill the agent again and again under load (SECONDS=… PAIRS=…)
 	@SECONDS='$(SECONDS)' PAIRS='$(PAIRS)' node bench/agent-kills.ts
 
 .PHONY: bench-rules

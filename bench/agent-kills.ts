@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills the agent with -9 under load, each time it is ready again, and compares with phases that let it live: pairs of
-// both, interleaved, so that what the machine does meanwhile hits both alike.
-// usage: agent-kills.ts, with SECONDS=… (of one phase, default 12) and PAIRS=… (default 5) in the environment
+// Kills the shipped agent with -9 under load, again and again, each time after it was ready, and compares with a phase
+// that lets it live: pairs of both, interleaved, so that what the machine does meanwhile hits both alike.
+// usage: agent-kills.ts, with SECONDS=… (of one phase, default 60) and PAIRS=… (default 1) in the environment
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentProcess } from '../test/support/agent-process.ts';
 import { onlyOne } from '../test/support/only-one.ts';
 import { parseWrk, type WrkReport, wrkCommand } from '../test/support/wrk.ts';
@@ -17,12 +18,15 @@ import { wholeNumber } from './options.ts';
 import type { BenchPath } from './path.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import { publishSection } from './section.ts';
+import { shippedLauncher } from './shipped.ts';
 
 const NAME = 'pgkills';
 const CONNECTIONS = 64;
-/** Enough of both for 60 s of load under more than 20 kills. */
-const DEFAULT_SECONDS = 12;
-const DEFAULT_PAIRS = 5;
+/** 60 s of load under more than 20 kills. */
+const DEFAULT_SECONDS = 60;
+const DEFAULT_PAIRS = 1;
+/** From one kill to the next, if the agent is ready by then, ms. */
+const KILL_EVERY_MS = 2500;
 const resultsFile = new URL('results/agent-kills.json', import.meta.url);
 
 interface Plan {
@@ -67,7 +71,9 @@ async function measure(
   const killing = async (): Promise<void> => {
     while (agent !== undefined && !loaded.signal.aborted) {
       kills += 1;
+      const next = sleep(KILL_EVERY_MS, undefined, { signal: loaded.signal }).catch(() => undefined);
       await kill(agent);
+      await next;
     }
   };
   const [reports] = await Promise.all([loads, killing()]);
@@ -83,7 +89,13 @@ async function main({ seconds, pairs }: Plan, signal: AbortSignal): Promise<read
   const cgroup = new GovernedCgroup(`perigee-${NAME}`);
   let agent: AgentProcess | undefined;
   try {
-    const { agent: governor, direct, proxied } = await perigeePaths(network, cgroup, `perigee-${NAME}`);
+    const {
+      agent: governor,
+      direct,
+      proxied,
+    } = await perigeePaths(network, cgroup, `perigee-${NAME}`, {
+      program: shippedLauncher(),
+    });
     agent = governor;
     await agent.clear();
     await agent.start();

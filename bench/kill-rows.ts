@@ -82,13 +82,14 @@ export function renderKills(
   ];
   const lines = rows.map((row) => {
     const { median: middle, low, high } = row.difference;
-    const range = `${middle.toFixed(0)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
+    const range =
+      low === high ? middle.toFixed(0) : `${middle.toFixed(0)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
     const counts = [row.kills, row.requests, row.failed].map((count) => count.toLocaleString('en'));
     return [row.path, ...counts, row.controlMaxMs.toFixed(0), row.killedMaxMs.toFixed(0), range];
   });
   return `## The agent is killed under load
 
-Measured on ${date.slice(0, 10)}: ${String(pairs)} pairs of phases of ${String(seconds)} s, in alternating order: one with the agent killed by \`kill -9\` each time it is ready,
+Measured on ${date.slice(0, 10)}: ${String(pairs)} ${pairs === 1 ? 'pair' : 'pairs'} of phases of ${String(seconds)} s: one with the shipped agent killed by \`kill -9\` every 2.5 s, each time after it was ready,
 one that lets it live. 64 connections on each path at once. Largest latencies are medians over the phases; the difference is that of
 the same pair, with its range.
 

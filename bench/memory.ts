@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resident memory of the shipped agent and proxy: idle, under load and after it, and with many connections open.
 // usage: memory.ts, after `make dist`
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { AgentProcess } from '../test/support/agent-process.ts';
@@ -17,6 +16,7 @@ import { type MemoryResults, type MemoryRow, memoryBars, renderMemory } from './
 import { createNetwork, destroyNetwork } from './network.ts';
 import type { BenchPath } from './path.ts';
 import { perigeePaths } from './paths/perigee.ts';
+import { shippedLauncher } from './shipped.ts';
 import { readVersions } from './versions.ts';
 
 const NAME = 'pgmem';
@@ -29,13 +29,6 @@ const SAMPLE_MS = 100;
 const resultsFile = new URL('results/memory.json', import.meta.url);
 const page = new URL('../docs/performance.md', import.meta.url);
 const holder = fileURLToPath(new URL('hold-connections.ts', import.meta.url));
-
-/** The launcher of the release that `make dist` has left unpacked. */
-function shippedLauncher(): string {
-  const [launcher] = globSync('build/dist/perigee-*/bin/perigee');
-  if (launcher === undefined) throw new Error('no release is below build/dist; run `make dist`');
-  return resolve(launcher);
-}
 
 class Scales {
   readonly rows: MemoryRow[] = [];

@@ -3,6 +3,9 @@
 
 #include <napi.h>
 
+#include <set>
+#include <string>
+
 #include "unique_fd.h"
 
 namespace perigee {
@@ -19,6 +22,8 @@ struct AddonData {
   void* pending = nullptr;
   // This thread's own network namespace, opened at first use, see netns_scope.h.
   UniqueFd home_netns;
+  // The kernel's functions for eBPF, read at the first question: its types take 30 ms to go through.
+  std::set<std::string> kfuncs;
 
   static AddonData& Of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
 };

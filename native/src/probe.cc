@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <memory>
 
@@ -23,6 +24,9 @@ namespace {
 #define HELPER_NAME(name) #name
 constexpr const char* kHelpers[] = {__BPF_FUNC_MAPPER(HELPER_NAME)};
 #undef HELPER_NAME
+
+// All that are probed for; of the kernel's functions it's one in twenty.
+constexpr char kKfuncPrefix[] = "bpf_";
 
 struct BtfCloser {
   void operator()(btf* types) const { btf__free(types); }
@@ -62,11 +66,23 @@ Napi::Value Helper(const Napi::CallbackInfo& info) {
   return Answer(info.Env(), result, "probe helper", std::to_string(helper) + " in " + type);
 }
 
+const std::set<std::string>& Kfuncs(Napi::Env env, const std::string& wanted) {
+  std::set<std::string>& names = AddonData::Of(env).kfuncs;
+  if (!names.empty()) return names;
+  const std::unique_ptr<btf, BtfCloser> types(btf__load_vmlinux_btf());
+  if (!types) Throw(env, "ERR_PROBE", errno, "read kernel types for", wanted);
+  for (uint32_t id = 1; id < btf__type_cnt(types.get()); id++) {
+    const btf_type* type = btf__type_by_id(types.get(), id);
+    if (!btf_is_func(type)) continue;
+    const char* name = btf__name_by_offset(types.get(), type->name_off);
+    if (strncmp(name, kKfuncPrefix, sizeof(kKfuncPrefix) - 1) == 0) names.insert(name);
+  }
+  return names;
+}
+
 Napi::Value Kfunc(const Napi::CallbackInfo& info) {
   const std::string name = StringArgument(info[0], "name");
-  const std::unique_ptr<btf, BtfCloser> types(btf__load_vmlinux_btf());
-  if (!types) Throw(info.Env(), "ERR_PROBE", errno, "read kernel types for", name);
-  return Napi::Boolean::New(info.Env(), btf__find_by_name_kind(types.get(), name.c_str(), BTF_KIND_FUNC) > 0);
+  return Napi::Boolean::New(info.Env(), Kfuncs(info.Env(), name).count(name) != 0);
 }
 
 // Destroys a listener of its own on the loopback: the kernel may lack the operation, or we the capability.

@@ -16,6 +16,7 @@ import {
   detachLookup,
   loadHooks,
   loadPrograms,
+  programPins,
 } from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
 import { neededHooks } from './needs.ts';
@@ -49,7 +50,7 @@ export class Datapath {
   private constructor(options: LoaderOptions, loaded: LoadReport) {
     this.#options = options;
     this.loaded = loaded;
-    const there = new Set([...loaded.attached, ...loaded.replaced]);
+    const there = new Set([...loaded.kept, ...loaded.attached, ...loaded.replaced]);
     this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
     this.requestCounts = new StaleRequestCounts(this.maps);
@@ -78,8 +79,9 @@ export class Datapath {
     this.boost = new BoostPath({ ...options, maps: this.maps, namespaces }, options.boostOff);
   }
 
-  /** Loads the hooks, or replaces those of an earlier agent. */
-  static load(options: LoaderOptions): Datapath {
+  /** Loads the hooks, or takes over those of an earlier agent: as they are where they are of this build. */
+  static load(asked: LoaderOptions): Datapath {
+    const options = { ...asked, programs: programPins(asked) };
     return new Datapath(options, loadHooks(options));
   }
 

@@ -7,17 +7,25 @@ import { join } from 'node:path';
  */
 export const LAYOUT_VERSION = 3;
 
-/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v3/{maps,links}`. */
+/** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v3/{maps,links,programs}`. */
 export interface PinLayout {
   readonly root: string;
   readonly version: string;
   readonly maps: string;
   readonly links: string;
+  /** Programs of the build in force, for the next agent of that build. */
+  readonly programs: string;
 }
 
 export function pinLayout(root: string): PinLayout {
   const version = join(root, `v${String(LAYOUT_VERSION)}`);
-  return { root, version, maps: join(version, 'maps'), links: join(version, 'links') };
+  return {
+    root,
+    version,
+    maps: join(version, 'maps'),
+    links: join(version, 'links'),
+    programs: join(version, 'programs'),
+  };
 }
 
 export const hookObjects = [

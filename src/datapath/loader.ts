@@ -7,7 +7,9 @@ import { featureSwitches } from './features.ts';
 import type { BoostOff } from './boost/boost-path.ts';
 import type { InlineOff } from './inline/inline-path.ts';
 import { type Hook, type PinLayout, hookLink, hooks, lookupHook, lookupLink } from './layout.ts';
+import { mapNames } from './maps.ts';
 import type { BpfLink, BpfObject, BpfProgram, Native } from './native.ts';
+import { ProgramPins } from './program-pins.ts';
 
 export interface LoaderOptions {
   readonly native: Native;
@@ -18,24 +20,35 @@ export interface LoaderOptions {
   readonly cgroup: string;
   /** Why HTTP policy must not be decided in the kernel; absent: it may. */
   readonly inlineOff?: InlineOff;
+  /** Programs that need not be loaded again; absent: all are. */
+  readonly programs?: ProgramPins;
   /** Why messages must not pass TCP by; absent: they may where workloads ask for it. */
   readonly boostOff?: BoostOff;
 }
 
-/** What loading did: a hook is attached anew or its program replaced behind the pinned link. */
+/** What loading did: a hook is attached anew, its program replaced behind the pinned link, or in force already. */
 export interface LoadReport {
+  readonly kept: readonly string[];
   readonly attached: readonly string[];
   readonly replaced: readonly string[];
   /** Instructions the verifier walked, by program. */
   readonly instructions: Readonly<Record<string, number>>;
 }
 
+/** By reason of the automaton, that of the kernel. */
+const rejectReasons = Object.values(Reject).map((rejected) => [rejected, rejectReason(rejected)] as const);
+
 /** Constants that one object's programs take from user space. */
 function configure(object: BpfObject, name: string): void {
   if (name !== 'inline') return;
   const constants = object.readOnlyData();
-  for (const rejected of Object.values(Reject)) constants.writeUInt16LE(rejectReason(rejected), rejected * 2);
+  for (const [rejected, reason] of rejectReasons) constants.writeUInt16LE(reason, rejected * 2);
   object.setReadOnlyData(constants);
+}
+
+/** Where programs of this build are found again. */
+export function programPins(options: Pick<LoaderOptions, 'native' | 'layout' | 'objects'>): ProgramPins {
+  return new ProgramPins(options, [featureSwitches(options.native), JSON.stringify(rejectReasons)]);
 }
 
 /** An object whose maps are the pinned ones; not loaded yet. */
@@ -53,7 +66,7 @@ export function ensurePinFolders({ native, layout }: Pick<LoaderOptions, 'native
   const mountPoint = dirname(layout.root);
   if (!existsSync(mountPoint)) mkdirSync(mountPoint, { recursive: true });
   native.mountBpffs(mountPoint);
-  for (const folder of [layout.root, layout.version, layout.maps, layout.links]) {
+  for (const folder of [layout.root, layout.version, layout.maps, layout.links, layout.programs]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 }
@@ -74,16 +87,15 @@ function takeOver(native: Native, path: string, target: Partial<{ cgroupId: bigi
 function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgroupFd: number): boolean {
   const { native, layout } = options;
   const path = hookLink(layout, hook);
-  const link = takeOver(native, path, { cgroupId: native.cgroup.id(options.cgroup) });
-  if (link !== undefined) {
-    link.update(program);
-    link.close();
-    return false;
+  using link = takeOver(native, path, { cgroupId: native.cgroup.id(options.cgroup) });
+  if (link !== undefined) link.update(program);
+  else {
+    using fresh = program.attachCgroup(cgroupFd);
+    fresh.pin(path);
   }
-  const fresh = program.attachCgroup(cgroupFd);
-  fresh.pin(path);
-  fresh.close();
-  return true;
+  // Last: only what is attached may be taken for it.
+  options.programs?.keep(hook.program, program);
+  return link === undefined;
 }
 
 /**
@@ -93,12 +105,34 @@ function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgr
 export function loadHooks(options: LoaderOptions): LoadReport {
   ensurePinFolders(options);
   const { native, layout } = options;
-  const report = attachHooks(
-    options,
-    hooks.filter((hook) => hook.need === undefined || existsSync(hookLink(layout, hook))),
-  );
+  const chosen = hooks.filter((hook) => hook.need === undefined || existsSync(hookLink(layout, hook)));
+  const report = keptHooks(options, chosen) ?? replaceHooks(options, chosen);
   for (const name of retiredHooks(layout)) detachLink(native, join(layout.links, name));
   return report;
+}
+
+/** The hooks, if an earlier agent of this very build has left all of them in force, with all their maps. */
+function keptHooks(options: LoaderOptions, chosen: readonly Hook[]): LoadReport | undefined {
+  const { native, layout, programs } = options;
+  if (mapNames.some((name) => !existsSync(join(layout.maps, name)))) return undefined;
+  const ours = native.cgroup.id(options.cgroup);
+  const instructions: Record<string, number> = {};
+  for (const hook of chosen) {
+    const path = hookLink(layout, hook);
+    using program = programs?.open(hook.program);
+    if (program === undefined || !existsSync(path)) return undefined;
+    using link = native.BpfLink.openPinned(path);
+    const { cgroupId, programId } = link.info();
+    if (cgroupId !== ours || programId !== program.id) return undefined;
+    instructions[hook.program] = program.verifiedInstructions;
+  }
+  return { kept: chosen.map(({ program }) => program), attached: [], replaced: [], instructions };
+}
+
+/** All or nothing: what is found pinned later is of the same load, with the same maps. */
+function replaceHooks(options: LoaderOptions, chosen: readonly Hook[]): LoadReport {
+  options.programs?.clear();
+  return attachHooks(options, chosen);
 }
 
 /** Links of hooks that an earlier version had and this one has not. Those of namespaces carry a number. */
@@ -163,37 +197,41 @@ export function attachHooks(
     closeObjects(fresh);
     closeSync(cgroupFd);
   }
-  return { attached, replaced, instructions };
+  return { kept: [], attached, replaced, instructions };
 }
 
 /** Takes a hook off that nothing needs any more. */
-export function detachHook({ native, layout }: LoaderOptions, hook: Hook): void {
+export function detachHook({ native, layout, programs }: LoaderOptions, hook: Hook): void {
+  programs?.forget(hook.program);
   detachLink(native, hookLink(layout, hook));
 }
 
 /** Governs what arrives in a namespace. The hook's instance carries the namespace's cookie as a constant. */
 export function attachLookup(options: LoaderOptions, netnsFd: number, cookie: bigint): void {
-  const { native, layout } = options;
+  const { native, layout, programs } = options;
   const path = lookupLink(layout, cookie);
-  const object = openObject(options, lookupHook.object);
-  try {
-    const constants = object.readOnlyData();
-    constants.writeBigUInt64LE(cookie, 0);
-    object.setReadOnlyData(constants);
-    object.load();
-    const program = object.program(lookupHook.program);
-    const link = takeOver(native, path, {});
-    if (link === undefined) program.attachNetns(netnsFd).pin(path);
-    else link.update(program);
-    link?.close();
-    program.close();
-  } finally {
-    object.close();
+  const pin = lookupPin(cookie);
+  using link = takeOver(native, path, {});
+  if (link !== undefined && programs?.holds(pin, link.info().programId) === true) return;
+  using object = openObject(options, lookupHook.object);
+  const constants = object.readOnlyData();
+  constants.writeBigUInt64LE(cookie, 0);
+  object.setReadOnlyData(constants);
+  object.load();
+  using program = object.program(lookupHook.program);
+  if (link !== undefined) link.update(program);
+  else {
+    using fresh = program.attachNetns(netnsFd);
+    fresh.pin(path);
   }
+  programs?.keep(pin, program);
 }
 
+const lookupPin = (cookie: bigint): string => `lookup-${String(cookie)}`;
+
 /** Lets go of a namespace. It may be gone already. */
-export function detachLookup({ native, layout }: LoaderOptions, cookie: bigint): void {
+export function detachLookup({ native, layout, programs }: LoaderOptions, cookie: bigint): void {
+  programs?.forget(lookupPin(cookie));
   detachLink(native, lookupLink(layout, cookie));
 }
 

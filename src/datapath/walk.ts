@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type OpenConnection, openConnection } from '../core/abi/sweep.ts';
 import { type LoaderOptions, openObject } from './loader.ts';
-import { type BpfLink, type BpfMap, type BpfObject, type BpfProgram, NativeError } from './native.ts';
+import { type BpfLink, type BpfMap, type BpfProgram, NativeError } from './native.ts';
 
 /** Iterators of sweep.bpf.c that visit the sockets of one namespace. */
 const walks = ['list_tcp', 'list_udp', 'close_tcp', 'close_rest_tcp', 'close_udp'] as const;
 export type WalkName = (typeof walks)[number];
 
+/** Visits the elements of a socket storage instead. */
+const COOKIES = 'list_cookies';
 const COOKIE_BYTES = 8;
+
+const names = [COOKIES, ...walks] as const;
+
+/** What closes and what only reports are two loads of the same programs. */
+const pinOf = (name: string, closes: boolean): string => (closes ? name : `${name}-only`);
 
 /** The kernel's iterators over sockets: loaded with the hooks, held by the agent alone, run when it asks. */
 export class SocketWalk {
@@ -16,18 +23,30 @@ export class SocketWalk {
   readonly #links: Readonly<Record<WalkName, BpfLink>>;
   readonly #cookies: BpfProgram;
 
-  private constructor(object: BpfObject, closes: boolean) {
+  private constructor([cookies, ...iterators]: readonly [BpfProgram, ...BpfProgram[]], closes: boolean) {
     this.closes = closes;
-    const attach = (name: WalkName): BpfLink => {
-      using program = object.program(name);
-      return program.attachIterator();
-    };
-    this.#links = Object.fromEntries(walks.map((name) => [name, attach(name)])) as Record<WalkName, BpfLink>;
-    this.#cookies = object.program('list_cookies');
+    const links = iterators.map((iterator, index) => [walks[index], iterator.attachIterator()] as const);
+    for (const iterator of iterators) iterator.close();
+    this.#links = Object.fromEntries(links) as Record<WalkName, BpfLink>;
+    this.#cookies = cookies;
   }
 
   /** @param closes tried first unless told */
   static load(options: LoaderOptions, closes = true): SocketWalk {
+    return SocketWalk.#kept(options, closes) ?? SocketWalk.#fresh(options, closes);
+  }
+
+  /** With what an earlier agent of this build has left. */
+  static #kept({ programs }: LoaderOptions, closes: boolean): SocketWalk | undefined {
+    const [cookies, ...iterators] = names.map((name) => programs?.open(pinOf(name, closes)));
+    const found = iterators.filter((iterator) => iterator !== undefined);
+    if (cookies !== undefined && found.length === walks.length)
+      return new SocketWalk([cookies, ...found], closes);
+    for (const program of [cookies, ...found]) program?.close();
+    return undefined;
+  }
+
+  static #fresh(options: LoaderOptions, closes: boolean): SocketWalk {
     using object = openObject(options, 'sweep');
     const constants = object.readOnlyData();
     constants.writeUInt32LE(closes ? 1 : 0);
@@ -38,7 +57,12 @@ export class SocketWalk {
       if (!closes || !(error instanceof NativeError)) throw error;
       return SocketWalk.load(options, false);
     }
-    return new SocketWalk(object, closes);
+    const take = (name: string): BpfProgram => {
+      const program = object.program(name);
+      options.programs?.keep(pinOf(name, closes), program);
+      return program;
+    };
+    return new SocketWalk([take(COOKIES), ...walks.map(take)], closes);
   }
 
   /** One walk over a namespace's sockets: what the program reported. */

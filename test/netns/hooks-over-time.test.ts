@@ -101,7 +101,7 @@ except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
     assert.deepEqual(attached(), all);
     scene.datapath.close();
     const again = scene.load();
-    for (const program of all) assert.ok(again.loaded.replaced.includes(program), program);
+    for (const program of all) assert.ok(again.loaded.kept.includes(program), program);
     scene.replace(again);
     assert.equal(scene.python(stranger, udpClient, client.address4, '53', 'unconnected'), 'silence');
     scene.govern([{ host: client, egress: [] }]);
