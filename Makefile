@@ -108,7 +108,7 @@ build/test-tools/prometheus: tools/prometheus.sh
 	@$(STEP) 'Fetching Prometheus' sh tools/prometheus.sh $(@D)
 
 build/test-go/hubble: test/support/hubble/go.mod test/support/hubble/go.sum tools/hubble.sh | deps
-	@$(STEP) 'Building the hubble client' sh tools/hubble.sh $@
+	@$(STEP) -v 'Building the hubble client' sh tools/hubble.sh $@
 
 .PHONY: test test-unit test-privileged
 test: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMETHEUS) ## all tests, on the real kernel

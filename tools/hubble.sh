@@ -15,7 +15,7 @@ if [ ! -x "$kept" ]; then
   go=$(sh tools/go.sh env GOROOT)/bin/go
   mkdir -p "$(dirname "$kept")"
   GOTOOLCHAIN=local GOFLAGS='-mod=readonly -trimpath -buildvcs=false' CGO_ENABLED=0 \
-    "$go" build -C "$module" -ldflags '-s -w' -o "$kept.$$" github.com/cilium/cilium/hubble
+    sh tools/go-build.sh "$go" "$module" -ldflags '-s -w' -o "$kept.$$" github.com/cilium/cilium/hubble
   mv "$kept.$$" "$kept"
 fi
 mkdir -p "$(dirname "$out")"

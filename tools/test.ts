@@ -12,6 +12,8 @@ const serialFolders: ReadonlySet<string> = new Set(['bpf', 'netns', 'cluster']);
 const parallelFiles = 2;
 /** Milliseconds after which a file's process is killed and counts as failed; Node's own limit leaves it running. */
 const fileTimeout = 300_000;
+/** The same where kubelets start pods and rollouts are waited for. */
+const clusterTimeout = 900_000;
 /** A count in the closing summary of one run, such as `pass 12`. */
 const countPattern = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) (\d+(?:\.\d+)?)$/;
 
@@ -25,7 +27,8 @@ interface Closing {
 /** The events of one file without its closing ones, which go to `closing`. */
 async function runFile(file: string, closing: Closing): Promise<TestEvent[]> {
   const events: TestEvent[] = [];
-  const stream: AsyncIterable<TestEvent> = run({ files: [file], signal: AbortSignal.timeout(fileTimeout) });
+  const limit = file.startsWith('test/cluster/') ? clusterTimeout : fileTimeout;
+  const stream: AsyncIterable<TestEvent> = run({ files: [file], signal: AbortSignal.timeout(limit) });
   for await (const event of stream) {
     const isDiagnostic = event.type === 'test:diagnostic' && event.data.nesting === 0;
     const [, name, value] = (isDiagnostic ? countPattern.exec(event.data.message) : null) ?? [];

@@ -46,8 +46,8 @@ build_kubernetes() {
   minor=${kubernetes#v1.}
   version="$version -X k8s.io/component-base/version.gitMinor=${minor%%.*} -X k8s.io/component-base/version.gitTreeState=clean"
   # shellcheck disable=SC2086 # a list of words
-  step "Building Kubernetes $kubernetes:$(for package in $missing; do printf ' %s' "${package##*/}"; done)" \
-    "$go" build -C "$sources/kubernetes" -ldflags "-s -w $version" -o "$bin/" $missing
+  step -v "Building Kubernetes $kubernetes:$(for package in $missing; do printf ' %s' "${package##*/}"; done)" \
+    sh tools/go-build.sh "$go" "$sources/kubernetes" -ldflags "-s -w $version" -o "$bin/" $missing
 }
 
 # A program with a module of its own: its name, module@version, package.
@@ -55,7 +55,7 @@ build_tool() {
   [ ! -x "$bin/$1" ] || return 0
   mkdir -p "$sources/$1"
   printf 'module build\n\ngo 1.25.0\n\nrequire %s %s\n' "${2%@*}" "${2#*@}" >"$sources/$1/go.mod"
-  step "Building $1 ${2#*@}" "$go" build -C "$sources/$1" -ldflags '-s -w' -o "$bin/$1" "$3"
+  step -v "Building $1 ${2#*@}" sh tools/go-build.sh "$go" "$sources/$1" -ldflags '-s -w' -o "$bin/$1" "$3"
 }
 
 components=k8s.io/kubernetes/cmd
