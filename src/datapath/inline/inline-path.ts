@@ -143,7 +143,7 @@ export class InlinePath {
   sweepLost(): void {
     if (this.#pool === undefined) return;
     const { refusals } = readFlowsLost(this.#options.maps);
-    if (refusals === this.#lost) return;
+    if (refusals === this.#lost && !this.#answerer.takeOverflow()) return;
     this.#lost = refusals;
     this.#answerer.sweep();
   }

@@ -8,6 +8,7 @@ import { addressOfBytes } from '../../core/identity/wire-address.ts';
 import type { BpfMap, Native, RingBuffer } from '../native.ts';
 import type { Maps } from '../maps.ts';
 import { grantSocket } from '../socket-grant.ts';
+import { FairQueue } from './fair-queue.ts';
 import { TcpFlag, type TcpSegment, tcpPacket } from './tcp-packet.ts';
 
 export interface AnswererOptions {
@@ -27,6 +28,11 @@ const RESET_AFTER_MS = 60;
 const RATE = 1000;
 const BURST = 1000;
 
+/** Refusals of one workload that may wait; beyond it they are swept. */
+const WAITING = 4096;
+/** Answers before the ring is looked at again: each takes some 60 us. */
+const AT_ONCE = 64;
+
 interface Bucket {
   tokens: number;
   at: number;
@@ -39,6 +45,12 @@ export class RefusalAnswerer {
   readonly #buckets = new Map<number, Bucket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly outcomes: Record<AnswerOutcome, number> = { answered: 0, reset: 0, limited: 0, failed: 0 };
+  /** By workload, so that a flood of one leaves the others their turn. */
+  readonly #queue = new FairQueue<Refusal>(WAITING);
+  /** Cookies of what waits: a sweep leaves it alone. */
+  readonly #waiting = new Set<bigint>();
+  #turn: NodeJS.Immediate | undefined;
+  #overflowed = false;
   #failure: unknown;
   #ring: RingBuffer | undefined;
 
@@ -50,17 +62,43 @@ export class RefusalAnswerer {
   start(ring: BpfMap): void {
     this.#ring = new this.#options.native.RingBuffer([ring], (_, bytes, offsets) => {
       for (let index = 0; index + 1 < offsets.length; index += 1)
-        this.#answer(refusal.decode(bytes, offsets[index]), true);
+        this.#enqueue(refusal.decode(bytes, offsets[index]));
+      if (this.#turn === undefined) this.#answerSome();
     });
     this.sweep();
+  }
+
+  #enqueue(refused: Refusal): void {
+    if (!this.#queue.add(refused.workload, refused)) this.#overflowed = true;
+    else this.#waiting.add(refused.cookie);
+  }
+
+  #answerSome(): void {
+    this.#turn = undefined;
+    for (let count = 0; count < AT_ONCE; count += 1) {
+      const refused = this.#queue.take();
+      if (refused === undefined) return;
+      this.#waiting.delete(refused.cookie);
+      this.#answer(refused, true);
+    }
+    if (!this.#queue.isEmpty) this.#turn = setImmediate(() => this.#answerSome());
+  }
+
+  /** Whether some were given up since one asked: they have to be swept. */
+  takeOverflow(): boolean {
+    const overflowed = this.#overflowed;
+    this.#overflowed = false;
+    return overflowed;
   }
 
   /** Closes what is refused and was not heard of: it found the ring full, or nobody listened. */
   sweep(): void {
     this.#ring?.consume();
     const { values, count } = this.#options.maps.refused.dump();
-    for (let index = 0; index < count; index += 1)
-      this.#answer(refusal.decode(values, index * refusal.size), false);
+    for (let index = 0; index < count; index += 1) {
+      const refused = refusal.decode(values, index * refusal.size);
+      if (!this.#waiting.has(refused.cookie)) this.#answer(refused, false);
+    }
   }
 
   #answer(refused: Refusal, fresh: boolean): void {
@@ -193,6 +231,7 @@ export class RefusalAnswerer {
 
   close(): void {
     this.#ring?.close();
+    clearImmediate(this.#turn);
     for (const timer of this.#timers) clearTimeout(timer);
     this.forget(new Set());
   }
