@@ -8,6 +8,8 @@
  * connection whatever can't be read, or could be taken by TCP otherwise than it
  * was read, is dropped and counted; a refused connection passes nothing more in
  * either direction until it is closed. Egress never refuses anything else.
+ * A visible connection, which no policy reads, passes whatever comes: what can't be followed makes
+ * it opaque.
  */
 #include "lib/early.h"
 #include "lib/responses.h"
@@ -37,10 +39,9 @@ static __always_inline int stream_payload(struct http_frame *frame, struct segme
 	case STREAM_PASS:
 		return HOOK_ALLOW;
 	case STREAM_LOST:
-		stream_refuse(frame, segment, tcp, reason);
-		return HOOK_DENY;
+		return stream_refuse(frame, segment, tcp, reason);
 	default:
-		return drop(reason);
+		return stream_drop(frame->stream, reason);
 	}
 }
 
@@ -50,11 +51,9 @@ static __always_inline int stream_end(struct http_frame *frame, struct segment *
 {
 	__u16 reason = stream_fin(frame->stream, segment->sequence + segment->length, received);
 
-	if (reason == REASON_HTTP_TRUNCATED || reason == REASON_STREAM_POSITION_LOST) {
-		stream_refuse(frame, segment, tcp, reason);
-		return HOOK_DENY;
-	}
-	return reason ? drop(reason) : HOOK_ALLOW;
+	if (reason == REASON_HTTP_TRUNCATED || reason == REASON_STREAM_POSITION_LOST)
+		return stream_refuse(frame, segment, tcp, reason);
+	return reason ? stream_drop(frame->stream, reason) : HOOK_ALLOW;
 }
 
 static __always_inline int stream_segment(struct http_frame *frame, struct segment *segment,
@@ -67,16 +66,16 @@ static __always_inline int stream_segment(struct http_frame *frame, struct segme
 
 	/* Also a segment without anything new moves the urgent pointer. */
 	if (segment->flags & SEGMENT_URG)
-		return drop(REASON_SEGMENT_AMBIGUOUS);
+		return stream_drop(stream, REASON_SEGMENT_AMBIGUOUS);
 	if (!fresh &&
 	    (!(segment->flags & SEGMENT_FIN) || sequence_before(end, received) || stream->opaque))
 		return HOOK_ALLOW; /* TCP has it: acknowledged again */
 	if (!segment_acceptable(segment, tcp))
-		return drop(REASON_SEGMENT_AMBIGUOUS);
+		return stream_drop(stream, REASON_SEGMENT_AMBIGUOUS);
 	if (!segment_checksum_ok(frame->skb, frame->scratch, segment))
-		return drop(REASON_SEGMENT_AMBIGUOUS);
+		return stream_drop(stream, REASON_SEGMENT_AMBIGUOUS);
 	if (__sync_val_compare_and_swap(&stream->busy, 0, 1))
-		return drop(REASON_SEGMENT_CONTENDED);
+		return stream_drop(stream, REASON_SEGMENT_CONTENDED);
 	scratch_begin(frame->scratch, segment->payload, segment->length);
 	frame->reader = &stream->request;
 	if (fresh)
@@ -85,6 +84,24 @@ static __always_inline int stream_segment(struct http_frame *frame, struct segme
 		verdict = stream_end(frame, segment, tcp, received);
 	__sync_fetch_and_and(&stream->busy, 0); /* after all that was written under it */
 	return verdict;
+}
+
+/* What is read no more passes, until policy has changed and says otherwise. */
+SUBPROGRAM int opaque_segment(struct http_frame *frame, struct segment *segment)
+{
+	struct http_stream *stream = frame->stream;
+	struct bpf_sock *sk = frame->sk;
+	struct tcp_sock *tcp;
+	__u16 reason = stream_policy(stream);
+
+	if (!reason || stream->visible)
+		return HOOK_ALLOW;
+	frame->scratch = scratch_ingress();
+	tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (!frame->scratch || !tcp || segment_parse(frame->skb, segment))
+		return drop(reason);
+	frame->reader = &stream->request;
+	return stream_refuse(frame, segment, tcp, reason);
 }
 
 struct {
@@ -96,15 +113,14 @@ struct {
 } inline_ports SEC(".maps");
 
 /*
- * Every TCP segment of the machine comes by here: all but those of ports that inline policy speaks
- * of are let go for the price of one bit.
+ * Every TCP segment of the machine comes by here: all but those of ports whose requests are read
+ * are let go for the price of one bit.
  */
 static __always_inline bool port_may_be_inline(const struct bpf_sock *sk)
 {
-	__u32 zero = 0, port = sk->src_port;
-	struct inline_ports *ports = bpf_map_lookup_elem(&inline_ports, &zero);
+	__u32 zero = 0;
 
-	return !ports || ports->words[port >> 6 & (INLINE_PORT_WORDS - 1)] >> (port & 63) & 1;
+	return port_is_in(bpf_map_lookup_elem(&inline_ports, &zero), sk);
 }
 
 /* A segment for a socket without a stream. */
@@ -146,15 +162,17 @@ int inline_ingress(struct __sk_buff *skb)
 		return strange_segment(&frame, &segment, sk, state);
 	if (frame.stream->refused)
 		return HOOK_DENY;
+	if (frame.stream->opaque)
+		return opaque_segment(&frame, &segment);
 	if (segment_parse(skb, &segment))
-		return drop(REASON_PACKET_MALFORMED);
+		return stream_drop(frame.stream, REASON_PACKET_MALFORMED);
 	if (segment_harmless(&segment))
 		return HOOK_ALLOW; /* acknowledges, and no more */
 	tcp = bpf_skc_to_tcp_sock(sk);
 	frame.pool = tables_get();
 	frame.scratch = scratch_ingress();
 	if (!tcp || !frame.pool || !frame.scratch)
-		return drop(REASON_STREAM_STATE_MISSING);
+		return stream_drop(frame.stream, REASON_STREAM_STATE_MISSING);
 	return stream_segment(&frame, &segment, tcp);
 }
 
@@ -182,6 +200,10 @@ int inline_egress(struct __sk_buff *skb)
 		return HOOK_DENY;
 	if (frame.stream->opaque || (!segment.length && !(segment.flags & SEGMENT_FIN)))
 		return HOOK_ALLOW;
+	if (frame.stream->visible && !frame.stream->requests && segment.length) {
+		stream_opaque(frame.stream, REASON_OPAQUE_SERVER_FIRST);
+		return HOOK_ALLOW;
+	}
 	frame.pool = tables_get();
 	frame.scratch = scratch_take();
 	if (!frame.pool || !frame.scratch) {

@@ -98,7 +98,7 @@ int lookup(struct bpf_sk_lookup *ctx)
 	if (peer.workload == workload->id)
 		return SK_PASS;
 	ingress = policy_decide(&side);
-	if (ingress.action == ACTION_ALLOW || ingress.action == ACTION_INLINE)
+	if (ingress.action == ACTION_ALLOW || policy_reads(&ingress))
 		return SK_PASS; /* inline: its requests are judged as they arrive */
 	address_copy(key.source_address, &remote);
 	address_copy(key.destination_address, &local);

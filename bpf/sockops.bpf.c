@@ -10,6 +10,7 @@
 #include "lib/announce.h"
 #include "lib/boost.h"
 #include "lib/connection.h"
+#include "lib/opaque.h"
 #include "lib/steer.h"
 #include "lib/stream.h"
 
@@ -170,11 +171,11 @@ static __always_inline bool brings_payload(struct bpf_sock_ops *ctx)
 
 /*
  * What came with the handshake's last segment has been read already, if it was the stream's
- * beginning. Anything else that came so is with TCP unread: the connection passes nothing. What was
- * read of a segment that did not make the socket comes to the socket itself.
+ * beginning. Anything else that came so is with TCP unread: the connection passes nothing, or isn't
+ * visible. What was read of a segment that did not make the socket comes to the socket itself.
  */
 static __always_inline struct http_stream *stream_of(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
-						     const struct tuple_key *key)
+						     const struct tuple_key *key, bool visible)
 {
 	struct http_stream *early = bpf_map_lookup_elem(&early_streams, key), *stream;
 	bool brings = brings_payload(ctx), fits;
@@ -184,8 +185,12 @@ static __always_inline struct http_stream *stream_of(struct bpf_sock_ops *ctx, s
 	stream = bpf_sk_storage_get(&streams, sk, fits ? early : NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (stream) {
 		stream->busy = 0;
-		if (brings && !fits)
+		if (brings && !fits && visible) {
+			stream->opaque = 1;
+			stream->rule = REASON_OPAQUE_EARLY;
+		} else if (brings && !fits) {
 			stream->refused = 2;
+		}
 	}
 	if (early)
 		bpf_map_delete_elem(&early_streams, key);
@@ -214,14 +219,15 @@ SUBPROGRAM int stream_unread(struct http_stream *stream)
 	return 0;
 }
 
-/* Layer 7 rules that the kernel decides: the stream is read from its first byte. */
+/* Requests that the kernel reads: the stream is read from its first byte. */
 static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					   const struct tuple_key *key,
 					   const struct workload *workload,
 					   const struct ipcache_entry *peer,
 					   const struct policy_verdict *verdict, __u64 epoch)
 {
-	struct http_stream *stream = stream_of(ctx, sk, key);
+	bool visible = verdict->action == ACTION_VISIBLE;
+	struct http_stream *stream = stream_of(ctx, sk, key, visible);
 	struct inline_settings *settings = inline_settings_get();
 	struct stream_ends ends = {
 		.netns = key->netns,
@@ -232,6 +238,8 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 	};
 
 	if (!stream) {
+		if (visible)
+			return;
 		/* No memory: from now on sockets without a stream are looked at. */
 		drop_count(REASON_STREAM_STATE_MISSING);
 		if (settings)
@@ -252,6 +260,8 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 	}
 	if (stream->refused)
 		stream_unread(stream);
+	else if (stream->opaque)
+		opaque_record(stream, stream->rule);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
@@ -284,10 +294,10 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	side.peer = peer.identity;
 	epoch = inline_epoch();
 	ingress = policy_decide(&side);
-	if (ingress.action == ACTION_INLINE)
+	if (policy_reads(&ingress))
 		passive_inline(ctx, sk, key, workload, &peer, &ingress, epoch);
 	connection = connection_accept(sk, workload, &peer,
-				       ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT);
+				       policy_reads(&ingress) ? PATH_INLINE : PATH_DIRECT);
 	if (ingress.action == ACTION_ALLOW && peer.flags & workload->flags & WORKLOAD_BOOST)
 		boost_meet(ctx, sk, peer.workload, workload->id, key);
 	if (!connection || peer.workload)

@@ -138,6 +138,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	struct workload *workload = owner_of(end, connection);
 	struct open_connection open = { .state = OPEN_ALLOWED };
 	struct flow_record record = {};
+	struct http_stream *stream;
 	bool is_read;
 
 	if (!workload || bpf_sk_storage_get(&own_sockets, common, 0, 0))
@@ -149,7 +150,8 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 		return 0; /* the pod's own affair */
 	if (end->accepted && workload->kind != WORKLOAD_NETNS)
 		return 0; /* a cgroup is governed on egress alone */
-	is_read = bpf_sk_storage_get(&streams, common, 0, 0);
+	stream = bpf_sk_storage_get(&streams, common, 0, 0);
+	is_read = stream && !stream->opaque && !stream->lenient;
 	if (!(end->accepted ? accept_allowed(end, workload, is_read, &record)
 			    : open_allowed(end, workload, &record)))
 		open.state = OPEN_FORBIDDEN;

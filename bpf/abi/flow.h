@@ -6,6 +6,7 @@ enum flow_kind {
 	FLOW_VERDICT = 1, /* a connection or datagram flow was allowed or refused */
 	FLOW_CLOSE = 2, /* a connection ended */
 	FLOW_REQUEST = 3, /* one HTTP request */
+	FLOW_OPAQUE = 4, /* requests of a visible connection are read no more; `reason` says why */
 };
 
 enum flow_path {

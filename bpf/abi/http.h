@@ -78,9 +78,10 @@ struct http_stream {
 	__u16 text_length; /* method and path */
 	__u16 method_length;
 	__u16 host_length;
-	__u16 padding2;
+	__u8 visible; /* 1: read for its records alone, nothing is refused */
+	__u8 lenient; /* 1: a segment passed, visible, that policy would have had dropped */
 	__u8 refused; /* 1: nothing passes any more; 2: but the server's reset */
-	__u8 opaque; /* 1: policy has no layer 7 rule for it any more */
+	__u8 opaque; /* 1: not read any more: policy has no layer 7 rule for it, or it's no HTTP */
 	__u8 current; /* 1: the current request has no record yet */
 	__u8 family; /* 4 or 6 */
 	__u8 audited;
@@ -126,7 +127,8 @@ enum {
 	INLINE_PORT_WORDS = 1024, /* a bit per port */
 };
 
-/* The one entry of the map `inline_ports`: ports that some workload has inline policy for. */
+/* The one entry of `inline_ports`, ports whose requests are read for some workload, and of
+ * `enforced_ports`, those of them with policy. */
 struct inline_ports {
 	__u64 words[1024]; /* INLINE_PORT_WORDS */
 };

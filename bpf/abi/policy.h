@@ -14,12 +14,13 @@ enum policy_action {
 	ACTION_DENY = 2,
 	ACTION_PROXY = 3, /* layer 7 rules decide: steer to the proxy */
 	ACTION_INLINE = 4, /* layer 7 rules decide: in the kernel, at the receiver */
+	ACTION_VISIBLE = 5, /* allowed; the kernel reads requests for their records alone */
 };
 
 enum policy_audit {
 	AUDIT_NONE = 0,
 	AUDIT_DENY = 1, /* a policy in Audit mode would deny */
-	AUDIT_REQUESTS = 2, /* ACTION_PROXY only to report on requests: without the proxy, direct */
+	AUDIT_REQUESTS = 2, /* ACTION_PROXY, ACTION_VISIBLE only to report on requests */
 };
 
 /* In the place of a peer that policy does not tell from most others. */
@@ -43,7 +44,8 @@ struct policy_verdict {
 	__u8 audit; /* 1: a policy in Audit mode would deny */
 	__u16 reason; /* enum reason, for ACTION_DENY */
 	__u32 rule; /* numeric name of the deciding rule, 0: none */
-	__u32 table; /* for ACTION_INLINE: offset of the automaton's table in the pool */
+	__u32 table; /* for ACTION_INLINE, ACTION_VISIBLE: offset of the automaton's table in the
+			pool */
 	__u32 padding;
 };
 

@@ -33,6 +33,12 @@ enum reason {
 	REASON_EARLY_LIMITED =
 		20, /* a flood at a listener: read no more before there is a socket */
 	REASON_SEGMENT_SHARED = 21, /* bytes to be judged that their sender can still change */
+	/* 22-26: why a visible connection is read no more; nothing is refused for them */
+	REASON_OPAQUE_TLS = 22,
+	REASON_OPAQUE_HTTP2 = 23,
+	REASON_OPAQUE_SERVER_FIRST = 24,
+	REASON_OPAQUE_UPGRADED = 25, /* WebSocket, CONNECT */
+	REASON_OPAQUE_EARLY = 26, /* bytes came before there was a socket */
 	REASON_BOOST_RECONNECT = 19, /* connect() of a boosted socket that was disconnected */
 
 	/* 32-95: decided where HTTP is read */

@@ -11,6 +11,7 @@ enum workload_flag {
 	WORKLOAD_EGRESS_SELECTED = 1, /* some policy governs its egress */
 	WORKLOAD_INGRESS_SELECTED = 2, /* some policy governs its ingress */
 	WORKLOAD_BOOST = 4, /* its messages within this node may pass TCP by */
+	WORKLOAD_VISIBLE = 8, /* asks that requests to it are read, also where no policy does */
 };
 
 struct workload_key {

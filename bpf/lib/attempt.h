@@ -92,7 +92,7 @@ static __always_inline bool policy_enforces_requests(const struct policy_verdict
 /* Without the proxy, that is. */
 static __always_inline bool policy_allows_direct(const struct policy_verdict *side)
 {
-	return side->action == ACTION_ALLOW ||
+	return side->action == ACTION_ALLOW || side->action == ACTION_VISIBLE ||
 	       (side->action == ACTION_PROXY && !policy_enforces_requests(side));
 }
 
@@ -124,7 +124,7 @@ static __always_inline void attempt_flow(const struct attempt *attempt, struct f
 /* Of a connection that isn't steered. */
 static __always_inline __u8 attempt_path(const struct attempt *attempt)
 {
-	return attempt->ingress.action == ACTION_INLINE ? PATH_INLINE : PATH_DIRECT;
+	return policy_reads(&attempt->ingress) ? PATH_INLINE : PATH_DIRECT;
 }
 
 static __always_inline __u8 attempt_verdict(const struct attempt *attempt)

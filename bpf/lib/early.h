@@ -56,7 +56,7 @@ struct {
 	__type(value, struct stranger);
 } strangers SEC(".maps");
 
-/* The workload it's for, if policy has it inline. */
+/* The workload it's for, if its requests are read. */
 SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const struct segment *segment,
 					    struct stranger *stranger)
 {
@@ -69,7 +69,7 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 	if (address_is_loopback(&ends->local) || address_equal(&ends->local, &ends->remote))
 		return NULL;
 	workload = workload_of_netns(ends->netns);
-	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
+	if (!workload || !(workload->flags & (WORKLOAD_INGRESS_SELECTED | WORKLOAD_VISIBLE)))
 		return NULL;
 	stranger->key.netns = ends->netns;
 	address_copy(stranger->key.source_address, &ends->remote);
@@ -87,7 +87,22 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 	side.peer = stranger->peer.identity;
 	side.port = ends->local_port;
 	stranger->verdict = policy_decide(&side);
-	return stranger->verdict.action == ACTION_INLINE ? workload : NULL;
+	return policy_reads(&stranger->verdict) ? workload : NULL;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct inline_ports);
+	MAP_PINNED;
+} enforced_ports SEC(".maps");
+
+static __always_inline bool port_is_in(const struct inline_ports *ports, const struct bpf_sock *sk)
+{
+	__u32 port = sk->src_port;
+
+	return !ports || ports->words[port >> 6 & (INLINE_PORT_WORDS - 1)] >> (port & 63) & 1;
 }
 
 /*
@@ -97,10 +112,26 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 static __always_inline int unreadable_segment(struct http_frame *frame)
 {
 	struct workload *workload = workload_of_netns(netns_of_packet(frame->skb, frame->sk));
+	__u32 zero = 0;
 
+	if (!port_is_in(bpf_map_lookup_elem(&enforced_ports, &zero), frame->sk))
+		return HOOK_ALLOW;
 	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
 		return HOOK_ALLOW;
 	return drop(REASON_PACKET_MALFORMED);
+}
+
+/* As stream_drop. A visible stream begins opaque if it brings bytes that were not read here. */
+static __always_inline int early_drop(const struct stranger *stranger, __u16 reason)
+{
+	return stranger->verdict.action == ACTION_VISIBLE ? HOOK_ALLOW : drop(reason);
+}
+
+static __always_inline bool early_ration(const struct stranger *stranger)
+{
+	return stranger->verdict.action == ACTION_VISIBLE
+		       ? ration_take(RATION_VISIBLE, RATION_VISIBLE_PER_SECOND)
+		       : ration_take(RATION_READS, RATION_READS_PER_SECOND);
 }
 
 #define EARLY_AGAIN_NS 100000000ULL /* the segment is sent again after 200 ms at the soonest */
@@ -145,15 +176,15 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 		return HOOK_ALLOW;
 	if (!segment->length || !(segment->flags & SEGMENT_ACK) ||
 	    (segment->flags & (SEGMENT_SYN | SEGMENT_RST | SEGMENT_URG)))
-		return drop(REASON_SEGMENT_AMBIGUOUS); /* sent again without SYN */
-	if (!ration_take(RATION_READS, RATION_READS_PER_SECOND))
-		return drop(REASON_EARLY_LIMITED);
+		return early_drop(stranger, REASON_SEGMENT_AMBIGUOUS); /* sent again without SYN */
+	if (!early_ration(stranger))
+		return early_drop(stranger, REASON_EARLY_LIMITED);
 	frame->pool = tables_get();
 	frame->scratch = scratch_ingress();
 	if (!frame->pool || !frame->scratch)
-		return drop(REASON_STREAM_STATE_MISSING);
+		return early_drop(stranger, REASON_STREAM_STATE_MISSING);
 	if (!segment_checksum_ok(skb, frame->scratch, segment))
-		return drop(REASON_SEGMENT_AMBIGUOUS);
+		return early_drop(stranger, REASON_SEGMENT_AMBIGUOUS);
 	fresh = &stranger->stream;
 	__builtin_memset(fresh, 0, sizeof(*fresh));
 	stream_begin(fresh, &stranger->ends, workload, &stranger->peer, &stranger->verdict);
@@ -163,7 +194,7 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	fresh->body_from = fresh->next;
 	fresh->body_to = fresh->next;
 	if (!early_claim(stranger))
-		return drop(REASON_SEGMENT_CONTENDED);
+		return early_drop(stranger, REASON_SEGMENT_CONTENDED);
 	frame->stream = fresh;
 	scratch_begin(frame->scratch, segment->payload, segment->length);
 	frame->reader = &fresh->request;
@@ -171,7 +202,7 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	if (verdict == HOOK_DENY && !fresh->refused)
 		return HOOK_DENY;
 	if (bpf_map_update_elem(&early_streams, &stranger->key, fresh, BPF_ANY))
-		return drop(REASON_STREAM_STATE_MISSING);
+		return early_drop(stranger, REASON_STREAM_STATE_MISSING);
 	return verdict;
 }
 
@@ -183,7 +214,8 @@ SUBPROGRAM int orphan_segment(struct http_frame *frame, struct segment *segment)
 
 	if (segment_harmless(segment) || (stranger && !stranger_inline(frame, segment, stranger)))
 		return HOOK_ALLOW;
-	return drop(REASON_STREAM_STATE_MISSING);
+	return stranger ? early_drop(stranger, REASON_STREAM_STATE_MISSING)
+			: drop(REASON_STREAM_STATE_MISSING);
 }
 
 #endif

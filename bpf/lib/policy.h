@@ -24,6 +24,12 @@ struct {
 	MAP_PINNED;
 } policy SEC(".maps");
 
+/* Its requests are read by the kernel. */
+static __always_inline bool policy_reads(const struct policy_verdict *verdict)
+{
+	return verdict->action == ACTION_INLINE || verdict->action == ACTION_VISIBLE;
+}
+
 #define POLICY_KEY_BITS 96
 #define ADDRESS_BITS	128
 
@@ -49,17 +55,17 @@ struct policy_side {
 };
 
 /*
- * Stance: not selected = allow; selected and no answer = deny. A peer that has
- * no entry gets the answer of the rest, which is as strict as any peer's of that
- * workload: an entry that is missing allows nothing.
+ * Stance: not selected = allow, but requests may be read; selected and no answer = deny. A peer
+ * that has no entry gets the answer of the rest, which is as strict as any peer's of that workload:
+ * an entry that is missing allows nothing.
  */
 static __always_inline struct policy_verdict policy_decide(const struct policy_side *side)
 {
 	struct policy_verdict allow = { .action = ACTION_ALLOW };
 	struct policy_verdict missing = { .action = ACTION_DENY,
 					  .reason = REASON_POLICY_STATE_MISSING };
-	__u32 selected = side->direction == DIRECTION_EGRESS ? WORKLOAD_EGRESS_SELECTED
-							     : WORKLOAD_INGRESS_SELECTED;
+	bool egress = side->direction == DIRECTION_EGRESS;
+	__u32 selected = egress ? WORKLOAD_EGRESS_SELECTED : WORKLOAD_INGRESS_SELECTED;
 	struct policy_key key = {
 		.prefix_length = POLICY_KEY_BITS,
 		.workload = side->workload,
@@ -70,8 +76,11 @@ static __always_inline struct policy_verdict policy_decide(const struct policy_s
 	};
 	struct policy_verdict *found;
 
-	if (!(side->flags & selected))
-		return allow;
+	if (!(side->flags & selected)) {
+		if (egress || !(side->flags & WORKLOAD_VISIBLE))
+			return allow;
+		missing = allow;
+	}
 	if (!side->peer)
 		return missing;
 	found = bpf_map_lookup_elem(&policy, &key);

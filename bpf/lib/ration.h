@@ -11,12 +11,14 @@
 enum ration {
 	RATION_READS = 0, /* segments read before there is a socket of their own */
 	RATION_REFUSALS = 1, /* of those, refusals that the agent is woken for */
-	RATION_COUNT = 2,
+	RATION_VISIBLE = 2, /* as RATION_READS, of what is read for records alone */
+	RATION_COUNT = 3,
 };
 
 /* More than a listener that defers accepting takes on one processor. */
 #define RATION_READS_PER_SECOND	   16000
 #define RATION_REFUSALS_PER_SECOND 500
+#define RATION_VISIBLE_PER_SECOND  1000
 
 struct ration_bucket {
 	__u64 filled; /* ns, when tokens were last added */

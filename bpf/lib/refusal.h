@@ -2,9 +2,9 @@
 #ifndef PERIGEE_LIB_REFUSAL_H
 #define PERIGEE_LIB_REFUSAL_H
 
+#include "lib/opaque.h"
 #include "lib/ration.h"
 #include "lib/stream.h"
-#include "lib/tables.h"
 
 /* enum reason by Reject: core/http/reject-reason.ts, written by the loader. */
 const volatile __u16 reject_reasons[64];
@@ -24,7 +24,8 @@ static __always_inline __u16 reason_of(const struct http_scratch *scratch)
 
 /*
  * The connection passes nothing from here on. An answer is asked for only if nothing else is under
- * way to the client: it would take a 403 for the answer to an earlier request.
+ * way to the client: it would take a 403 for the answer to an earlier request. A visible connection
+ * becomes opaque instead. Returns HOOK_ALLOW or HOOK_DENY.
  */
 SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 			     struct tcp_sock *tcp, __u16 reason)
@@ -34,11 +35,15 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	struct refusal *event = &scratch->refusal;
 	struct request_outcome outcome = { .reason = reason, .verdict = VERDICT_DENIED };
 
+	if (stream->visible) {
+		stream_opaque(stream, opaque_reason(frame, reason));
+		return HOOK_ALLOW;
+	}
 	/* Before there is a socket, whoever can send a segment can ask for refusals. */
 	if (!stream->cookie && !ration_take(RATION_REFUSALS, RATION_REFUSALS_PER_SECOND)) {
 		stream->refused = 2;
 		drop_count(REASON_EARLY_LIMITED);
-		return 0;
+		return HOOK_DENY;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->reference = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
@@ -81,13 +86,25 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 		bpf_map_update_elem(&refused, &event->cookie, event, BPF_ANY);
 	if (bpf_ringbuf_output(&refusals, event, sizeof(*event), BPF_RB_FORCE_WAKEUP))
 		flow_lost(RING_REFUSALS);
-	return 0;
+	return HOOK_DENY;
 }
 
 static __always_inline int drop(__u16 reason)
 {
 	drop_count(reason);
 	return HOOK_DENY;
+}
+
+/*
+ * A segment that TCP may take otherwise than it was read. If visible it passes unread: when TCP has
+ * taken it, the position tells.
+ */
+static __always_inline int stream_drop(struct http_stream *stream, __u16 reason)
+{
+	if (!stream->visible)
+		return drop(reason);
+	stream->lenient = 1;
+	return HOOK_ALLOW;
 }
 
 #endif

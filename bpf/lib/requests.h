@@ -30,7 +30,7 @@ static __always_inline void request_begin(struct http_frame *frame)
 }
 
 /* Asks policy again when it has changed since. Returns enum reason, 0: go on. */
-static __always_inline __u16 stream_policy(struct http_stream *stream)
+SUBPROGRAM __u16 stream_policy(struct http_stream *stream)
 {
 	struct policy_side side = {
 		.direction = DIRECTION_INGRESS,
@@ -62,11 +62,15 @@ static __always_inline __u16 stream_policy(struct http_stream *stream)
 	stream->source_workload = peer.workload;
 	stream->identity = workload->identity;
 	stream->workload = workload->id;
-	if (verdict.action == ACTION_INLINE && !stream->opaque) {
-		stream->request.table = verdict.table;
-	} else if (verdict.action == ACTION_ALLOW) {
+	if (verdict.action == ACTION_ALLOW ||
+	    (verdict.action == ACTION_VISIBLE && stream->opaque)) {
 		stream->opaque = 1;
+	} else if (verdict.action == ACTION_VISIBLE ||
+		   (verdict.action == ACTION_INLINE && !stream->opaque && !stream->lenient)) {
+		stream->request.table = verdict.table;
+		stream->visible = verdict.action == ACTION_VISIBLE;
 	} else {
+		stream->visible = 0;
 		return REASON_POLICY_CHANGED;
 	}
 	stream->epoch = epoch;
@@ -125,6 +129,10 @@ SUBPROGRAM int request_steady(struct http_frame *frame)
 		scratch->pages = packet_shared(frame->skb) ? PAGES_SHARED : PAGES_OWN;
 	if (scratch->pages == PAGES_OWN)
 		return 1;
+	if (frame->stream->visible) {
+		frame->stream->lenient = 1;
+		return 1;
+	}
 	scratch->rejected = HTTP_NOWHERE;
 	scratch->rule = REASON_SEGMENT_SHARED;
 	return 0;
@@ -202,6 +210,22 @@ static long request_turn(__u32 index __unused, struct http_frame *frame)
  */
 #define REQUEST_LINE_CUTS 5
 
+/* Whether a head that nothing read for policy, when it began, would be finished under one that
+ * does. */
+static __always_inline bool head_outlived(struct http_stream *stream)
+{
+	__u64 epoch = stream->epoch;
+	__u32 table = stream->request.table;
+
+	if (stream_policy(stream) || !stream->visible)
+		return true;
+	if (!stream->opaque) {
+		stream->request.table = table;
+		stream->epoch = epoch; /* the next head asks again */
+	}
+	return false;
+}
+
 /* Reads the new part of a segment. Returns HOOK_ALLOW or HOOK_DENY. */
 SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, struct tcp_sock *tcp)
 {
@@ -218,31 +242,29 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 	scratch->position = stream->next - segment->sequence;
 	scratch->saved = *reader;
 	if (reader->head_bytes) {
+		if (stream->visible && head_outlived(stream)) {
+			stream->visible = 0;
+			scratch->rejected = HTTP_NOWHERE;
+			return stream_refuse(frame, segment, tcp, REASON_POLICY_CHANGED);
+		}
 		/* The table was swapped under a head. */
 		if (TABLE_WORD(pool, reader->table, TABLE_SERIAL) != reader->serial) {
 			scratch->rejected = HTTP_NOWHERE;
-			stream_refuse(frame, segment, tcp, REASON_POLICY_CHANGED);
-			return HOOK_DENY;
+			return stream_refuse(frame, segment, tcp, REASON_POLICY_CHANGED);
 		}
 		automaton_use(frame);
 	}
 	bpf_loop(TURNS, request_turn, frame, 0);
-	if (frame->scratch->status == HEAD_REJECTED || scratch->overrun) {
-		stream_refuse(frame, segment, tcp, reason_of(scratch));
-		return HOOK_DENY;
-	}
+	if (frame->scratch->status == HEAD_REJECTED || scratch->overrun)
+		return stream_refuse(frame, segment, tcp, reason_of(scratch));
 	if (reader->head_bytes && !stream->opaque) {
 		if (reader->open)
 			lanes_run(frame, scratch->window_to);
 		scratch->rule = 0;
-		if (automaton_hopeless(frame)) {
-			stream_refuse(frame, segment, tcp, reason_of(scratch));
-			return HOOK_DENY;
-		}
-		if (segment->flags & SEGMENT_FIN) {
-			stream_refuse(frame, segment, tcp, REASON_HTTP_TRUNCATED);
-			return HOOK_DENY;
-		}
+		if (automaton_hopeless(frame))
+			return stream_refuse(frame, segment, tcp, reason_of(scratch));
+		if (segment->flags & SEGMENT_FIN)
+			return stream_refuse(frame, segment, tcp, REASON_HTTP_TRUNCATED);
 		if (!reader->lines && !automaton_allows_cut(frame)) {
 			/* Sent again with what follows; policy is asked again, too. */
 			*reader = scratch->saved;
@@ -251,12 +273,10 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			stream->heads = heads;
 			if (scratch->heads)
 				stream->current = 0;
-			if (++stream->cuts > REQUEST_LINE_CUTS) {
-				stream_refuse(frame, segment, tcp, REASON_HTTP_HEAD_TOO_LARGE);
-				return HOOK_DENY;
-			}
-			drop_count(REASON_SEGMENT_AHEAD);
-			return HOOK_DENY;
+			if (++stream->cuts > REQUEST_LINE_CUTS)
+				return stream_refuse(frame, segment, tcp,
+						     REASON_HTTP_HEAD_TOO_LARGE);
+			return drop(REASON_SEGMENT_AHEAD);
 		}
 	}
 	stream->cuts = 0;

@@ -3,6 +3,7 @@
 #define PERIGEE_LIB_RESPONSES_H
 
 #include "lib/body.h"
+#include "lib/opaque.h"
 #include "lib/stream.h"
 
 /*
@@ -23,6 +24,21 @@ static __always_inline void response_end(struct http_frame *frame)
 	reader->phase = HTTP_HEAD;
 }
 
+static __always_inline bool request_connects(const struct http_stream *stream)
+{
+	return stream->method_length == 7 && stream->text[0] == 'C';
+}
+
+/* The connection has left HTTP. Policy that the kernel decides lets none do that. */
+static __always_inline void response_leaves(struct http_stream *stream, __u16 status)
+{
+	if (!stream->visible)
+		return;
+	if (stream->current)
+		request_end(stream, status);
+	stream_opaque(stream, REASON_OPAQUE_UPGRADED);
+}
+
 /* RFC 9112, 6.3: where the body of a response ends. */
 static __always_inline void response_body(struct http_frame *frame)
 {
@@ -30,9 +46,11 @@ static __always_inline void response_body(struct http_frame *frame)
 	struct http_reader *reader = frame->reader;
 	bool bodyless = stream->heads >> (stream->responses & 63) & 1;
 
-	if (reader->status >= 100 && reader->status < 200) {
-		if (reader->status == 101)
-			reader->phase = HTTP_UNTIL_CLOSE; /* else another head follows */
+	if (reader->status == 101 || (request_connects(stream) && reader->status / 100 == 2)) {
+		reader->phase = HTTP_UNTIL_CLOSE;
+		response_leaves(stream, reader->status);
+	} else if (reader->status >= 100 && reader->status < 200) {
+		return; /* another head follows */
 	} else if (bodyless || reader->status == 204 || reader->status == 304) {
 		response_end(frame);
 	} else if (reader->flags & FLAG_TRANSFER_ENCODING) {

@@ -95,6 +95,7 @@ static __always_inline void stream_begin(struct http_stream *stream, const struc
 	stream->identity = workload->identity;
 	stream->workload = workload->id;
 	stream->request.table = verdict->table;
+	stream->visible = verdict->action == ACTION_VISIBLE;
 	stream->opened = bpf_ktime_get_ns();
 	stream->epoch = ends->epoch;
 }

@@ -8,6 +8,7 @@ import type { Decision, Question } from '../core/policy/verdict.ts';
 import type { World } from '../core/policy/world.ts';
 import { type DesiredRow, REST } from '../core/state/desired.ts';
 import { PolicyIndex } from '../core/state/policy-index.ts';
+import { VISIBILITY_LABEL } from '../core/workload/workload.ts';
 import type { InlineOff, InlinePath } from '../datapath/inline/inline-path.ts';
 
 /** What is in force, as far as it tells paths. */
@@ -33,7 +34,12 @@ export function connectionPath(
   const destination = resolveEnd(sources.world, question.destination);
   const client = source.workload?.key ?? question.source.address ?? '';
   const server = destination.workload?.key ?? question.destination.address ?? '';
-  if (decision.path === 'direct') return { path: 'direct', ...directReason(question, destination, server) };
+  const answers = rowOf(sources, destination, 'ingress', source, question.port);
+  if (decision.path === 'direct') {
+    const asks = question.protocol === 'TCP' && answers?.row.table !== undefined;
+    if (asks) return visiblePath(sources, answers, server);
+    return { path: 'direct', ...directReason(question, destination, server) };
+  }
   const asked = rowOf(sources, source, 'egress', destination, question.port);
   if (asked?.row.action === 'proxy') {
     return {
@@ -42,13 +48,31 @@ export function connectionPath(
       change: `rules with http under the ingress of the server instead: the kernel can decide those`,
     };
   }
-  const answers = rowOf(sources, destination, 'ingress', source, question.port);
   const proxied = answers === undefined ? undefined : proxiedReason(sources, answers);
   if (proxied !== undefined) return { path: 'proxied', ...proxied };
+  if (answers?.row.audit === 'requests') {
+    const why = `the kernel reads the requests to ${server} for what Audit says of them; none is refused, and what is no HTTP passes`;
+    return { path: 'inline', why, change: 'mode: Enforce would have the kernel decide them' };
+  }
   return {
     path: 'inline',
     why: `the kernel decides the requests to ${server}, on the packets of its socket`,
     change: `rules with http under the egress of ${client}, or the setting inline: off, would take it to the proxy`,
+  };
+}
+
+/** Nothing reads requests but those who want to see them. */
+function visiblePath({ inline }: PathSources, { row }: Answer, server: string): ConnectionPath {
+  const asks = `${server} asks by the label ${VISIBILITY_LABEL} that its requests are seen`;
+  const lack = lackOf(inline, row);
+  if (lack !== undefined) {
+    const why = `${asks}, but they are not: ${lack.message}`;
+    return { path: 'direct', why, change: changes[lack.reason] };
+  }
+  return {
+    path: 'inline',
+    why: `${asks}: the kernel reads them and refuses nothing; what is no HTTP passes`,
+    change: `a rule with http for this port under the ingress of ${server} would have the kernel decide them`,
   };
 }
 
@@ -101,17 +125,18 @@ const changes: Readonly<Record<InlineOff['reason'], string>> = {
 
 /** Why requests that the server's ingress rules read go to the proxy; undefined: they don't. */
 function proxiedReason({ inline }: PathSources, { row, notInline }: Answer): PathReason | undefined {
-  if (row.audit === 'requests') {
-    const why =
-      'policies in Audit mode read requests where nothing is enforced, and what is no HTTP must pass';
-    return { why, change: 'with mode: Enforce the kernel can decide them' };
-  }
-  const { table } = row;
-  if (table === undefined) {
+  if (row.table === undefined) {
     const change = 'rules that fit: docs/reference/automaton.md says which';
     return { why: `the kernel can't run the rules: ${notInline ?? 'they have no table'}`, change };
   }
+  const lack = lackOf(inline, row);
+  if (lack === undefined) return undefined;
+  return { why: `the kernel could decide the requests, but ${lack.message}`, change: changes[lack.reason] };
+}
+
+/** Why the kernel doesn't read the requests of a row that it has a table for; undefined: it does. */
+function lackOf(inline: PathSources['inline'], { table }: DesiredRow): InlineOff | undefined {
   const { off } = inline;
-  if (off === undefined || (off.reason === 'PoolFull' && inline.holds(table))) return undefined;
-  return { why: `the kernel could decide the requests, but ${off.message}`, change: changes[off.reason] };
+  const isHeld = off?.reason === 'PoolFull' && table !== undefined && inline.holds(table);
+  return isHeld ? undefined : off;
 }

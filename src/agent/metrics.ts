@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
 import { readBoostCounts } from '../datapath/boost/counts.ts';
-import { readDrops, readFlowsLost } from '../datapath/counters.ts';
+import { readDrops, readFlowsLost, readOpaque } from '../datapath/counters.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { readRequestCounts } from '../datapath/request-counts.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
@@ -48,6 +48,7 @@ export async function startMetrics(
     kernel: {
       verdicts: () => input.verdicts.read(),
       drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
+      opaque: () => [...readOpaque(datapath.maps)].map(([reason, count]) => ({ reason, count })),
     },
     flows: () => flows.stats(),
     exported: () => input.exported ?? {},

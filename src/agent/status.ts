@@ -16,7 +16,7 @@ import type { BoostRefusals } from '../datapath/boost/counts.ts';
 import type { InlineOff } from '../datapath/inline/inline-path.ts';
 import { boostReasons, pascal } from './boost-reasons.ts';
 import { nodeName } from './host.ts';
-import { inlineOffText, wantsInline } from './inline-state.ts';
+import { inlineOffText, visibilityOffText, wantsInline, wantsVisibility } from './inline-state.ts';
 import type { Applied } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 
@@ -92,6 +92,11 @@ function conditionsOf(input: StatusInput): ResourceCondition[] {
     const { reason } = inlineOff;
     const message = inlineOffText(inlineOff);
     conditions.push({ object: 'node', type: 'Inline', status: false, reason, message });
+  }
+  if (inlineOff !== undefined && applied !== undefined && wantsVisibility(applied.compiled.desired)) {
+    const { reason } = inlineOff;
+    const message = visibilityOffText(inlineOff);
+    conditions.push({ object: 'node', type: 'Visibility', status: false, reason, message });
   }
   for (const { subject, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {
     const why = undecidable ?? auditUndecidable;

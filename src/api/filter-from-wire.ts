@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { FlowFilter, NamePattern, PathPattern, StatusRange } from '../core/flow-filter.ts';
-import type { Flow, FlowPath, FlowVerdict, TcpFlag } from '../core/flow.ts';
+import { type Flow, flowKinds, type FlowPath, type FlowVerdict, type TcpFlag } from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { dropReasonOf } from './drop-reasons.ts';
@@ -43,15 +43,15 @@ function eventFilter({
   sub_type: subType = 0,
 }: WireEventType): FlowFilter {
   if (type === DROP) return { kinds: ['verdict', 'close'], verdicts: ['denied'] };
-  const found = Object.entries(eventTypes).find(([, number]) => number === type);
-  if (found === undefined) {
+  const found = flowKinds.filter((kind) => eventTypes[kind] === type);
+  if (found.length === 0) {
     throw invalid(
       `flows of event type ${String(type)} are not recorded`,
       'Use drop (1), trace (4), policy-verdict (5) or l7 (129)',
     );
   }
   // Ours have no sub-types: all are 0.
-  return { kinds: hasSubType && subType !== 0 ? [] : [found[0] as Flow['kind']] };
+  return { kinds: hasSubType && subType !== 0 ? [] : found };
 }
 
 type WireEventType = NonNullable<WireFilter['event_type']>[number];
@@ -162,11 +162,7 @@ export function filterFromWire(filter: WireFilter, node: string): readonly FlowF
   const simple = simpleFields(filter);
   if (isEmpty(filter, node)) return [{ kinds: [] }];
   const ofReasons = reasonsOf(filter);
-  const own = read(
-    'perigee.kind',
-    filter.perigee?.kind,
-    oneOf<Flow['kind']>('kind', ['verdict', 'close', 'request']),
-  );
+  const own = read('perigee.kind', filter.perigee?.kind, oneOf<Flow['kind']>('kind', flowKinds));
   const events = read('event_type', filter.event_type, eventFilter) ?? [{}];
   const verdicts = read('verdict', filter.verdict, verdictOf);
   return events.map((event) => ({

@@ -2,6 +2,7 @@
 import {
   type Flow,
   flowClosers,
+  flowKinds,
   type FlowEndpoint,
   type FlowPath,
   type FlowRule,
@@ -20,7 +21,6 @@ export const verdictsFromWire: Readonly<Record<string, FlowVerdict>> = {
   ERROR: 'error',
 };
 
-const kinds: readonly Flow['kind'][] = ['verdict', 'close', 'request'];
 const paths: readonly FlowPath[] = ['direct', 'inline', 'proxied'];
 const noDetail: WireDetail = {};
 
@@ -114,7 +114,9 @@ function ends(wire: WireFlow, detail: WireDetail): Pick<Flow, 'protocol' | 'sour
 
 function kindOf({ event_type: { type } = {} }: WireFlow, { kind }: WireDetail): Flow['kind'] {
   return (
-    kinds.find((known) => known === kind) ?? kinds.find((known) => eventTypes[known] === type) ?? 'verdict'
+    flowKinds.find((known) => known === kind) ??
+    flowKinds.find((known) => eventTypes[known] === type) ??
+    'verdict'
   );
 }
 

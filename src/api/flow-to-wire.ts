@@ -19,7 +19,12 @@ const RULE_DECIDED = 2;
 const NO_RULE = 0;
 
 /** Cilium's message types, which Hubble's clients show and filter by. */
-export const eventTypes: Readonly<Record<Flow['kind'], number>> = { close: 4, verdict: 5, request: 129 };
+export const eventTypes: Readonly<Record<Flow['kind'], number>> = {
+  close: 4,
+  verdict: 5,
+  request: 129,
+  opaque: 4,
+};
 
 function endpoint(end: FlowEndpoint): WireEndpoint {
   const labels = Object.entries(end.labels ?? {}).map(([key, value]) =>

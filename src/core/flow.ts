@@ -31,6 +31,7 @@ export interface FlowRule {
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
 export const flowClosers = ['client', 'server', 'client-reset', 'server-reset', 'timeout', 'abort'] as const;
 export type FlowCloser = (typeof flowClosers)[number];
+export const flowKinds = ['verdict', 'close', 'request', 'opaque'] as const;
 export type FlowPath = 'direct' | 'inline' | 'proxied';
 
 export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
@@ -41,7 +42,7 @@ export function tcpFlagsOf({
   verdict,
 }: Pick<Flow, 'kind' | 'verdict'>): readonly ('SYN' | 'FIN' | 'ACK' | 'RST')[] {
   if (kind === 'verdict') return ['SYN'];
-  if (kind === 'request') return [];
+  if (kind === 'request' || kind === 'opaque') return [];
   return verdict === 'denied' ? ['RST'] : ['FIN', 'ACK'];
 }
 
@@ -49,7 +50,7 @@ export function tcpFlagsOf({
 export interface Flow {
   /** Wall clock, ns since 1970. */
   readonly time: bigint;
-  readonly kind: 'verdict' | 'close' | 'request';
+  readonly kind: (typeof flowKinds)[number];
   readonly verdict: FlowVerdict;
   readonly reason: ReasonName;
   readonly direction: 'egress' | 'ingress';

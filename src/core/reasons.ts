@@ -107,6 +107,28 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
       'Segments with payload came for a listener with inline policy faster than one processor reads them before there is a socket; dropped, or refused without an answer',
     action: 'Look for a flood from the addresses that reach this workload; honest clients send again',
   },
+  'opaque-tls': {
+    summary: 'A visible connection speaks TLS: it passes, and its requests are not seen',
+    action: 'Nothing; what is encrypted end to end cannot be read here',
+  },
+  'opaque-http2': {
+    summary: 'A visible connection speaks HTTP/2 (gRPC): it passes, and its requests are not seen',
+    action: 'Nothing; the kernel reads HTTP/1 alone',
+  },
+  'opaque-server-first': {
+    summary:
+      'On a visible connection the server spoke before any request, which is no HTTP: it passes unread',
+    action: 'Declare the ports of the workload that speak HTTP, and no others are looked at',
+  },
+  'opaque-upgraded': {
+    summary:
+      'A visible connection left HTTP by Upgrade (WebSocket) or CONNECT: it passes, unread from there on',
+    action: 'Nothing; the request that asked for it is in the flows',
+  },
+  'opaque-early': {
+    summary: 'Bytes of a visible connection came before it had a socket (Fast Open): it passes unread',
+    action: 'Nothing',
+  },
   'boost-reconnect': {
     summary: 'A boosted socket was disconnected with AF_UNSPEC and then asked for another connection',
     action: 'Open a new socket for each connection, or take the label `perigee.dev/boost` off the workload',

@@ -27,6 +27,13 @@ export function readDrops(maps: Pick<Maps, 'drops'>): ReadonlyMap<ReasonName, nu
   return new Map(names.map(([name, number]) => [name, counter(maps.drops, number)]));
 }
 
+/** Visible connections that are read no more, by reason; those that there were. */
+export function readOpaque(maps: Pick<Maps, 'opaque_counts'>): ReadonlyMap<ReasonName, number> {
+  const names = Object.entries(reason) as [ReasonName, number][];
+  const counts = names.map(([name, number]) => [name, counter(maps.opaque_counts, number)] as const);
+  return new Map(counts.filter(([, count]) => count > 0));
+}
+
 /** Records that found their ring full. Those of `refusals` ask the agent for an answer; their flows are counted apart. */
 export function readFlowsLost(maps: Pick<Maps, 'flows_lost'>): Readonly<Record<RingName, number>> {
   const lost = (name: RingName): number => counter(maps.flows_lost, ring[name]);

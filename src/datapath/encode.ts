@@ -46,10 +46,11 @@ function flagsOf({
   egressSelected,
   ingressSelected,
   boost,
-}: Pick<DesiredWorkload, 'egressSelected' | 'ingressSelected' | 'boost'>): number {
+  visible,
+}: Pick<DesiredWorkload, 'egressSelected' | 'ingressSelected' | 'boost' | 'visible'>): number {
   const egress = egressSelected ? workloadFlag['egress-selected'] : 0;
   const ingress = ingressSelected ? workloadFlag['ingress-selected'] : 0;
-  return egress | ingress | (boost ? workloadFlag.boost : 0);
+  return egress | ingress | (boost ? workloadFlag.boost : 0) | (visible ? workloadFlag.visible : 0);
 }
 
 /** @param kernelId the namespace's cookie or the cgroup's id */

@@ -32,6 +32,7 @@ export const mapNames = [
   'refused',
   'inline_settings',
   'request_counts',
+  'opaque_counts',
   'boost_settings',
   'boost_calls',
   'boost_offers',

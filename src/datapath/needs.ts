@@ -6,7 +6,8 @@ import { type Hook, type HookNeed, hooks } from './layout.ts';
 const needs: Readonly<Record<HookNeed, (state: DesiredState) => boolean>> = {
   datagrams: (state) =>
     state.workloads.some(({ attachment, ingressSelected }) => attachment === 'netns' && ingressSelected),
-  inline: (state) => state.policy.some(({ rows }) => rows.some(({ action }) => action === 'inline')),
+  inline: (state) =>
+    state.policy.some(({ rows }) => rows.some(({ action }) => action === 'inline' || action === 'visible')),
 };
 
 /** The hooks attached on demand, by whether the state asks for them. */

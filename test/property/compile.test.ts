@@ -20,7 +20,7 @@ import { worldOf } from '../support/policy-scene.ts';
 const RUNS = 400;
 const newNames = () => new Names({ seed: [], next: 0 });
 const actions = { Allow: 'allow', Deny: 'deny', Proxy: 'proxy' } as const;
-const severity = { deny: 0, proxy: 1, inline: 1, allow: 2 } as const;
+const severity = { deny: 0, proxy: 1, inline: 1, allow: 2, visible: 2 } as const;
 
 /** Action, rule and audit of the row that a range becomes. */
 function enforced({ verdict, rule, audit }: PortRange, names: Names): unknown[] {

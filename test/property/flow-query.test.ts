@@ -6,6 +6,7 @@ import { flowKind, flowPath } from '../../src/core/abi/flow.ts';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { EndpointFilter, FlowEvent, FlowFilter, FlowQuery } from '../../src/core/flow-filter.ts';
+import { flowKinds } from '../../src/core/flow.ts';
 import { flowTest } from '../../src/core/flow-matches.ts';
 import { FlowStore } from '../../src/observability/flow-store.ts';
 import { IndexedRing } from '../../src/observability/indexed-ring.ts';
@@ -73,7 +74,7 @@ const filter: fc.Arbitrary<FlowFilter> = fc.record(
   {
     source: endpoint,
     destination: endpoint,
-    kinds: someOf(['verdict', 'close', 'request'] as const),
+    kinds: someOf(flowKinds),
     verdicts: someOf(['allowed', 'denied', 'audited', 'error'] as const),
     reasons: someOf(['none', 'http-denied', 'http-truncated', 'packet-malformed'] as const),
     directions: someOf(['egress', 'ingress'] as const),

@@ -41,6 +41,7 @@ export function fullMetrics(count: number): AgentMetrics {
           count: 7,
         })),
       drops: () => [{ reason: 'policy-no-rule', count: 7 }],
+      opaque: () => [{ reason: 'opaque-tls', count: 7 }],
     },
     flows: () => ({
       ...{ stored: 3, capacity: 10, seen: 5, bytes: 500, capacityBytes: 1000, rate: 1 },

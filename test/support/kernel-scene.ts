@@ -161,6 +161,7 @@ function sceneWorkload({ host, egress, ingress, boost = false }: Governed): Desi
     egressSelected: egress !== undefined,
     ingressSelected: ingress !== undefined,
     boost,
+    visible: false,
     addresses: addresses.filter((address) => address !== undefined),
   };
 }
@@ -168,7 +169,8 @@ function sceneWorkload({ host, egress, ingress, boost = false }: Governed): Desi
 function addressEntry(text: string, identity: number, workload: number): DesiredAddress {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(`no prefix: ${text}`);
-  return { prefix, identity, workload, egressSelected: false, ingressSelected: false, boost: false };
+  const flags = { egressSelected: false, ingressSelected: false, boost: false, visible: false };
+  return { prefix, identity, workload, ...flags };
 }
 
 function table(

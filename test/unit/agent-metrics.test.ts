@@ -17,6 +17,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
     kernel: {
       verdicts: () => [{ policy: 'shop/api', direction: 'ingress', verdict: 'denied', count: 7 }],
       drops: () => [{ reason: 'policy-no-rule', count: 7 }],
+      opaque: () => [{ reason: 'opaque-tls', count: 7 }],
     },
     flows: () => ({
       stored: 3,
@@ -88,7 +89,10 @@ test('a metric with too many series ends in one that says overflow', async () =>
       verdict: 'allowed',
       count: 1,
     }));
-  const { agent } = await createMetrics({ maxSeries: 10, kernel: { verdicts, drops: () => [] } }).render();
+  const { agent } = await createMetrics({
+    maxSeries: 10,
+    kernel: { verdicts, drops: () => [], opaque: () => [] },
+  }).render();
   assert.equal(agent.match(/^perigee_policy_verdicts_total\{/gm)?.length, 11);
   assert.match(
     agent,
@@ -104,6 +108,7 @@ test('a source that fails costs its own figures only, and is counted', async () 
         throw new TypeError('map is gone');
       },
       drops: () => [],
+      opaque: () => [],
     },
     proxy: () => Promise.reject(new TypeError('no proxy')),
   });

@@ -75,8 +75,9 @@ suite('which path a connection takes, why, and what would change it', () => {
     const many = policy(`{${API}, ingress: [{action: Allow, http: [{headers: [${headers.join(', ')}]}]}]}`);
     assert.match(pathOf(many)?.why ?? '', /registers, the kernel takes 16/);
     const audit = policy(`{${API}, mode: Audit, ingress: [{action: Allow, ${HTTP}}]}`);
-    assert.equal(pathOf(audit)?.path, 'proxied');
-    assert.match(pathOf(audit)?.why ?? '', /Audit/);
+    assert.equal(pathOf(audit)?.path, 'inline');
+    assert.match(pathOf(audit)?.why ?? '', /Audit says of them; none is refused/);
+    assert.equal(pathOf(audit, { inline: off('Setting') })?.path, 'proxied');
   });
 
   test('no rule reads requests: direct', () => {

@@ -6,6 +6,7 @@ import type {
   NamePattern,
   PathPattern,
 } from '../../core/flow-filter.ts';
+import { flowKinds } from '../../core/flow.ts';
 import { parseAddress } from '../../core/identity/address.ts';
 import { entities } from '../../core/identity/peer-identity.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
@@ -139,7 +140,7 @@ function common(flags: FilterFlags): FlowFilter {
   const fields = {
     verdicts: given(flags.verdict, choice('--verdict', ['allowed', 'denied', 'audited', 'error'])),
     protocols: given(flags.protocol, choice('--protocol', ['TCP', 'UDP', 'HTTP'])),
-    kinds: given(flags.kind, choice('--kind', ['verdict', 'close', 'request'])),
+    kinds: given(flags.kind, choice('--kind', flowKinds)),
     directions: given(flags.direction, choice('--direction', ['egress', 'ingress'])),
     paths: given(flags.via, choice('--via', ['direct', 'inline', 'proxied'])),
     reasons: given(flags.reason, choice('--reason', Object.keys(reasons) as ReasonName[])),

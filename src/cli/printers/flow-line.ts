@@ -28,7 +28,8 @@ export function decidingRule(flow: Flow): FlowRule | undefined {
 
 function kindText({ kind, protocol }: Flow): string {
   if (kind === 'request') return 'http-request';
-  return `${protocol.toLowerCase()}-${kind === 'close' ? 'close' : protocol === 'TCP' ? 'connect' : 'flow'}`;
+  const what = kind === 'verdict' ? (protocol === 'TCP' ? 'connect' : 'flow') : kind;
+  return `${protocol.toLowerCase()}-${what}`;
 }
 
 function detailText({ kind, http, duration, bytesSent, bytesReceived, closer }: Flow): string {

@@ -52,7 +52,9 @@ function changeNote(flow: Flow, { decision }: Explanation): readonly string[] {
 export function whyText(flow: Flow, explanation: Explanation | undefined, style: Style): string {
   const { summary, action } = reasons[flow.reason];
   const lines: string[] = [];
-  if (flow.reason !== 'none')
+  if (flow.kind === 'opaque')
+    lines.push(`${style.strong('why')}   its requests are not seen from here on: ${flow.reason}. ${action}`);
+  else if (flow.reason !== 'none')
     lines.push(`${style.strong('why')}   ${summary} (${flow.reason}, on ${flow.direction})`);
   if (flow.verdict === 'audited')
     lines.push(
@@ -63,7 +65,7 @@ export function whyText(flow: Flow, explanation: Explanation | undefined, style:
     lines.push(`${style.strong('rule')}  ${ruleTitle(rule, style)}`);
     const text = sourceLines(explanation?.sources ?? [], rule.file, rule.line);
     lines.push(...text.map((line) => `        ${line}`));
-  } else if (flow.verdict === 'allowed')
+  } else if (flow.verdict === 'allowed' && flow.kind !== 'opaque')
     lines.push(`${style.strong('rule')}  none: no policy selects either end`);
   if (explanation !== undefined) {
     const { decidingRule: now } = explanation.decision;

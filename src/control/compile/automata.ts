@@ -23,6 +23,7 @@ export interface CompiledRules extends Omit<Automaton, 'compileMs'> {
 export class AutomatonSet {
   readonly #names: Names;
   #byRules = new Map<string, CompiledRules>();
+  #allowing: Uint8Array | undefined;
 
   constructor(names: Names) {
     this.#names = names;
@@ -40,6 +41,12 @@ export class AutomatonSet {
         return this.#compiled(rules, { enforces, defaultDeny: this.#names.rule(audit.rules[0]) });
     }
     return enforces ? this.#compiled(httpRulesAt(selections, from, false), undefined) : undefined;
+  }
+
+  /** The table that lets every request pass, by no rule: for those who only look. */
+  allowing(): Uint8Array {
+    this.#allowing ??= compile([], { allowsAll: true }).bytes;
+    return this.#allowing;
   }
 
   /** Forgets all others. */

@@ -13,7 +13,13 @@ import type {
   DesiredTable,
   DesiredWorkload,
 } from '../../core/state/desired.ts';
-import { asksForBoost, isLocal, type LocalWorkload, type Workload } from '../../core/workload/workload.ts';
+import {
+  asksForBoost,
+  isLocal,
+  type LocalWorkload,
+  visiblePorts,
+  type Workload,
+} from '../../core/workload/workload.ts';
 import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
@@ -62,11 +68,14 @@ export class Compiler {
     const workloads = all.map((workload) => this.#workload(world, workload, byPrefix));
     const tables = all.flatMap((workload, index) =>
       directions.flatMap((direction) => {
-        if (selectionsOf(world, workload, direction).length === 0) return [];
+        const isSelected = selectionsOf(world, workload, direction).length > 0;
+        const isSeen = direction === 'ingress' && visiblePorts(workload) !== undefined;
+        if (!isSelected && !isSeen) return [];
         return [
           {
             workload: workloads[index]?.id ?? 0,
             direction,
+            isSelected,
             table: this.#tables.of(world, workload, direction),
           },
         ];
@@ -79,7 +88,7 @@ export class Compiler {
         ipcache: this.#compileAddresses(entries, workloads),
         policy: tables.map(({ workload, direction, table }) => ({ workload, direction, rows: table.rows })),
       },
-      ...compileProxy(tables),
+      ...compileProxy(tables.filter(({ isSelected }) => isSelected)),
     };
   }
 
@@ -111,6 +120,7 @@ export class Compiler {
       egressSelected: selected('egress'),
       ingressSelected: selected('ingress'),
       boost: asksForBoost(workload),
+      visible: visiblePorts(workload) !== undefined,
     };
     const known = this.#workloads.get(workload);
     if (known !== undefined && sameFields(known, now)) return known;
@@ -144,6 +154,7 @@ export class Compiler {
         egressSelected: owner?.egressSelected ?? false,
         ingressSelected: owner?.ingressSelected ?? false,
         boost: owner?.boost ?? false,
+        visible: owner?.visible ?? false,
       };
       const known = this.#addresses.get(entry);
       if (known !== undefined && sameFields(known, now)) return [known];

@@ -8,7 +8,7 @@ import type { PolicyDirection } from '../../core/policy/rule.ts';
 import type { PortRange } from '../../core/policy/verdict.ts';
 import { selectionsOf, type World } from '../../core/policy/world.ts';
 import { type DesiredRow, REST } from '../../core/state/desired.ts';
-import type { Workload } from '../../core/workload/workload.ts';
+import { visiblePorts, type Workload } from '../../core/workload/workload.ts';
 import type { AutomatonSet, CompiledRules } from './automata.ts';
 import type { ContentKeys } from './content-key.ts';
 import type { DistinctPeers } from './distinct-peers.ts';
@@ -55,13 +55,14 @@ export class TableSet {
     this.#keys = keys;
   }
 
-  /** The table of a direction in which policy selects the workload. */
+  /** The table of a direction in which policy selects the workload, or its requests are to be seen. */
   of(world: World, workload: Workload, direction: Direction): CompiledTable {
     const selected = selectionsOf(world, workload, direction);
     const isServer = direction === 'ingress';
     const probes = isServer ? workload.probes : [];
     const ports = isServer ? workload.ports.map(portText).join(' ') : '';
-    const key = `${direction} ${this.#keys.ofSelection(selected)} ${ports} ${probes.join(',')}`;
+    const seen = isServer ? visiblePorts(workload) : undefined;
+    const key = `${direction} ${this.#keys.ofSelection(selected)} ${ports} ${probes.join(',')} ${String(seen)}`;
     const used = this.#used.get(key);
     if (used !== undefined) return used.table;
     const peers = this.#distinct(selected, probes.length > 0);
@@ -130,7 +131,10 @@ export class TableSet {
     return (['TCP', 'UDP'] as const).map((protocol) => {
       const subject = { workload, direction, peer, protocol };
       const selections = select(world, subject);
-      return portRanges(selections, subject).map((range) => this.#answer(selections, subject, range));
+      const seen = direction === 'ingress' && protocol === 'TCP' ? visiblePorts(workload) : undefined;
+      return splitRanges(portRanges(selections, subject), seen).map(({ range, isSeen }) =>
+        this.#answer(selections, subject, range, isSeen),
+      );
     });
   }
 
@@ -138,6 +142,7 @@ export class TableSet {
     selections: readonly Selection[],
     { direction, protocol }: Pick<Subject, 'direction' | 'protocol'>,
     range: PortRange,
+    isSeen: boolean,
   ): Answer {
     const { from, to, verdict, audit } = range;
     const observed = verdict === 'Allow' && audit?.verdict === 'Proxy';
@@ -156,14 +161,44 @@ export class TableSet {
       rule: verdict === 'Allow' && auditRule !== 0 ? auditRule : this.#names.rule(range.rule),
       reason: verdict !== 'Deny' ? 'none' : byDefault ? 'policy-no-rule' : 'policy-denied',
       ...(automaton === undefined ? {} : { automaton }),
-      ...(verdict === 'Proxy' && direction === 'ingress' ? tableOf(automaton) : {}),
+      ...(direction === 'ingress' ? this.#tableOf(automaton, isSeen && verdict === 'Allow') : {}),
     };
+  }
+
+  /** What the kernel could run instead of the proxy, or for those who only look. */
+  #tableOf(automaton: CompiledRules | undefined, isSeen: boolean): Pick<DesiredRow, 'table'> {
+    if (automaton !== undefined) return automaton.notInline === undefined ? { table: automaton.bytes } : {};
+    return isSeen ? { table: this.#automata.allowing() } : {};
   }
 }
 
-/** What the kernel could run instead of the proxy. */
-function tableOf(automaton: CompiledRules | undefined): Pick<DesiredRow, 'table'> {
-  return automaton === undefined || automaton.notInline !== undefined ? {} : { table: automaton.bytes };
+interface SplitRange {
+  readonly range: PortRange;
+  /** Its requests are to be seen. */
+  readonly isSeen: boolean;
+}
+
+/** Apart what is to be seen, and what isn't. */
+function splitRanges(
+  ranges: readonly PortRange[],
+  seen: readonly number[] | 'all' | undefined,
+): readonly SplitRange[] {
+  if (seen === undefined || seen === 'all') return ranges.map((range) => ({ range, isSeen: seen === 'all' }));
+  return ranges.flatMap((range) => {
+    const split: SplitRange[] = [];
+    let from = range.from;
+    const add = (to: number, isSeen: boolean): void => {
+      if (from <= to) split.push({ range: { ...range, from, to }, isSeen });
+      from = to + 1;
+    };
+    for (const port of seen) {
+      if (port < range.from || port > range.to) continue;
+      add(port - 1, false);
+      add(port, true);
+    }
+    add(range.to, false);
+    return split;
+  });
 }
 
 function sameAnswers(a: readonly Answer[], b: readonly Answer[]): boolean {
@@ -179,6 +214,7 @@ function sameAnswer(a: Answer, b: Answer | undefined): boolean {
     a.auditRule === b.auditRule &&
     a.rule === b.rule &&
     a.reason === b.reason &&
+    a.table === b.table &&
     a.automaton === b.automaton
   );
 }

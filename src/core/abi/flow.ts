@@ -2,13 +2,14 @@
 // Generated from bpf/abi/flow.h by tools/generate-abi.ts. Do not edit.
 
 /** enum flow_kind. */
-export const flowKind = { verdict: 1, close: 2, request: 3 } as const;
+export const flowKind = { verdict: 1, close: 2, request: 3, opaque: 4 } as const;
 export type FlowKindName = keyof typeof flowKind;
 export type FlowKind = (typeof flowKind)[FlowKindName];
 export const flowKindNames: Readonly<Record<number, FlowKindName>> = {
   1: 'verdict',
   2: 'close',
   3: 'request',
+  4: 'opaque',
 };
 
 /** enum flow_path. */

@@ -8,7 +8,7 @@ export type Direction = (typeof direction)[DirectionName];
 export const directionNames: Readonly<Record<number, DirectionName>> = { 1: 'egress', 2: 'ingress' };
 
 /** enum policy_action. */
-export const policyAction = { allow: 1, deny: 2, proxy: 3, inline: 4 } as const;
+export const policyAction = { allow: 1, deny: 2, proxy: 3, inline: 4, visible: 5 } as const;
 export type PolicyActionName = keyof typeof policyAction;
 export type PolicyAction = (typeof policyAction)[PolicyActionName];
 export const policyActionNames: Readonly<Record<number, PolicyActionName>> = {
@@ -16,6 +16,7 @@ export const policyActionNames: Readonly<Record<number, PolicyActionName>> = {
   2: 'deny',
   3: 'proxy',
   4: 'inline',
+  5: 'visible',
 };
 
 /** enum policy_audit. */

@@ -33,6 +33,8 @@ export interface CompileOptions {
   readonly limits?: TableLimits;
   /** The list holds rules in Audit mode, or nothing of it is enforced. */
   readonly audit?: AuditOptions;
+  /** Every request passes, and nothing is reported either: for those who only look. */
+  readonly allowsAll?: true;
 }
 
 export interface AuditOptions {
@@ -64,8 +66,8 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
   if (problem !== undefined)
     throw new PerigeeError('ERR_L7_RULES', `${problem.path}: ${problem.message}`, { object: problem.path });
   const begun = performance.now();
-  const { audit } = options;
-  const enforces = audit?.enforces !== false;
+  const { audit, allowsAll = false } = options;
+  const enforces = !allowsAll && audit?.enforces !== false;
   const enforce = enforces ? 'rules' : 'nothing';
   const shared = {
     record: (options.record ?? []).map((name) => name.toLowerCase()),
@@ -107,8 +109,7 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
 
 /** Rules whose meaning the kernel's reader has no place for, whatever their size. */
 function notForInline(rules: RuleSet, enforces: boolean): string | undefined {
-  if (!enforces || rules.every(({ audit }) => audit === true))
-    return 'nothing is enforced, and what is no HTTP must pass';
+  if (!enforces) return undefined;
   const leaves = rules.some(
     ({ action, matches }) =>
       action === 'Allow' &&

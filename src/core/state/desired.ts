@@ -9,7 +9,7 @@ import type { Prefix } from '../identity/prefix.ts';
 export interface DesiredState {
   readonly workloads: readonly DesiredWorkload[];
   readonly ipcache: readonly DesiredAddress[];
-  /** One for each direction in which policy selects a workload. */
+  /** One for each direction in which policy selects a workload, or its requests are to be seen. */
   readonly policy: readonly DesiredTable[];
 }
 
@@ -25,6 +25,8 @@ export interface DesiredWorkload {
   readonly ingressSelected: boolean;
   /** Its messages to and from others of this node that ask for it, too, may pass TCP by. */
   readonly boost: boolean;
+  /** Its ingress has rows though no policy selects it: requests to it are to be seen. */
+  readonly visible: boolean;
   /** Primary addresses, shown by getsockname of steered sockets. */
   readonly addresses: readonly Address[];
 }
@@ -38,6 +40,7 @@ export interface DesiredAddress {
   readonly egressSelected: boolean;
   readonly ingressSelected: boolean;
   readonly boost: boolean;
+  readonly visible: boolean;
 }
 
 /** In the place of a peer's identity: every peer that has no rows of its own. */
@@ -61,13 +64,16 @@ export interface DesiredRow {
   readonly from: number;
   /** Inclusive. */
   readonly to: number;
-  /** `inline` is the datapath's own choice for a `proxy` whose table found room in the kernel. */
-  readonly action: 'allow' | 'deny' | 'proxy' | 'inline';
-  /** For proxy: the automaton's table, where the kernel can run it. */
+  /**
+   * `inline` is the datapath's own choice for a `proxy` whose table found room in the kernel; `visible` for an `allow`
+   * with a table, and for a `proxy` that enforces nothing.
+   */
+  readonly action: 'allow' | 'deny' | 'proxy' | 'inline' | 'visible';
+  /** For proxy: the automaton's table, where the kernel can run it. For allow: requests are to be seen. */
   readonly table?: Uint8Array;
-  /** For inline: where the table lies in the kernel's pool. */
+  /** For inline, visible: where the table lies in the kernel's pool. */
   readonly tableAt?: number;
-  /** `deny`: a policy in Audit mode would. `requests`: it is proxied only for what Audit says of its requests. */
+  /** `deny`: a policy in Audit mode would. `requests`: requests are read only for what Audit says of its requests. */
   readonly audit: 'none' | 'deny' | 'requests';
   /** Numeric name of the deciding rule, 0: none. */
   readonly rule: number;

@@ -49,6 +49,16 @@ export function asksForBoost({ labels, attachment }: Workload): boolean {
   return labels[BOOST_LABEL] === 'enabled' && attachment.type === 'netns';
 }
 
+/** Asks that HTTP requests to the workload are seen in flows and metrics where no rule reads them. */
+export const VISIBILITY_LABEL = 'perigee.dev/visibility';
+
+/** The TCP ports whose requests are to be seen: those that it declares, or all; undefined: it doesn't ask. */
+export function visiblePorts({ labels, attachment, ports }: Workload): readonly number[] | 'all' | undefined {
+  if (labels[VISIBILITY_LABEL] !== 'enabled' || attachment.type !== 'netns') return undefined;
+  const declared = ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port);
+  return declared.length === 0 ? 'all' : [...new Set(declared)].sort((a, b) => a - b);
+}
+
 /**
  * A cgroup shares the host's addresses, so only its egress can be told apart and governed. What lives on another host is
  * governed there.

@@ -17,7 +17,7 @@ type Rows = readonly DesiredRow[];
 
 const hasTable = ({ table }: DesiredRow): boolean => table !== undefined;
 
-/** Why HTTP policy that the kernel could decide goes to the proxy. */
+/** Why requests that the kernel could read aren't read there: policy takes them to the proxy, others aren't seen. */
 export interface InlineOff {
   /**
    * `Setting`: it's to be off. `KernelLacks`, `NotPermitted`, `LoadFailed`: it can't be had. `PoolFull`: some tables
@@ -49,6 +49,8 @@ export class InlinePath {
   readonly #answerer: RefusalAnswerer;
   #refusals: BpfMap | undefined;
   #ports: BpfMap | undefined;
+  /** Ports of which some policy is enforced. */
+  #enforced: BpfMap | undefined;
   #off: InlineOff | undefined;
   #noRoom = 0;
   /** Refusals that the agent was not told of, as of the last sweep. */
@@ -98,7 +100,7 @@ export class InlinePath {
     return this.#pool?.holds(table) === true;
   }
 
-  /** The state with `inline` in place of `proxy` wherever a table is in the kernel. */
+  /** The state with `inline` or `visible` in place of `proxy` and `allow` wherever a table is in the kernel. */
   place(state: DesiredState): DesiredState {
     this.#noRoom = 0;
     if (this.#off !== undefined || !state.policy.some(({ rows }) => rows.some(hasTable))) return state;
@@ -106,7 +108,8 @@ export class InlinePath {
     if (pool === undefined) return state;
     const policy = state.policy.map((table) => ({ ...table, rows: this.#placeRows(pool, table.rows) }));
     // Open connections of ports that go are read until the maps have changed.
-    this.#ports?.update(ZERO, union(portBits(policy), this.#ports.lookup(ZERO)));
+    this.#ports?.update(ZERO, union(portBits(policy, readActions), this.#ports.lookup(ZERO)));
+    this.#enforced?.update(ZERO, union(portBits(policy, enforcedActions), this.#enforced.lookup(ZERO)));
     return { ...state, policy };
   }
 
@@ -120,7 +123,8 @@ export class InlinePath {
     const placed = rows.map((row): DesiredRow => {
       if (row.table === undefined) return row;
       const tableAt = pool.place(row.table);
-      if (tableAt !== undefined) return { ...row, action: 'inline', tableAt };
+      const onlySeen = row.action === 'allow' || row.audit === 'requests';
+      if (tableAt !== undefined) return { ...row, action: onlySeen ? 'visible' : 'inline', tableAt };
       this.#noRoom += 1;
       return row;
     });
@@ -157,6 +161,7 @@ export class InlinePath {
       this.#pool = new TablePool(map.mapped(), { now: () => performance.now() });
       map.close();
       this.#ports = native.BpfMap.openPinned(join(layout.maps, 'inline_ports'));
+      this.#enforced = native.BpfMap.openPinned(join(layout.maps, 'enforced_ports'));
       this.#refusals = native.BpfMap.openPinned(join(layout.maps, 'refusals'));
       this.#answerer.start(this.#refusals);
     } catch (error) {
@@ -180,7 +185,8 @@ export class InlinePath {
 
   /** After the sweep: what is not inline any more has been closed, and its ports need no reader. */
   narrow(state: DesiredState): void {
-    this.#ports?.update(ZERO, portBits(state.policy));
+    this.#ports?.update(ZERO, portBits(state.policy, readActions));
+    this.#enforced?.update(ZERO, portBits(state.policy, enforcedActions));
   }
 
   /** Lets go of namespaces that are not enrolled any more. */
@@ -191,18 +197,23 @@ export class InlinePath {
   close(): void {
     this.#answerer.close();
     this.#ports?.close();
+    this.#enforced?.close();
     this.#refusals?.close();
   }
 }
 
 const PORTS = 65536;
 
-/** A bit per port that some row has inline policy for, in words of 64 bits, little endian. */
-function portBits(policy: readonly DesiredTable[]): Buffer {
+type Action = DesiredRow['action'];
+const enforcedActions: readonly Action[] = ['inline'];
+const readActions: readonly Action[] = ['inline', 'visible'];
+
+/** A bit per port that some row has one of the actions for, in words of 64 bits, little endian. */
+function portBits(policy: readonly DesiredTable[], actions: readonly Action[]): Buffer {
   const bits = Buffer.alloc(PORTS / 8);
   for (const { rows } of policy)
     for (const { action, from, to } of rows)
-      if (action === 'inline')
+      if (actions.includes(action))
         for (let port = from; port <= to; port += 1)
           bits[port >> 3] = (bits[port >> 3] ?? 0) | (1 << (port & 7));
   return bits;

@@ -17,6 +17,8 @@ export interface KernelCounters {
     readonly count: number;
   }>;
   drops(): Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Visible connections that are read no more. */
+  opaque(): Iterable<{ readonly reason: string; readonly count: number }>;
 }
 
 /** HTTP policy in the kernel at this moment. */
@@ -240,6 +242,10 @@ export class AgentMetrics {
         labels: { reason, component: 'kernel' },
         value: count,
       })),
+    );
+    this.#total(
+      'opaque',
+      [...kernel.opaque()].map(({ reason, count }) => ({ labels: { reason }, value: count })),
     );
   }
 

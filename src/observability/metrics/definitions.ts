@@ -61,7 +61,13 @@ export const metricDefinitions = {
   inlineOff: {
     name: 'perigee_inline_off',
     type: 'gauge',
-    help: '1 while HTTP policy that the kernel could decide goes to the proxy; absent else',
+    help: '1 while requests that the kernel could read are not read there; absent else',
+    labels: ['reason'],
+  },
+  opaque: {
+    name: 'perigee_opaque_connections_total',
+    type: 'counter',
+    help: 'Connections of visible ports whose requests are not seen, by reason; they pass all the same',
     labels: ['reason'],
   },
   boost: {
