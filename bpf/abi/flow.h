@@ -62,7 +62,7 @@ struct flow_record {
 	__u8 closer; /* enum flow_closer */
 	__u16 path_length;
 	__u16 host_length;
-	__u32 padding2;
+	__u32 boosted; /* of FLOW_CLOSE: KiB that passed TCP by, rounded up */
 };
 
 enum ring {

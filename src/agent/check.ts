@@ -136,6 +136,27 @@ export async function runChecks(native: Native = loadNative()): Promise<readonly
   ]);
 }
 
+/**
+ * The same, with what the running agent has switched off: a capability may be there and not in use, by a setting or because
+ * it was tried and failed.
+ */
+export function asItRuns(
+  results: readonly CheckResult[],
+  { inlineOff, boostOff }: Readonly<Record<'inlineOff' | 'boostOff', Off | undefined>>,
+): readonly CheckResult[] {
+  const off: Readonly<Record<string, Off | undefined>> = { inline: inlineOff, boost: boostOff };
+  return results.map((result) => {
+    const why = off[result.name];
+    if (why === undefined || !result.ok) return result;
+    return { ...result, ok: false, detail: why.reason, hint: why.message };
+  });
+}
+
+interface Off {
+  readonly reason: string;
+  readonly message: string;
+}
+
 function tryProbe(need: Need, native: Native): string | false {
   try {
     return need.probe(native);

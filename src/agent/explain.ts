@@ -6,13 +6,19 @@ import { evaluate } from '../core/policy/evaluate.ts';
 import type { RuleRef } from '../core/policy/rule-ref.ts';
 import type { Decision } from '../core/policy/verdict.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { type BoostSources, boostOf } from './boost-state.ts';
 import { type PathSources, connectionPath } from './connection-path.ts';
 
 /** Lines of one rule shown at most. */
 const MAX_LINES = 14;
 
+/** What is in force, as far as answers need it. */
+export interface InForce extends PathSources {
+  readonly boost: Pick<BoostSources, 'off' | 'refusals'>;
+}
+
 /** Answers questions over the state that is in force. */
-export function createExplainer(inForce: () => PathSources | undefined, directory: string): Explainer {
+export function createExplainer(inForce: () => InForce | undefined, directory: string): Explainer {
   return {
     explain: (question) => {
       const now = inForce();
@@ -26,7 +32,14 @@ export function createExplainer(inForce: () => PathSources | undefined, director
       const taken = connectionPath(now, question, decision);
       if (taken === undefined) return { decision, sources };
       const { path, ...reason } = taken;
-      return { decision: { ...decision, path }, path: reason, sources };
+      const { world, compiled } = now;
+      const boost = boostOf({ world, workloads: compiled.desired.workloads, ...now.boost }, question, path);
+      return {
+        decision: { ...decision, path },
+        path: reason,
+        ...(boost === undefined ? {} : { boost }),
+        sources,
+      };
     },
   };
 }

@@ -15,11 +15,10 @@ import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { EventLog } from '../observability/event-log.ts';
 import { FlowStore } from '../observability/flow-store.ts';
-import { runChecks } from './check.ts';
+import { asItRuns, runChecks } from './check.ts';
 import { ChangeEvents } from './change-events.ts';
-import type { PathSources } from './connection-path.ts';
 import { FlowExport } from './flow-export.ts';
-import { createExplainer } from './explain.ts';
+import { createExplainer, type InForce } from './explain.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { followFiles } from './follow-files.ts';
 import { cgroup2In, findCgroup2, findObjects, nodeName, requireBpffs } from './host.ts';
@@ -88,6 +87,11 @@ function shortcuts({
   maps,
 }: Datapath): Pick<StatusInput, 'inlineOff' | 'boostOff' | 'boostRefusals'> {
   return { inlineOff: inline.off, boostOff: boost.off, boostRefusals: readBoostRefusals(maps) };
+}
+
+function boostOfNode(datapath: Datapath): InForce['boost'] {
+  const { boostOff: off, boostRefusals: refusals } = shortcuts(datapath);
+  return { off, refusals };
 }
 
 interface FollowParts {
@@ -172,7 +176,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     inForce: () =>
       reconciler.applied === undefined
         ? undefined
-        : { ...reconciler.applied, names, inline: datapath.inline },
+        : { ...reconciler.applied, names, inline: datapath.inline, boost: boostOfNode(datapath) },
+    shortcuts: () => shortcuts(datapath),
     native,
   });
   const metrics = await startMetrics({
@@ -213,11 +218,13 @@ interface ApiParts {
   readonly flows: FlowStore;
   readonly events: EventLog;
   readonly status: () => AgentStatus;
-  readonly inForce: () => PathSources | undefined;
+  readonly inForce: () => InForce | undefined;
+  readonly shortcuts: () => ReturnType<typeof shortcuts>;
   readonly native: Native;
 }
 
-function serveApi({ settings, log, flows, events, status, inForce, native }: ApiParts): Promise<ApiServer> {
+function serveApi(parts: ApiParts): Promise<ApiServer> {
+  const { settings, log, flows, events, status, inForce, native } = parts;
   return startApi({
     socketPath: join(settings.runDirectory, 'agent.sock'),
     node: status().node,
@@ -226,7 +233,7 @@ function serveApi({ settings, log, flows, events, status, inForce, native }: Api
     events,
     status: { status },
     explainer: createExplainer(inForce, settings.config),
-    checker: { check: () => runChecks(native) },
+    checker: { check: async () => asItRuns(await runChecks(native), parts.shortcuts()) },
     logLevel: {
       get: () => log.level as Settings['logLevel'],
       set: (level) => {

@@ -133,6 +133,7 @@ export function flowFromWire(wire: WireFlow): Flow {
     direction: wire.traffic_direction === 'EGRESS' ? 'egress' : 'ingress',
     path: paths.find((path) => path === detail.path) ?? 'direct',
     ...ends(wire, detail),
+    ...(detail.boosted_kib === undefined ? {} : { boostedKib: detail.boosted_kib }),
     ...(closer === undefined ? {} : { closer }),
     ...(detail.egress_rule === undefined ? {} : { egressRule: rule(detail.egress_rule) }),
     ...(detail.ingress_rule === undefined ? {} : { ingressRule: rule(detail.ingress_rule) }),

@@ -59,6 +59,7 @@ function detail(flow: Flow): WireDetail {
     bytes_received: String(flow.bytesReceived),
     rtt_us: flow.rtt,
     retransmits: flow.retransmits,
+    ...(flow.boostedKib === undefined ? {} : { boosted_kib: flow.boostedKib }),
     ...(flow.closer === undefined ? {} : { closer: flow.closer }),
     ...(flow.reference === undefined ? {} : { reference: flow.reference }),
     ...(egressRule === undefined ? {} : { egress_rule: egressRule satisfies WireRule }),

@@ -117,6 +117,8 @@ export interface Explanation {
   readonly decision: Decision;
   /** Absent if it is refused before it opens. */
   readonly path?: PathReason;
+  /** Whether its messages pass TCP by, and why or why not; absent where that is no question. */
+  readonly boost?: PathReason;
   /** Text of the rules that the decision names; those whose file is gone are missing. */
   readonly sources: readonly RuleSource[];
 }

@@ -46,6 +46,7 @@ export interface WireDetail {
   readonly rtt_us?: number;
   readonly retransmits?: number;
   readonly closer?: string;
+  readonly boosted_kib?: number;
   readonly source_service_account?: string;
   readonly destination_service_account?: string;
   readonly source_entity?: string;

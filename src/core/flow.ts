@@ -70,6 +70,8 @@ export interface Flow {
   /** µs, smoothed; 0: not measured. */
   readonly rtt: number;
   readonly retransmits: number;
+  /** Of those, KiB that passed TCP by; absent: none, or no end of a connection. */
+  readonly boostedKib?: number;
   /** Which end ended the connection, where it did. */
   readonly closer?: FlowCloser;
   /** Shown to a refused client, 16 hex digits. */

@@ -51,12 +51,14 @@ function whereKnown(
   { bytes, u32 }: RecordMemory,
   at: number,
   names: FlowNames,
-): Pick<Flow, 'closer' | 'egressRule' | 'ingressRule' | 'reference'> {
+): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference'> {
+  const boostedKib = u32[(at + Offset.boosted) >> 2] ?? 0;
   const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
   const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
   return {
+    ...(boostedKib === 0 ? {} : { boostedKib }),
     ...(closer === undefined || closer === 'unknown' ? {} : { closer }),
     ...(egressRule === undefined ? {} : { egressRule }),
     ...(ingressRule === undefined ? {} : { ingressRule }),

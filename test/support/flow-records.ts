@@ -43,6 +43,7 @@ const defaults: FlowRecord = {
   protocol: 6,
   family: 4,
   closer: 0,
+  boosted: 0,
   methodLength: 0,
   pathLength: 0,
   hostLength: 0,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Explanation } from '../../api/ports.ts';
+import type { Explanation, PathReason } from '../../api/ports.ts';
 import type { DecisionReason } from '../../core/policy/decision-reason.ts';
 import type { Endpoint, Question } from '../../core/policy/verdict.ts';
 import { escapeText } from './escape.ts';
@@ -29,10 +29,16 @@ export function questionText({ source, destination, port, protocol, http }: Ques
   return escapeText(`${endText(source)} → ${endText(destination)} port ${port}/${protocol}${request}`);
 }
 
+/** What is so, why, and below it what would change it. */
+function reasonLines(what: string, { why, change }: PathReason, style: Style): string[] {
+  const line = `${style.strong(what)}: ${escapeText(why)}`;
+  return change === undefined ? [line] : [line, style.faint(`  → ${escapeText(change)}`)];
+}
+
 /** The answer of `explain`: verdict, deciding rule with its text, and every rule that was considered. */
 export function decisionText(
   question: Question,
-  { decision, path: taken, sources }: Explanation,
+  { decision, path: taken, boost, sources }: Explanation,
   style: Style,
 ): string {
   const { verdict, reason, layer, path, decidingRule, auditWouldDeny } = decision;
@@ -42,10 +48,8 @@ export function decisionText(
     `${isAllowed ? style.good('ALLOWED') : style.bad('DENIED')}  ${meanings[reason]}`,
     style.faint(`decided at ${layer === 'L7' ? 'layer 7' : 'layers 3 and 4'}`),
   ];
-  if (taken !== undefined) {
-    lines.push('', `${style.strong(`the connection is ${path}`)}: ${escapeText(taken.why)}`);
-    if (taken.change !== undefined) lines.push(style.faint(`  → ${escapeText(taken.change)}`));
-  }
+  if (taken !== undefined) lines.push('', ...reasonLines(`the connection is ${path}`, taken, style));
+  if (boost !== undefined) lines.push(...reasonLines('boost', boost, style));
   if (decidingRule !== undefined) {
     lines.push('', style.strong('deciding rule'), `  ${ruleLine(decidingRule, style)}`);
     lines.push(...sourceLines(sources, decidingRule.file, decidingRule.line).map((line) => `    ${line}`));

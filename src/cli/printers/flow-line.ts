@@ -32,10 +32,12 @@ function kindText({ kind, protocol }: Flow): string {
   return `${protocol.toLowerCase()}-${what}`;
 }
 
-function detailText({ kind, http, duration, bytesSent, bytesReceived, closer }: Flow): string {
+function detailText({ kind, http, duration, ...flow }: Flow): string {
   if (kind === 'close') {
+    const { bytesSent, bytesReceived, boostedKib = 0, closer } = flow;
+    const past = boostedKib === 0 ? '' : ` (${formatBytes(boostedKib * 1024)} boosted)`;
     const by = closer === undefined ? '' : ` by ${closer}`;
-    return `${formatBytes(bytesSent)} sent ${formatBytes(bytesReceived)} received ${formatDuration(duration)}${by}`;
+    return `${formatBytes(bytesSent)} sent ${formatBytes(bytesReceived)} received${past} ${formatDuration(duration)}${by}`;
   }
   if (http === undefined) return '';
   const parts = [http.method, http.path, ...(http.status === 0 ? [] : [String(http.status)])];

@@ -75,6 +75,7 @@ export interface FlowRecord {
   readonly closer: number;
   readonly pathLength: number;
   readonly hostLength: number;
+  readonly boosted: number;
 }
 
 /** struct flow_record: 136 bytes. */
@@ -111,6 +112,7 @@ export const flowRecord = {
     closer: 127,
     pathLength: 128,
     hostLength: 130,
+    boosted: 132,
   },
   encode(value: FlowRecord, bytes: Uint8Array = new Uint8Array(136), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -144,6 +146,7 @@ export const flowRecord = {
     view.setUint8(at + 127, value.closer);
     view.setUint16(at + 128, value.pathLength, true);
     view.setUint16(at + 130, value.hostLength, true);
+    view.setUint32(at + 132, value.boosted, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): FlowRecord {
@@ -179,6 +182,7 @@ export const flowRecord = {
       closer: view.getUint8(at + 127),
       pathLength: view.getUint16(at + 128, true),
       hostLength: view.getUint16(at + 130, true),
+      boosted: view.getUint32(at + 132, true),
     };
   },
 } as const;
