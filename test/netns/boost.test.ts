@@ -80,13 +80,16 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     ['bulk one way', { up: 256 << 20, down: 0, least: 65_536, most: 262_144 }],
     ['bulk the other way', { up: 0, down: 256 << 20, least: 65_536, most: 262_144 }],
     ['small messages', { up: 4 << 20, down: 4 << 20, least: 1, most: 200 }],
-    ['single bytes', { up: 300_000, down: 300_000, least: 1, most: 1 }],
+    ['a million single bytes', { up: 1_000_000, down: 1_000_000, least: 1, most: 1 }],
     ['small socket buffers', { up: 16 << 20, down: 16 << 20, buffer: 4096 }],
     ['corked sockets', { up: 16 << 20, down: 16 << 20, most: 20_000, cork: true }],
     ['edge-triggered readers that stop at a short read', { up: 32 << 20, down: 32 << 20, edge: true }],
     ['the same with small messages', { up: 4 << 20, down: 4 << 20, most: 300, edge: true }],
     ['the same one way', { up: 64 << 20, down: 0, edge: true }],
-    ['a reader that stalls', { up: 32 << 20, down: 1 << 20, pause: 3000 }],
+    ['a reader that stalls', { up: 128 << 20, down: 1 << 20, pause: 3000 }],
+    ['a sender that signals interrupt', { up: 32 << 20, down: 32 << 20, signals: true }],
+    ['sendfile', { up: 32 << 20, down: 32 << 20, file: true }],
+    ['urgent bytes, taken in line', { up: 8 << 20, down: 8 << 20, most: 3000, urgent: true }],
   ] as const) {
     test(`${name}: every byte comes, in order, some past TCP`, async () => {
       const entered = count('entered');
@@ -133,6 +136,8 @@ describe('boost of connections that no HTTP policy speaks of', () => {
   for (const [outcome, plan, port] of [
     ['blocking', { blocking: true }, PORT],
     ['zerocopy', { zerocopy: true }, PORT],
+    ['low-water', { lowat: 2 }, PORT],
+    ['unknown-waiter', { aio: true }, PORT],
     ['splice', { splice: 'server' }, PORT + 1],
     ['splice', { splice: 'client' }, PORT],
   ] as const) {

@@ -5,10 +5,11 @@
  * `connect ADDRESS PORT PLAN`, where the plan is JSON: `seed`; bytes `up` and `down`; `least` and `most` bytes of one
  * send; `buffer` bytes of each socket buffer; `cork`; `edge`: edge-triggered, stops at a short read; `pause` ms that
  * the reader waits once in the middle; `blocking`; `splice`: the server, the client or both read so; `threads` that
- * send at once. The client prints 'ready', waits for a line, prints 'ok', or what was wrong; so does the server.
+ * send at once; `lowat`: SO_RCVLOWAT of the client; `signals`: the client is interrupted every ms; `file`: sends by sendfile; `urgent`: now and then
+ * a byte by MSG_OOB, taken in line; `aio`: the client waits by io_submit. The client prints 'ready', waits for a line, prints 'ok', or what was wrong; so does the server.
  */
 export const streamPeer = `
-import json,os,random,select,socket,sys,threading,time
+import ctypes,json,os,random,select,signal,socket,struct,sys,threading,time
 class Source:
     def __init__(self,seed,total): self.seed,self.left,self.block,self.have=seed,total,0,b''
     def take(self,n):
@@ -71,7 +72,7 @@ def stream(s,plan,e,out,into):
                         s.shutdown(socket.SHUT_WR); shut=True
                         if not edge: e.modify(s,select.EPOLLIN)
                         break
-                    try: n=s.send(rest)
+                    try: n=put(s,rest,plan,rng)
                     except BlockingIOError: break
                     short=n<len(rest); rest=rest[n:]
                     if short and not edge: break
@@ -86,6 +87,18 @@ def stream(s,plan,e,out,into):
                     if pause and into.left<half: time.sleep(pause); pause=0
                     if not edge or len(d)<want and not last: break
     return 'ok' if not into.left else '%d bytes missing'%into.left
+def put(s,rest,plan,rng):
+    if plan.get('urgent') and rng.random()<.02: return s.send(rest[:1],socket.MSG_OOB)
+    if not plan.get('file'): return s.send(rest)
+    f=os.memfd_create('m')
+    try: os.write(f,rest); return os.sendfile(s.fileno(),f,0,len(rest))
+    finally: os.close(f)
+def asynchronous(s):
+    call=ctypes.CDLL(None).syscall; call.argtypes=[ctypes.c_long]+[ctypes.c_void_p]*3; queue=ctypes.c_ulong()
+    block=ctypes.create_string_buffer(struct.pack('<QIIHhIQQqQII',0,0,0,5,0,s.fileno(),1,0,0,0,0,0)); kept.append(block)
+    assert call(206,8,ctypes.addressof(queue),None)==0
+    assert call(209,queue.value,1,ctypes.addressof(ctypes.c_void_p(ctypes.addressof(block))))==1
+kept=[]
 def wait(s,n):
     d=b''
     while len(d)<n:
@@ -104,6 +117,7 @@ def tune(s,plan):
     if 'buffer' in plan:
         for o in (socket.SO_SNDBUF,socket.SO_RCVBUF): s.setsockopt(socket.SOL_SOCKET,o,plan['buffer'])
     if plan.get('zerocopy'): s.setsockopt(socket.SOL_SOCKET,60,1)
+    if 'urgent' in plan: s.setsockopt(socket.SOL_SOCKET,socket.SO_OOBINLINE,1)
     e=select.epoll(); e.register(s,select.EPOLLET if plan.get('edge') else 0)
     return e
 def spliced(s,n):
@@ -122,7 +136,11 @@ if sys.argv[1]=='serve':
     while True: threading.Thread(target=serve,args=(l.accept()[0],),daemon=True).start()
 plan=json.loads(sys.argv[4]); h=sys.argv[2]
 s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET); s.connect((h,int(sys.argv[3]))); e=tune(s,plan)
-s.sendall(json.dumps(plan).ljust(1000).encode()); hello(s,'client',plan); print('ready',flush=True); sys.stdin.readline()
+s.sendall(json.dumps(plan).ljust(1000).encode()); hello(s,'client',plan)
+if plan.get('aio'): asynchronous(s)
+if 'lowat' in plan: s.setsockopt(socket.SOL_SOCKET,socket.SO_RCVLOWAT,plan['lowat'])
+print('ready',flush=True); sys.stdin.readline()
+if plan.get('signals'): signal.signal(signal.SIGALRM,lambda *_: None); signal.setitimer(signal.ITIMER_REAL,.001,.001)
 print(run(s,plan,e,Source(plan['seed'],plan['up']),Source(plan['seed']+1,plan['down']),'client'),flush=True)
 `;
 
