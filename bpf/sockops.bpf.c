@@ -258,6 +258,8 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 		stream->body_from = stream->next;
 		stream->body_to = stream->next;
 	}
+	if (stream->opaque && !stream->visible)
+		stream->refused = 2; /* policy came while it was being made */
 	if (stream->refused)
 		stream_unread(stream);
 	else if (stream->opaque)

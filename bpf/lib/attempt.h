@@ -84,18 +84,6 @@ static __always_inline void attempt_decide(struct attempt *attempt)
 		attempt->action = ACTION_PROXY;
 }
 
-static __always_inline bool policy_enforces_requests(const struct policy_verdict *side)
-{
-	return side->action == ACTION_PROXY && side->audit != AUDIT_REQUESTS;
-}
-
-/* Without the proxy, that is. */
-static __always_inline bool policy_allows_direct(const struct policy_verdict *side)
-{
-	return side->action == ACTION_ALLOW || side->action == ACTION_VISIBLE ||
-	       (side->action == ACTION_PROXY && !policy_enforces_requests(side));
-}
-
 /* Nothing that is enforced depends on the proxy: without it the connection goes direct. */
 static __always_inline bool attempt_only_reports(const struct attempt *attempt)
 {

@@ -206,6 +206,22 @@ SUBPROGRAM int early_segment(struct http_frame *frame, struct segment *segment)
 	return verdict;
 }
 
+/* What passes while the socket is being made may be taken before its stream begins. */
+static __always_inline void stranger_unread(struct http_frame *frame)
+{
+	struct bpf_sock *sk = frame->sk;
+	struct http_stream *stream;
+
+	if (!sk || READ32(sk, state) != BPF_TCP_SYN_RECV)
+		return;
+	stream = bpf_sk_storage_get(&streams, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!stream)
+		return;
+	stream->visible = 1;
+	stream->opaque = 1;
+	stream->rule = REASON_OPAQUE_EARLY;
+}
+
 /* A socket that should have a stream and has none: the kernel had no memory for it. */
 SUBPROGRAM int orphan_segment(struct http_frame *frame, struct segment *segment)
 {
@@ -214,8 +230,10 @@ SUBPROGRAM int orphan_segment(struct http_frame *frame, struct segment *segment)
 
 	if (segment_harmless(segment) || (stranger && !stranger_inline(frame, segment, stranger)))
 		return HOOK_ALLOW;
-	return stranger ? early_drop(stranger, REASON_STREAM_STATE_MISSING)
-			: drop(REASON_STREAM_STATE_MISSING);
+	if (!stranger || stranger->verdict.action != ACTION_VISIBLE)
+		return drop(REASON_STREAM_STATE_MISSING);
+	stranger_unread(frame);
+	return HOOK_ALLOW;
 }
 
 #endif

@@ -30,6 +30,18 @@ static __always_inline bool policy_reads(const struct policy_verdict *verdict)
 	return verdict->action == ACTION_INLINE || verdict->action == ACTION_VISIBLE;
 }
 
+static __always_inline bool policy_enforces_requests(const struct policy_verdict *side)
+{
+	return side->action == ACTION_PROXY && side->audit != AUDIT_REQUESTS;
+}
+
+/* Without the proxy, that is. */
+static __always_inline bool policy_allows_direct(const struct policy_verdict *side)
+{
+	return side->action == ACTION_ALLOW || side->action == ACTION_VISIBLE ||
+	       (side->action == ACTION_PROXY && !policy_enforces_requests(side));
+}
+
 #define POLICY_KEY_BITS 96
 #define ADDRESS_BITS	128
 

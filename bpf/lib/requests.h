@@ -62,8 +62,8 @@ SUBPROGRAM __u16 stream_policy(struct http_stream *stream)
 	stream->source_workload = peer.workload;
 	stream->identity = workload->identity;
 	stream->workload = workload->id;
-	if (verdict.action == ACTION_ALLOW ||
-	    (verdict.action == ACTION_VISIBLE && stream->opaque)) {
+	if (policy_allows_direct(&verdict) &&
+	    (verdict.action != ACTION_VISIBLE || stream->opaque)) {
 		stream->opaque = 1;
 	} else if (verdict.action == ACTION_VISIBLE ||
 		   (verdict.action == ACTION_INLINE && !stream->opaque && !stream->lenient)) {

@@ -13,8 +13,12 @@ import { requestHead, ruleSet } from '../support/http-arbitrary.ts';
 import { KernelReader, type KernelState, SEGMENT_BYTES } from '../support/kernel-reader.ts';
 import { allow, get } from '../support/request-cases.ts';
 
-/** Rule sets of each property; more by hand: `INLINE_CASES=5000 node --test test/bpf/inline-requests.test.ts`. */
+/**
+ * Rule sets of each property, and heads for each set; a million by hand:
+ * `INLINE_CASES=500 INLINE_HEADS=2000 node --test test/bpf/inline-requests.test.ts`.
+ */
 const numRuns = Number(process.env['INLINE_CASES'] ?? 60);
+const heads = Number(process.env['INLINE_HEADS'] ?? 100);
 
 /** Rules that the kernel can run, with their table. */
 const inlineRules = ruleSet
@@ -67,7 +71,7 @@ describe('requests as the kernel reads them', () => {
     fc.assert(
       fc.property(
         inlineRules,
-        fc.array(anyHead, { minLength: 100, maxLength: 100 }),
+        fc.array(anyHead, { minLength: heads, maxLength: heads }),
         ({ rules, bytes }, texts) => {
           const head = new RequestHead(load(bytes));
           for (const text of texts) {
