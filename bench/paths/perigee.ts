@@ -72,6 +72,8 @@ export interface PerigeeOptions {
   /** The launcher to start, if not the one of this checkout. */
   readonly program?: string;
   readonly kind?: PerigeeKind;
+  /** Of the agent. */
+  readonly flags?: readonly string[];
 }
 
 /**
@@ -87,7 +89,7 @@ export async function perigeePaths(
   network: Network,
   cgroup: GovernedCgroup,
   name: string,
-  { program, kind = 'layer7' }: PerigeeOptions = {},
+  { program, kind = 'layer7', flags = [] }: PerigeeOptions = {},
 ): Promise<PerigeePaths> {
   const client = addMachine(network, `${kind}-client`);
   const server = addMachine(network, `${kind}-server`);
@@ -99,7 +101,7 @@ export async function perigeePaths(
   const resources = layer4(client.netns, server.netns, asks ? boostLabel : '') + rules;
   writeFileSync(join(config, 'bench.yaml'), resources);
   const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);
-  const options = { name, config, cgroup: cgroup.path, wrap };
+  const options = { name, config, cgroup: cgroup.path, wrap, flags };
   const agent = new AgentProcess(program === undefined ? options : { ...options, program });
   const start: BenchPath['start'] = (command) => network.start(client, command, cgroup);
   const proxy = (): readonly number[] => [agent.proxyPid() ?? 0];

@@ -23,6 +23,8 @@ export interface AgentOptions {
   readonly program?: string;
   /** Where HTTP policy is decided. Default: the agent's own choice. */
   readonly inline?: 'auto' | 'off';
+  /** Further ones, which win. */
+  readonly flags?: readonly string[];
 }
 
 export interface StartOptions {
@@ -57,12 +59,13 @@ export class AgentProcess {
 
   /** Arguments that start the agent. */
   get arguments(): readonly string[] {
-    const { config, cgroup, inline } = this.#options;
+    const { config, cgroup, inline, flags = [] } = this.#options;
     return [
       ...['agent', '--config', config, '--run-directory', this.runDirectory, '--pin-root', this.pinRoot],
       ...['--metrics-address', 'off', '--proxy', 'spawn', '--log-level', 'info'],
       ...(cgroup === undefined ? [] : ['--cgroup', cgroup]),
       ...(inline === undefined ? [] : ['--inline', inline]),
+      ...flags,
     ];
   }
 
