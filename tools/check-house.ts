@@ -21,7 +21,7 @@ const apache = 'SPDX-License-Identifier: Apache-2.0';
 const dual = 'SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause';
 
 const sources = [
-  '{src,test,bench,demo,tools}/**/*.{ts,sh,py,c,h,go}',
+  '{src,test,bench,demo,tools}/**/*.{ts,tsx,css,lua,sh,py,c,h,go}',
   'native/**/*.{cc,h,txt}',
   'bpf/**/*.{c,h}',
   'deploy/**/*.service',

@@ -15,6 +15,7 @@ import {
 import { basename, join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { libraryLicence, packageLicences } from './dist-licences.ts';
+import { bundlePage } from './ui.ts';
 
 const { license, version } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
   'license' | 'version',
@@ -51,6 +52,7 @@ function copyAddon(): void {
 
 async function copyPrograms(): Promise<void> {
   const inputs = await bundle(['src/cli/main.ts', ...globSync('src/**/worker.ts')], 'src', dist);
+  inputs.push(...(await bundlePage(join(dist, 'ui'))));
   writeFileSync(join(root, 'LICENSE.packages'), packageLicences(inputs));
   for (const file of globSync('src/**/*.proto')) copy(file, file.replace(/^src/, 'dist'));
   for (const file of globSync('build/bpf/*.bpf.o')) copy(file, `dist/bpf/${basename(file)}`);

@@ -37,6 +37,12 @@ export const commandList: readonly CommandEntry[] = [
     load: async () => (await import('./commands/top.ts')).topCommand,
   },
   {
+    name: 'ui',
+    summary: 'Serve a page with the map of services and what is refused',
+    group: LOOK,
+    load: async () => (await import('./commands/ui.ts')).uiCommand,
+  },
+  {
     name: 'explain',
     summary: 'Ask the policy: may this reach that, and which rule says so',
     group: LOOK,

@@ -14,8 +14,19 @@ interface Manifest {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+interface Container {
+  readonly name: string;
+  readonly args?: readonly string[];
+  readonly securityContext?: { readonly capabilities?: unknown };
+}
+
+interface Workload extends Manifest {
+  readonly spec: { readonly template: { readonly spec: { readonly containers: readonly Container[] } } };
+}
+
 const template = ['template', 'perigee', 'charts/perigee', '--kube-version', '1.35.0', '--set'] as const;
-const shipped = (file: string): string => readFileSync(join(repository, 'charts/perigee/files', file), 'utf8');
+const shipped = (file: string): string =>
+  readFileSync(join(repository, 'charts/perigee/files', file), 'utf8');
 
 test('rules, dashboards and a monitor are what the chart ships', () => {
   const on = ['alerts', 'dashboards', 'podMonitor'].map((name) => `monitoring.${name}=true`).join();
@@ -38,6 +49,17 @@ test('rules, dashboards and a monitor are what the chart ships', () => {
     );
   one('PodMonitor', 'perigee-agent');
   assert.match(text, /ports: \[\{name: metrics, containerPort: 9000\}\]/);
+});
+
+test('the page is served on loopback, without a capability', () => {
+  const text = helm(...template, 'ui.enabled=true,ui.port=4300');
+  const agents = parseAllDocuments(text)
+    .map((document) => document.toJS() as Workload)
+    .find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === 'perigee-agent');
+  const page = agents?.spec.template.spec.containers.find(({ name }) => name === 'ui');
+  assert.ok(page);
+  assert.deepEqual(page.args, ['ui', '--listen=127.0.0.1:4300']);
+  assert.deepEqual(page.securityContext?.capabilities, { drop: ['ALL'] });
 });
 
 test('helm refuses a monitor of the loopback, which Prometheus would not reach', () => {

@@ -16,7 +16,8 @@ import type { Question } from '../../src/core/policy/verdict.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
 import { FlowStore } from '../../src/observability/flow-store.ts';
 import { EventLog } from '../../src/observability/event-log.ts';
-import { names } from './flow-records.ts';
+import type { FlowNames } from '../../src/observability/flow-names.ts';
+import { names as defaultNames } from './flow-records.ts';
 
 export const status: AgentStatus = {
   version: '0.1.0',
@@ -189,9 +190,9 @@ export interface FakeAgent {
 
 /** The API on a socket of its own, over a real flow store and answers made up above. */
 export async function startFakeAgent(
-  options: Partial<ApiOptions> & { readonly storeBytes?: number } = {},
+  options: Partial<ApiOptions> & { readonly storeBytes?: number; readonly names?: FlowNames } = {},
 ): Promise<FakeAgent> {
-  const { storeBytes = 1 << 20, ...overrides } = options;
+  const { storeBytes = 1 << 20, names = defaultNames, ...overrides } = options;
   const folder = mkdtempSync(join(tmpdir(), 'perigee-api-'));
   const store = new FlowStore({
     bytes: storeBytes,
