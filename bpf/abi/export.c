@@ -43,6 +43,7 @@ EXPORT(struct, steering);
 EXPORT(struct, announcement);
 EXPORT(struct, listener_key);
 EXPORT(struct, flow_record);
+EXPORT(struct, flow_detail);
 EXPORT(enum, open_state);
 EXPORT(struct, open_connection);
 EXPORT(struct, refusal);

@@ -29,7 +29,8 @@ enum flow_closer {
 /*
  * One record of what happened. The kernel writes it to a ring; the proxy writes
  * the same record, followed by method, path and host (lengths below, no
- * terminator, in that order).
+ * terminator, in that order) and what else it knows: a struct flow_detail, at
+ * any address, of which the trace may be missing.
  */
 struct flow_record {
 	__u64 time; /* ns, CLOCK_MONOTONIC */
@@ -62,7 +63,16 @@ struct flow_record {
 	__u8 closer; /* enum flow_closer */
 	__u16 path_length;
 	__u16 host_length;
-	__u32 boosted; /* of FLOW_CLOSE: KiB that passed TCP by, rounded up */
+	__u32 extra; /* FLOW_CLOSE: KiB past TCP, rounded up; FLOW_REQUEST: length of the detail */
+};
+
+struct flow_detail {
+	__u32 request_time; /* us: from the end of the head until all was passed on */
+	__u32 server_time; /* us: from there to the first byte of the response */
+	__u8 trace_id[16]; /* W3C trace context, as the client sent it */
+	__u8 parent_id[8];
+	__u8 trace_flags;
+	__u8 padding[3];
 };
 
 enum ring {
@@ -73,5 +83,6 @@ enum ring {
 };
 
 _Static_assert(sizeof(struct flow_record) == 136, "flow_record");
+_Static_assert(sizeof(struct flow_detail) == 36, "flow_detail");
 
 #endif

@@ -221,7 +221,7 @@ static __always_inline void boost_bytes(struct bpf_sock_ops *ctx, struct bpf_soc
 		return;
 	record->bytes_sent += pair->side[0].bytes;
 	record->bytes_received += pair->side[1].bytes;
-	record->boosted = (pair->side[0].bytes + pair->side[1].bytes + 1023) >> 10;
+	record->extra = (pair->side[0].bytes + pair->side[1].bytes + 1023) >> 10;
 }
 
 /* An end has closed: nothing is redirected any more. The last one takes the pair along. */

@@ -152,7 +152,7 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->closer = CLOSER_UNKNOWN;
 	record->path_length = stream->text_length - stream->method_length;
 	record->host_length = stream->host_length;
-	record->boosted = 0;
+	record->extra = 0;
 }
 
 /* Writes the record of the stream's current request. The text behind it may be more than counts. */

@@ -6,6 +6,7 @@ import type { WireFilter } from './wire.ts';
 
 const served: ReadonlySet<string> = new Set<keyof WireFilter>([
   'uuid',
+  'trace_id',
   'source_ip',
   'source_pod',
   'source_label',
@@ -89,6 +90,11 @@ export function oneOf<Name extends string>(what: string, table: readonly Name[])
       throw invalid(`unknown ${what}: ${JSON.stringify(text)}`, `One of ${table.join(', ')}`);
     return found;
   };
+}
+
+export function traceId(text: string): string {
+  if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
+  throw invalid(`not a trace id: ${JSON.stringify(text)}`, 'A trace id is 32 hex digits');
 }
 
 /** A regular expression in RE2 syntax. */

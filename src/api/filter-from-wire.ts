@@ -5,7 +5,16 @@ import { type ReasonName, reasons } from '../core/reasons.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { dropReasonOf } from './drop-reasons.ts';
 import { endpointFilter } from './endpoint-from-wire.ts';
-import { invalid, namePattern, oneOf, present, read, regex, unservedField } from './filter-fields.ts';
+import {
+  invalid,
+  namePattern,
+  oneOf,
+  present,
+  read,
+  regex,
+  unservedField,
+  traceId,
+} from './filter-fields.ts';
 import { verdictsFromWire } from './flow-from-wire.ts';
 import { eventTypes } from './flow-to-wire.ts';
 import type { WireFilter } from './wire.ts';
@@ -139,6 +148,7 @@ function simpleFields(filter: WireFilter): FlowFilter {
     tcpFlags: read('tcp_flags', filter.tcp_flags, flagsOf),
     references: read('perigee.reference', perigee?.reference, (text) => text.toLowerCase()),
     uuids: read('uuid', filter.uuid, (text) => text),
+    traces: read('trace_id', filter.trace_id, traceId),
     policies: names(perigee?.policy),
   });
 }

@@ -80,6 +80,7 @@ export function filterToWire(filter: FlowFilter): WireFilter {
     http_header: (filter.hosts ?? []).map((value) => ({ key: 'Host', value })),
     tcp_flags: (filter.tcpFlags ?? []).map((flags) => Object.fromEntries(flags.map((flag) => [flag, true]))),
     uuid: filter.uuids ?? [],
+    trace_id: filter.traces ?? [],
     perigee: selection(filter),
   };
 }

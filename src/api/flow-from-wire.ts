@@ -81,6 +81,26 @@ function http({ l7 }: WireFlow, detail: WireDetail): Pick<Flow, 'http'> {
   return { http: { method, path: detail.http_path ?? path, host: detail.host ?? host, status: code } };
 }
 
+function timingAndTrace(
+  wire: WireFlow,
+  { timing, trace_parent: parent }: WireDetail,
+): Pick<Flow, 'timing' | 'trace'> {
+  const id = wire.trace_context?.parent?.trace_id;
+  const trace = { parent: parent?.span_id ?? '', sampled: parent?.sampled ?? false };
+  return {
+    ...(timing === undefined
+      ? {}
+      : {
+          timing: {
+            request: Number(timing.request_ns ?? 0),
+            server: Number(timing.server_ns ?? 0),
+            response: Number(timing.response_ns ?? 0),
+          },
+        }),
+    ...(id === undefined ? {} : { trace: { id, ...trace } }),
+  };
+}
+
 function counters(
   detail: WireDetail,
 ): Pick<Flow, 'duration' | 'bytesSent' | 'bytesReceived' | 'rtt' | 'retransmits'> {
@@ -141,5 +161,6 @@ export function flowFromWire(wire: WireFlow): Flow {
     ...counters(detail),
     ...(detail.reference === undefined ? {} : { reference: detail.reference }),
     ...http(wire, detail),
+    ...timingAndTrace(wire, detail),
   };
 }

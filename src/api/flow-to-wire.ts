@@ -48,6 +48,18 @@ function policies(rule: FlowRule | undefined): readonly WirePolicy[] {
   return [{ name: rule.policy, namespace: rule.namespace, kind: rule.kind, labels: [`rule=${rule.rule}`] }];
 }
 
+function timing({ timing: parts }: Flow): Pick<WireDetail, 'timing'> {
+  if (parts === undefined) return {};
+  const { request, server, response } = parts;
+  return {
+    timing: {
+      request_ns: String(request),
+      server_ns: String(server),
+      response_ns: String(response),
+    },
+  };
+}
+
 function detail(flow: Flow): WireDetail {
   const { source, destination, egressRule, ingressRule } = flow;
   return {
@@ -71,6 +83,10 @@ function detail(flow: Flow): WireDetail {
     ...(source.entity === undefined ? {} : { source_entity: source.entity }),
     ...(destination.entity === undefined ? {} : { destination_entity: destination.entity }),
     ...(flow.http === undefined ? {} : { host: flow.http.host, http_path: flow.http.path }),
+    ...timing(flow),
+    ...(flow.trace === undefined
+      ? {}
+      : { trace_parent: { span_id: flow.trace.parent, sampled: flow.trace.sampled } }),
   };
 }
 
@@ -138,6 +154,7 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
     event_type: { type: eventTypes[flow.kind] },
     traffic_direction: flow.direction.toUpperCase(),
     is_reply: { value: false },
+    ...(flow.trace === undefined ? {} : { trace_context: { parent: { trace_id: flow.trace.id } } }),
     socket_cookie: flow.connection,
     ...(isEgressDenied ? { egress_denied_by: egress } : { egress_allowed_by: egress }),
     ...(isIngressDenied ? { ingress_denied_by: ingress } : { ingress_allowed_by: ingress }),

@@ -53,6 +53,12 @@ export interface WireDetail {
   readonly destination_entity?: string;
   readonly host?: string;
   readonly http_path?: string;
+  readonly timing?: {
+    readonly request_ns?: string;
+    readonly server_ns?: string;
+    readonly response_ns?: string;
+  };
+  readonly trace_parent?: { readonly span_id?: string; readonly sampled?: boolean };
 }
 
 export interface WireHeader {
@@ -91,6 +97,7 @@ export interface WireFlow {
   readonly event_type?: { readonly type?: number; readonly sub_type?: number };
   readonly traffic_direction?: string;
   readonly is_reply?: { readonly value?: boolean };
+  readonly trace_context?: { readonly parent?: { readonly trace_id?: string } };
   readonly socket_cookie?: string;
   readonly egress_allowed_by?: readonly WirePolicy[];
   readonly ingress_allowed_by?: readonly WirePolicy[];
@@ -115,6 +122,7 @@ export interface WireSelection {
 
 export interface WireFilter {
   readonly uuid?: readonly string[];
+  readonly trace_id?: readonly string[];
   readonly source_ip?: readonly string[];
   readonly source_pod?: readonly string[];
   readonly source_label?: readonly string[];

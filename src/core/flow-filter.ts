@@ -66,6 +66,8 @@ export interface FlowFilter {
   readonly statuses?: readonly StatusRange[];
   /** 16 hex digits, as a refused client was shown. */
   readonly references?: readonly string[];
+  /** Trace ids of requests, 32 hex digits in lower case. */
+  readonly traces?: readonly string[];
   readonly uuids?: readonly string[];
   /** Policies that decided, whatever the verdict. */
   readonly policies?: readonly NamePattern[];

@@ -148,6 +148,31 @@ function requestTests(filter: FlowFilter): readonly Test<NonNullable<Flow['http'
   ];
 }
 
+function decisionTests(filter: FlowFilter): readonly Test<Flow>[] {
+  return [
+    ...given(
+      filter.references,
+      (wanted): Test<Flow> =>
+        ({ reference = '0'.repeat(16) }) =>
+          wanted.includes(reference),
+    ),
+    ...given(
+      filter.traces,
+      (wanted): Test<Flow> =>
+        ({ trace }) =>
+          trace !== undefined && wanted.includes(trace.id),
+    ),
+    ...given(
+      filter.policies,
+      (patterns): Test<Flow> =>
+        ({ egressRule, ingressRule }) =>
+          [egressRule, ingressRule].some((rule) =>
+            patterns.some((pattern) => rule !== undefined && isNamed(pattern, rule.namespace, rule.policy)),
+          ),
+    ),
+  ];
+}
+
 function flowTests(filter: FlowFilter): readonly Test<Flow>[] {
   const { source, destination } = filter;
   const request = requestTests(filter);
@@ -205,20 +230,7 @@ function flowTests(filter: FlowFilter): readonly Test<Flow>[] {
       const flags: readonly TcpFlag[] = flow.protocol === 'TCP' ? tcpFlagsOf(flow) : [];
       return flags.length > 0 && sets.some((set) => set.every((flag) => flags.includes(flag)));
     }),
-    ...given(
-      filter.references,
-      (wanted): Test<Flow> =>
-        ({ reference = '0'.repeat(16) }) =>
-          wanted.includes(reference),
-    ),
-    ...given(
-      filter.policies,
-      (patterns): Test<Flow> =>
-        ({ egressRule, ingressRule }) =>
-          [egressRule, ingressRule].some((rule) =>
-            patterns.some((pattern) => rule !== undefined && isNamed(pattern, rule.namespace, rule.policy)),
-          ),
-    ),
+    ...decisionTests(filter),
     ...(sourceTest === undefined ? [] : [(flow: Flow) => sourceTest(flow.source)]),
     ...(destinationTest === undefined ? [] : [(flow: Flow) => destinationTest(flow.destination)]),
     ...(request.length === 0 ? [] : [({ http }: Flow) => http !== undefined && every(request)(http)]),

@@ -46,6 +46,23 @@ export function tcpFlagsOf({
   return verdict === 'denied' ? ['RST'] : ['FIN', 'ACK'];
 }
 
+export interface FlowTiming {
+  /** From the end of the head until all of the request had been passed on. */
+  readonly request: number;
+  /** From there to the first byte of the response. */
+  readonly server: number;
+  /** From there to its last. */
+  readonly response: number;
+}
+
+export interface FlowTrace {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** 16 hex digits: the span that sent the request. */
+  readonly parent: string;
+  readonly sampled: boolean;
+}
+
 /** What happened, decoded from a flow record (bpf/abi/flow.h) and joined with names. */
 export interface Flow {
   /** Wall clock, ns since 1970. */
@@ -82,4 +99,8 @@ export interface Flow {
     readonly host: string;
     readonly status: number;
   };
+  /** Parts of a request's `duration`, ns, where its response came by the proxy. */
+  readonly timing?: FlowTiming;
+  /** W3C trace context that the client sent with a request. */
+  readonly trace?: FlowTrace;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { flowKind } from '../core/abi/flow.ts';
-import { Offset, RECORD_SIZE, type RecordMemory } from './record-layout.ts';
+import { Offset, RECORD_SIZE, type RecordMemory, traceIdAt } from './record-layout.ts';
 import { addressTerms, Field, pathTerms, statusTerm, statusUnits, term, textTerm } from './terms.ts';
 
 /** Bytes of Bloom filter for so many bytes of records: some ten bits for each term that only one record has. */
@@ -110,7 +110,11 @@ export class ChunkSummaries {
     addressTerms(Field.destinationAddress, bytes, at + Offset.destinationAddress, this.#set);
     const status = u16[(at + Offset.status) >> 1] ?? 0;
     if (status !== 0) for (const unit of statusUnits) this.#set(statusTerm(status, unit));
-    if (bytes[at + Offset.kind] === flowKind.request) this.#addText(bytes, u16, at);
+    if (bytes[at + Offset.kind] === flowKind.request) {
+      this.#addText(bytes, u16, at);
+      const trace = traceIdAt({ bytes, u16, u32 }, at);
+      if (trace !== -1) this.#set(textTerm(Field.trace, bytes, trace, trace + 16));
+    }
   }
 
   #addNumbers(u32: Uint32Array, at: number): void {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowCloserNames, flowKindNames, flowPathNames } from '../core/abi/flow.ts';
+import { flowCloserNames, flowDetail, flowKind, flowKindNames, flowPathNames } from '../core/abi/flow.ts';
 import { directionNames, verdictNames } from '../core/abi/policy.ts';
 import { reasonNames } from '../core/abi/reason.ts';
 import type { Flow, FlowEndpoint } from '../core/flow.ts';
@@ -7,9 +7,11 @@ import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
 import { peerNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
-import { Offset, type RecordMemory } from './record-layout.ts';
+import { detailAt, Offset, type RecordMemory, traceIdAt } from './record-layout.ts';
 
 const IPPROTO_UDP = 17;
+/** Of a trace's flags. */
+const SAMPLED = 1;
 
 /** Addresses stand as 16 bytes, IPv4 as ::ffff:a.b.c.d. */
 function addressText(bytes: Buffer, at: number): string {
@@ -46,13 +48,37 @@ function http(memory: RecordMemory, at: number): NonNullable<Flow['http']> {
   };
 }
 
+/** What the proxy knows of a request beside. */
+function detail(memory: RecordMemory, at: number, duration: number): Pick<Flow, 'timing' | 'trace'> {
+  const { bytes } = memory;
+  const times = detailAt(memory, at, flowDetail.offset.traceId);
+  if (times === -1) return {};
+  const request = bytes.readUInt32LE(times + flowDetail.offset.requestTime) * 1000;
+  const server = bytes.readUInt32LE(times + flowDetail.offset.serverTime) * 1000;
+  const timing = { request, server, response: Math.max(0, duration - request - server) };
+  const id = traceIdAt(memory, at);
+  return {
+    ...(request + server === 0 ? {} : { timing }),
+    ...(id === -1
+      ? {}
+      : {
+          trace: {
+            id: bytes.toString('hex', id, id + 16),
+            parent: bytes.toString('hex', id + 16, id + 24),
+            sampled: ((bytes[times + flowDetail.offset.traceFlags] ?? 0) & SAMPLED) !== 0,
+          },
+        }),
+  };
+}
+
 /** What not every record says. */
 function whereKnown(
   { bytes, u32 }: RecordMemory,
   at: number,
   names: FlowNames,
 ): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference'> {
-  const boostedKib = u32[(at + Offset.boosted) >> 2] ?? 0;
+  const isClose = bytes[at + Offset.kind] === flowKind.close;
+  const boostedKib = isClose ? (u32[(at + Offset.extra) >> 2] ?? 0) : 0;
   const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
@@ -73,6 +99,7 @@ function whereKnown(
 export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): Flow {
   const { bytes, u16, u32 } = memory;
   const kind = flowKindNames[bytes[at + Offset.kind] ?? 0] ?? 'verdict';
+  const duration = Number(bytes.readBigUInt64LE(at + Offset.duration));
   return {
     time: bytes.readBigUInt64LE(at + Offset.time),
     kind,
@@ -84,12 +111,12 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     source: endpoint(memory, at, 'source', names),
     destination: endpoint(memory, at, 'destination', names),
     connection: bytes.readBigUInt64LE(at + Offset.connection).toString(),
-    duration: Number(bytes.readBigUInt64LE(at + Offset.duration)),
+    duration,
     bytesSent: Number(bytes.readBigUInt64LE(at + Offset.bytesSent)),
     bytesReceived: Number(bytes.readBigUInt64LE(at + Offset.bytesReceived)),
     rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
     retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
     ...whereKnown(memory, at, names),
-    ...(kind === 'request' ? { http: http(memory, at) } : {}),
+    ...(kind === 'request' ? { http: http(memory, at), ...detail(memory, at, duration) } : {}),
   };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowRecord } from '../core/abi/flow.ts';
+import { flowDetail, flowKind, flowRecord } from '../core/abi/flow.ts';
 
 export const RECORD_SIZE = flowRecord.size;
 /** Byte offsets of the fields in a raw record. */
@@ -11,8 +11,24 @@ export function recordLength(bytes: Buffer, start: number, end: number): number 
   const method = bytes[start + Offset.methodLength] ?? 0;
   const path = bytes.readUInt16LE(start + Offset.pathLength);
   const host = bytes.readUInt16LE(start + Offset.hostLength);
-  const length = RECORD_SIZE + method + path + host;
-  return length <= end - start ? length : -1;
+  const isRequest = bytes[start + Offset.kind] === flowKind.request;
+  const detail = isRequest ? bytes.readUInt32LE(start + Offset.extra) : 0;
+  const length = RECORD_SIZE + method + path + host + detail;
+  return detail <= flowDetail.size && length <= end - start ? length : -1;
+}
+
+/** Where the detail of a stored request is, if it has at least the field that ends at `length`; else -1. */
+export function detailAt({ bytes, u16, u32 }: RecordMemory, at: number, length: number): number {
+  if (bytes[at + Offset.kind] !== flowKind.request || (u32[(at + Offset.extra) >> 2] ?? 0) < length)
+    return -1;
+  const texts = (u16[(at + Offset.pathLength) >> 1] ?? 0) + (u16[(at + Offset.hostLength) >> 1] ?? 0);
+  return at + RECORD_SIZE + (bytes[at + Offset.methodLength] ?? 0) + texts;
+}
+
+/** Where the trace id of a record is, -1: it has none. */
+export function traceIdAt(memory: RecordMemory, at: number): number {
+  const detail = detailAt(memory, at, flowDetail.size);
+  return detail === -1 ? -1 : detail + flowDetail.offset.traceId;
 }
 
 /** What a predicate reads from: views of the same memory, in which records start at multiples of 8. */

@@ -13,6 +13,7 @@ export const Field = {
   pathExact: 9,
   pathPrefix: 10,
   reference: 11,
+  trace: 12,
 } as const;
 
 /** Lengths of address prefixes that are terms, of 128 bits: IPv4's 16, 24 and 32, and the usual ones of IPv6. */

@@ -6,6 +6,7 @@ import { isIdempotent, methodIndex, OTHER_METHOD } from './counters.ts';
 import type { FlowFacts } from './flows.ts';
 import type { Gate } from './gate.ts';
 import type { HeadPieces } from './head-pieces.ts';
+import { findTraceParent } from './trace-parent.ts';
 
 /** Heads up to this length are kept whole, so that they can be sent again; of longer ones, the beginning. */
 const KEPT_BYTES = 8192;
@@ -29,6 +30,9 @@ export class CurrentRequest {
   /** Allowed, and a policy in Audit mode would refuse it. */
   audited = false;
   startNs = 0;
+  /** When all of it had been passed on, and when its response began; 0: not yet. */
+  sentNs = 0;
+  answeredNs = 0;
   bytesSent = 0;
   bytesReceived = 0;
   /** The head as it was forwarded, or its first bytes. */
@@ -90,7 +94,7 @@ export class CurrentRequest {
     this.text = bytes;
     this.textStart = start;
     this.textLength = head.length;
-    this.status = 0;
+    this.status = this.sentNs = this.answeredNs = 0;
     this.bytesSent = head.length;
     this.bytesReceived = 0;
     this.isHead = head.isHead;
@@ -116,6 +120,7 @@ export class CurrentRequest {
     this.method = OTHER_METHOD;
     this.isHead = this.isConnect = this.audited = false;
     this.refusingSide = 0;
+    this.sentNs = this.answeredNs = 0;
     this.status = this.egressRule = this.ingressRule = this.bytesSent = this.bytesReceived = 0;
   }
 
@@ -129,6 +134,12 @@ export class CurrentRequest {
     facts.pathEnd = start + Math.min(this.pathEnd, length);
     facts.hostStart = start + Math.min(this.hostStart, length);
     facts.hostEnd = start + Math.min(this.hostEnd, length);
+    facts.traceStart = findTraceParent(this.text, start, length);
+    if (this.answeredNs === 0) return;
+    // A server may answer before it has heard all.
+    const sentNs = this.sentNs === 0 ? this.answeredNs : Math.min(this.sentNs, this.answeredNs);
+    facts.requestNs = sentNs - this.startNs;
+    facts.serverNs = this.answeredNs - sentNs;
   }
 
   private makeRoom(length: number): void {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind, flowPath, flowRecord } from '../core/abi/flow.ts';
+import { flowDetail, flowKind, flowPath, flowRecord } from '../core/abi/flow.ts';
 import { verdict } from '../core/abi/policy.ts';
 import { copyBytes } from './bytes.ts';
 import type { FlowRing } from './flow-ring.ts';
+import { hexInto, TraceParent } from './trace-parent.ts';
 
 /** Path bytes kept at most in a record. */
 export const FLOW_PATH_BYTES = 1024;
@@ -73,6 +74,11 @@ export class FlowFacts {
   pathEnd = 0;
   hostStart = 0;
   hostEnd = 0;
+  /** Parts of `durationNs`; 0: it did not come to that. */
+  requestNs = 0;
+  serverNs = 0;
+  /** Where the value of a valid traceparent begins, -1: there is none. */
+  traceStart = -1;
 }
 
 const noText = new Uint8Array(0);
@@ -94,6 +100,8 @@ export class FlowWriter {
     facts.reason = facts.status = facts.egressRule = facts.ingressRule = 0;
     facts.direction = facts.referenceLow = facts.referenceHigh = facts.durationNs = 0;
     facts.bytesSent = facts.bytesReceived = 0;
+    facts.requestNs = facts.serverNs = 0;
+    facts.traceStart = -1;
     facts.text = noText;
     facts.methodStart =
       facts.methodEnd =
@@ -110,7 +118,8 @@ export class FlowWriter {
     const methodLength = Math.min(facts.methodEnd - facts.methodStart, FLOW_METHOD_BYTES);
     const pathLength = Math.min(facts.pathEnd - facts.pathStart, FLOW_PATH_BYTES);
     const hostLength = Math.min(facts.hostEnd - facts.hostStart, FLOW_HOST_BYTES);
-    const at = this.ring.begin(flowRecord.size + methodLength + pathLength + hostLength);
+    const detailLength = detailLengthOf(facts);
+    const at = this.ring.begin(flowRecord.size + methodLength + pathLength + hostLength + detailLength);
     if (at < 0) return;
     const { bytes, view } = this.ring;
     bytes.set(template, at);
@@ -136,12 +145,35 @@ export class FlowWriter {
     copyBytes(facts.text, facts.pathStart, facts.pathStart + pathLength, bytes, tail);
     tail += pathLength;
     copyBytes(facts.text, facts.hostStart, facts.hostStart + hostLength, bytes, tail);
+    view.setUint32(at + offset.extra, detailLength, true);
+    if (detailLength > 0) writeDetail(facts, bytes, view, tail + hostLength);
     this.ring.commit();
   }
 
   publish(): void {
     this.ring.publish();
   }
+}
+
+/** Of requests alone; without a trace, the times. */
+function detailLengthOf({ kind, traceStart }: FlowFacts): number {
+  if (kind !== flowKind.request) return 0;
+  return traceStart >= 0 ? flowDetail.size : flowDetail.offset.traceId;
+}
+
+function writeDetail(facts: FlowFacts, bytes: Uint8Array, view: DataView, at: number): void {
+  view.setUint32(at + flowDetail.offset.requestTime, microseconds(facts.requestNs), true);
+  view.setUint32(at + flowDetail.offset.serverTime, microseconds(facts.serverNs), true);
+  const { text, traceStart } = facts;
+  if (traceStart < 0) return;
+  hexInto(text, traceStart + TraceParent.traceId, bytes, at + flowDetail.offset.traceId, 16);
+  hexInto(text, traceStart + TraceParent.parentId, bytes, at + flowDetail.offset.parentId, 8);
+  hexInto(text, traceStart + TraceParent.flags, bytes, at + flowDetail.offset.traceFlags, 1);
+  bytes.fill(0, at + flowDetail.offset.traceFlags + 1, at + flowDetail.size);
+}
+
+function microseconds(ns: number): number {
+  return Math.min(0xffffffff, Math.round(ns / 1000));
 }
 
 function setU64(view: DataView, at: number, value: number): void {

@@ -198,6 +198,7 @@ export class RequestReader {
     }
     request.bytesSent = facts.length + bodyEnd - at;
     this.phase = body.isDone ? Phase.sent : Phase.body;
+    if (body.isDone) request.sentNs = this.context.nowNs;
     this.sink.requestBegun();
     return bodyEnd;
   }
@@ -227,7 +228,10 @@ export class RequestReader {
     }
     emit(this.context.reactor, upstream, bytes, start, at);
     this.sink.request.bytesSent += at - start;
-    if (body.isDone) this.phase = Phase.sent;
+    if (body.isDone) {
+      this.phase = Phase.sent;
+      this.sink.request.sentNs = this.context.nowNs;
+    }
     return at;
   }
 

@@ -100,6 +100,7 @@ export class ResponseReader {
       head.expect(this.request);
     }
     this.hasBegun = true;
+    if (this.request.answeredNs === 0) this.request.answeredNs = this.context.nowNs;
     const status = head.run(bytes, start, end);
     if (status === HeadStatus.Rejected) {
       this.answer = Answer.malformed;
@@ -126,6 +127,7 @@ export class ResponseReader {
     const { client } = this.session;
     if (head.interim) {
       // HTTP/1.0 knows no interim responses (RFC 9110 15.2).
+      this.request.answeredNs = 0;
       if (this.request.minor === 0) return at;
       pieces.plan(head, storage, start, Hop.none);
       pieces.send(reactor, client, storage, start, 0);

@@ -52,6 +52,7 @@ export class Watch {
         const request = this.pending.at(-1);
         if (request !== undefined) request.bytesSent += to - at;
         if (this.requestBody.reason !== 0) this.stop(reason.none);
+        else if (this.requestBody.isDone && request !== undefined) request.sentNs = this.context.nowNs;
         at = to;
       }
     }
@@ -126,12 +127,14 @@ export class Watch {
     request.startNs = this.context.nowNs;
     this.pending.push(request);
     this.requestBody.begin(head.framing, head.contentLength);
+    if (this.requestBody.isDone) request.sentNs = request.startNs;
     if (head.upgrade || head.isConnect) this.switching = request;
   }
 
   private readResponse(request: CurrentRequest, bytes: Uint8Array, start: number, end: number): number {
     const { responseHeads } = this.context;
     const head = this.head ?? responseHeads.current;
+    if (request.answeredNs === 0) request.answeredNs = this.context.nowNs;
     if (this.head === null) {
       head.reset();
       head.expect(request);
@@ -148,7 +151,10 @@ export class Watch {
     const at = head.position;
     if (this.head !== null) responseHeads.giveBack(head);
     this.head = null;
-    if (head.interim) return at;
+    if (head.interim) {
+      request.answeredNs = 0;
+      return at;
+    }
     request.status = head.statusCode;
     request.bytesReceived += head.length;
     if (head.framing === Framing.Tunnel) {

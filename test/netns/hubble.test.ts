@@ -76,6 +76,20 @@ describe("Hubble's client at a node", () => {
     assert.equal(observe('--http-method', 'POST', '--drop-reason-desc', 'POLICY_DENIED').length, 1);
   });
 
+  test('finds a request by the trace that its client began', async () => {
+    const id = '0af7651916cd43dd8448eb211c80319c';
+    const header = `traceparent: 00-${id}-b7ad6b7169203331-01`;
+    node.curl(careful, `http://${api.address4}:${String(RULED)}/traced`, '-H', header);
+    node.curl(careful, `http://${api.address4}:${String(RULED)}/other`);
+    await until('the traced request', () => observe('--trace-id', id).length === 1);
+    const [line = ''] = observe('--trace-id', id, '-o', 'json');
+    const { flow } = JSON.parse(line) as { flow: { trace_context: object; l7: { http: { url: string } } } };
+    assert.deepEqual(flow.trace_context, { parent: { trace_id: id } });
+    assert.match(flow.l7.http.url, /\/traced$/);
+    const wide = node.perigee('observe', '--trace', id, '-o', 'wide', '--socket', node.socket);
+    assert.match(wide, /request \S+ server \S+ response \S+ {2}trace 0af7651916cd43dd8448eb211c80319c/);
+  });
+
   test('follows a filter while traffic goes on', async () => {
     const args = ['observe', '-f', '--verdict', 'DROPPED', '-o', 'json', '--server', server()];
     const child = spawn(hubble, args, { stdio: ['ignore', 'pipe', 'inherit'] });

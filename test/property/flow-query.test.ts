@@ -12,10 +12,20 @@ import { FlowStore } from '../../src/observability/flow-store.ts';
 import { IndexedRing } from '../../src/observability/indexed-ring.ts';
 import { compileQuery } from '../../src/observability/match/filter.ts';
 import { MatchCursor } from '../../src/observability/match-cursor.ts';
-import { batch, mapped, names, record, type RecordFields } from '../support/flow-records.ts';
+import {
+  batch,
+  detailOf,
+  mapped,
+  names,
+  record,
+  type RecordFields,
+  traceOf,
+} from '../support/flow-records.ts';
 
 const addresses = ['10.0.0.1', '10.0.7.2', '10.9.0.3', '192.168.1.4'] as const;
 const paths = ['/', '/orders', '/orders/7', '/orders/7/x/y/z', '/ordersx', '//a', '*', '/a?b=/c'] as const;
+
+const range = (from: number, to = from) => ({ from, to });
 
 function oneOf<T>(values: readonly T[]): fc.Arbitrary<T> {
   return fc.constantFrom(...values);
@@ -44,6 +54,7 @@ const recordFields: fc.Arbitrary<RecordFields> = fc.record({
   method: oneOf(['', 'GET', 'POST', 'get']),
   urlPath: oneOf(paths),
   host: oneOf(['', 'api']),
+  detail: oneOf([detailOf(0), detailOf(1), detailOf(2)]),
 });
 
 const someOf = <T>(values: readonly T[]): fc.Arbitrary<T[]> =>
@@ -87,16 +98,11 @@ const filter: fc.Arbitrary<FlowFilter> = fc.record(
       ...[...paths, '/orders/', '/orders/7/x/y'].map((value) => ({ type: 'PathPrefix' as const, value })),
       { type: 'RegularExpression' as const, value: '/orders/.*' },
     ]),
-    statuses: someOf([
-      { from: 404, to: 404 },
-      { from: 400, to: 409 },
-      { from: 200, to: 299 },
-      { from: 0, to: 599 },
-      { from: 203, to: 404 },
-    ]),
+    statuses: someOf([range(404), range(400, 409), range(200, 299), range(0, 599), range(203, 404)]),
     tcpFlags: someOf([['SYN'], ['RST'], ['ACK', 'FIN']] as const),
     hosts: someOf(['api']),
     urls: someOf(['api/ord', '/$']),
+    traces: someOf([1, 3].map((byte) => traceOf(byte).toString('hex'))),
     references: someOf(['1f3a5c7e9b2d4f60', '0000000000000000']),
     policies: someOf([{ name: 'api' }, { namespace: 'shop', name: 'web' }]),
   },
@@ -130,7 +136,6 @@ const query: fc.Arbitrary<FlowQuery> = fc
   }));
 
 const RING = 16_384;
-
 /** What the meaning of filters says of each stored flow, decoded. */
 async function meant(store: FlowStore, { limit = Infinity, end, ...wanted }: FlowQuery): Promise<bigint[]> {
   const test = flowTest({ end, ...wanted });
@@ -185,6 +190,7 @@ test('a search that passes over chunks finds what a look at every record finds',
   );
 });
 
+const noRequest = { status: 0, urlPath: '', host: '', kind: flowKind.verdict };
 /** Requests, and only they, have a method, a path, a host and a status. */
 function consistent(fields: RecordFields): RecordFields {
   const { method = '', sourceAddress, ...rest } = fields;
@@ -192,9 +198,7 @@ function consistent(fields: RecordFields): RecordFields {
   const address = isV6 ? Uint8Array.from({ length: 16 }, (_, index) => index) : mapped('10.0.7.2');
   return {
     ...{ ...rest, method },
-    ...(method === ''
-      ? { status: 0, urlPath: '', host: '', kind: flowKind.verdict }
-      : { kind: flowKind.request }),
+    ...(method === '' ? noRequest : { kind: flowKind.request }),
     ...(isV6
       ? { sourceAddress: address, destinationAddress: address }
       : { sourceAddress, destinationAddress: address }),

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind, flowPath, flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
+import {
+  flowDetail,
+  type FlowDetail,
+  flowKind,
+  flowPath,
+  flowRecord,
+  type FlowRecord,
+} from '../../src/core/abi/flow.ts';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
 import type { FlowRule } from '../../src/core/flow.ts';
 import type { FlowNames, PeerNames } from '../../src/observability/flow-names.ts';
@@ -8,6 +15,7 @@ export interface RecordFields extends Partial<FlowRecord> {
   readonly method?: string;
   readonly urlPath?: string;
   readonly host?: string;
+  readonly detail?: FlowDetail;
 }
 
 /** 16 bytes of an IPv4 address. */
@@ -43,19 +51,37 @@ const defaults: FlowRecord = {
   protocol: 6,
   family: 4,
   closer: 0,
-  boosted: 0,
   methodLength: 0,
   pathLength: 0,
   hostLength: 0,
+  extra: 0,
 };
+
+/** A trace id whose bytes are all the same. */
+export function traceOf(byte: number): Buffer {
+  return Buffer.alloc(16, byte);
+}
+
+export function detailOf(byte: number): FlowDetail {
+  const parentId = Buffer.alloc(8, 9);
+  return { requestTime: 5, serverTime: 7, traceId: traceOf(byte), parentId, traceFlags: byte };
+}
 
 /** Bytes of a record; with `method` it is a request. `urlPath` and `host` are taken as latin1 bytes. */
 export function record(fields: RecordFields = {}): Buffer {
-  const { method = '', urlPath = '', host = '', ...numbers } = fields;
+  const { method = '', urlPath = '', host = '', detail, ...numbers } = fields;
   const request = method === '' ? {} : { kind: flowKind.request, path: flowPath.proxied, status: 200 };
-  const lengths = { methodLength: method.length, pathLength: urlPath.length, hostLength: host.length };
-  const head = flowRecord.encode({ ...defaults, ...request, ...numbers, ...lengths });
-  return Buffer.concat([head, Buffer.from(method + urlPath + host, 'latin1')]);
+  const all = { ...defaults, ...request, ...numbers };
+  const hasDetail = detail !== undefined && all.kind === flowKind.request;
+  const tail = hasDetail ? flowDetail.encode(detail) : Buffer.alloc(0);
+  const lengths = {
+    methodLength: method.length,
+    pathLength: urlPath.length,
+    hostLength: host.length,
+    ...(hasDetail ? { extra: tail.length } : {}),
+  };
+  const head = flowRecord.encode({ ...all, ...lengths });
+  return Buffer.concat([head, Buffer.from(method + urlPath + host, 'latin1'), tail]);
 }
 
 export function batch(records: readonly Buffer[]): { bytes: Buffer; offsets: number[] } {

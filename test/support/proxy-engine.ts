@@ -2,7 +2,13 @@
 import { createConnection, type Socket } from 'node:net';
 import { type CompileOptions, compile } from '../../src/core/automaton/compile.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
-import { flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
+import {
+  flowDetail,
+  type FlowDetail,
+  flowKind,
+  flowRecord,
+  type FlowRecord,
+} from '../../src/core/abi/flow.ts';
 import { type ProxyLimits, proxyLimits } from '../../src/core/proxy/config.ts';
 import { loadNative, type Native } from '../../src/datapath/native.ts';
 import { SocketReactor } from '../../src/datapath/reactor.ts';
@@ -48,6 +54,8 @@ export interface DecodedFlow extends FlowRecord {
   readonly method: string;
   readonly target: string;
   readonly host: string;
+  /** Of requests; zeros stand for a trace that there isn't. */
+  readonly detail?: FlowDetail;
 }
 
 /** An engine on real sockets over loopback; only the kernel's maps are imagined. */
@@ -267,6 +275,11 @@ function rulesOf(rules: RuleSet, options: ProxyOptions, ofEgress: boolean): Requ
   });
 }
 
+/** Without a trace the record ends behind the times. */
+function decodeDetail(bytes: Buffer): FlowDetail {
+  return flowDetail.decode(Buffer.concat([bytes, Buffer.alloc(flowDetail.size)]));
+}
+
 function decodeFlow(bytes: Buffer): DecodedFlow {
   const record = flowRecord.decode(bytes);
   let at = flowRecord.size;
@@ -276,5 +289,8 @@ function decodeFlow(bytes: Buffer): DecodedFlow {
     method: text(record.methodLength),
     target: text(record.pathLength),
     host: text(record.hostLength),
+    ...(record.kind !== flowKind.request || record.extra === 0
+      ? {}
+      : { detail: decodeDetail(bytes.subarray(at)) }),
   };
 }

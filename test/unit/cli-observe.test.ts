@@ -178,7 +178,14 @@ suite("Hubble's filters", () => {
   }
 
   test('that Perigee does not serve are refused, not ignored', () => {
-    for (const field of ['dns_query', 'trace_id', 'source_fqdn', 'encrypted', 'experimental', 'interface']) {
+    for (const field of [
+      'dns_query',
+      'ip_trace_id',
+      'source_fqdn',
+      'encrypted',
+      'experimental',
+      'interface',
+    ]) {
       assert.throws(() => filterFromWire({ [field]: ['x'] }, 'node-1'), {
         code: 'ERR_FILTER_INVALID',
         message: `flows can't be filtered by ${field}`,
@@ -192,6 +199,7 @@ suite("Hubble's filters", () => {
       [{ source_ip: ['10.0.0.300'] }, /source_ip: not an IP address or CIDR: "10.0.0.300"/],
       [{ destination_ip: ['10.0.0.0/33'] }, /destination_ip: /],
       [{ source_port: ['http'] }, /source_port: not a port/],
+      [{ trace_id: ['0af7'] }, /trace_id: not a trace id: "0af7"/],
       [{ destination_port: ['65536'] }, /destination_port: not a port/],
       [{ source_label: ['a=b=c'] }, /source_label: not a label selector/],
       [{ destination_pod: [''] }, /destination_pod: a name is empty/],

@@ -45,6 +45,7 @@ function addWhat(command: Command): void {
     .option('--via <path>', 'direct, inline, proxied', list)
     .option('--policy <name>', 'a policy that decided: namespace/name or name', list)
     .option('--reason <reason>', 'a reason of docs/reference/reasons.md', list)
+    .option('--trace <id>', 'W3C trace id that the client sent, 32 hex digits', list)
     .option(
       '--reference <id>',
       'the reference that a refused client was shown; ends with 1 if there is none',

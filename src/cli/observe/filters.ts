@@ -36,6 +36,7 @@ export interface FilterFlags {
   readonly port?: readonly string[];
   readonly reason?: readonly string[];
   readonly reference?: readonly string[];
+  readonly trace?: readonly string[];
   readonly direction?: readonly string[];
   readonly via?: readonly string[];
   readonly policy?: readonly string[];
@@ -147,6 +148,7 @@ function common(flags: FilterFlags): FlowFilter {
     methods: flags.method,
     statuses: given(flags.status, statusRange),
     references: given(flags.reference, (text) => text.toLowerCase()),
+    traces: given(flags.trace, (text) => text.toLowerCase()),
     policies: given(flags.policy, (text) => name(text, flags.namespace)),
     httpPaths: httpPaths.length === 0 ? undefined : httpPaths,
   };

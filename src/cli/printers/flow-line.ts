@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Flow, FlowEndpoint, FlowRule, FlowVerdict } from '../../core/flow.ts';
+import type { Flow, FlowEndpoint, FlowRule, FlowTiming, FlowVerdict } from '../../core/flow.ts';
 import { escapeText } from './escape.ts';
 import { formatBytes, formatDuration, formatTime } from './quantity.ts';
 import type { Style } from './style.ts';
@@ -75,9 +75,13 @@ function namedRule(label: string, rule: FlowRule | undefined): string {
   return `${label}=${escapeText(`${rule.kind} ${rule.namespace}/${rule.policy}/${rule.rule}${place}`)}`;
 }
 
+function timingText({ request, server, response }: FlowTiming): string {
+  return `request ${formatDuration(request)} server ${formatDuration(server)} response ${formatDuration(response)}`;
+}
+
 /** The line and, after it, all else that is known of the flow. */
 export function wideFlowLine(flow: Flow, style: Style): string {
-  const { source, destination, http, rtt, retransmits } = flow;
+  const { source, destination, http, rtt, retransmits, timing, trace } = flow;
   const more = [
     `from ${source.address} identity ${source.identity}`,
     `to ${destination.address} identity ${destination.identity}`,
@@ -86,6 +90,8 @@ export function wideFlowLine(flow: Flow, style: Style): string {
     namedRule('ingress', flow.ingressRule),
     `side ${flow.direction}`,
     `connection ${flow.connection}`,
+    timing === undefined ? '' : timingText(timing),
+    trace === undefined ? '' : `trace ${trace.id} parent ${trace.parent}`,
     rtt === 0 ? '' : `rtt ${formatDuration(rtt * 1000)}`,
     retransmits === 0 ? '' : `retransmits ${retransmits}`,
   ];

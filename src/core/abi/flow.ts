@@ -75,7 +75,7 @@ export interface FlowRecord {
   readonly closer: number;
   readonly pathLength: number;
   readonly hostLength: number;
-  readonly boosted: number;
+  readonly extra: number;
 }
 
 /** struct flow_record: 136 bytes. */
@@ -112,7 +112,7 @@ export const flowRecord = {
     closer: 127,
     pathLength: 128,
     hostLength: 130,
-    boosted: 132,
+    extra: 132,
   },
   encode(value: FlowRecord, bytes: Uint8Array = new Uint8Array(136), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -146,7 +146,7 @@ export const flowRecord = {
     view.setUint8(at + 127, value.closer);
     view.setUint16(at + 128, value.pathLength, true);
     view.setUint16(at + 130, value.hostLength, true);
-    view.setUint32(at + 132, value.boosted, true);
+    view.setUint32(at + 132, value.extra, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): FlowRecord {
@@ -182,7 +182,40 @@ export const flowRecord = {
       closer: view.getUint8(at + 127),
       pathLength: view.getUint16(at + 128, true),
       hostLength: view.getUint16(at + 130, true),
-      boosted: view.getUint32(at + 132, true),
+      extra: view.getUint32(at + 132, true),
+    };
+  },
+} as const;
+
+export interface FlowDetail {
+  readonly requestTime: number;
+  readonly serverTime: number;
+  readonly traceId: Uint8Array;
+  readonly parentId: Uint8Array;
+  readonly traceFlags: number;
+}
+
+/** struct flow_detail: 36 bytes. */
+export const flowDetail = {
+  size: 36,
+  offset: { requestTime: 0, serverTime: 4, traceId: 8, parentId: 24, traceFlags: 32 },
+  encode(value: FlowDetail, bytes: Uint8Array = new Uint8Array(36), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setUint32(at + 0, value.requestTime, true);
+    view.setUint32(at + 4, value.serverTime, true);
+    bytes.set(value.traceId.subarray(0, 16), at + 8);
+    bytes.set(value.parentId.subarray(0, 8), at + 24);
+    view.setUint8(at + 32, value.traceFlags);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): FlowDetail {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      requestTime: view.getUint32(at + 0, true),
+      serverTime: view.getUint32(at + 4, true),
+      traceId: Uint8Array.prototype.slice.call(bytes, at + 8, at + 24),
+      parentId: Uint8Array.prototype.slice.call(bytes, at + 24, at + 32),
+      traceFlags: view.getUint8(at + 32),
     };
   },
 } as const;

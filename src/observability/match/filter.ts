@@ -8,10 +8,10 @@ import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
-import { Offset } from '../record-layout.ts';
+import { Offset, traceIdAt } from '../record-layout.ts';
 import { endpointMatchers, matchesName } from './endpoint.ts';
 import { type SmallField, smallFields } from '../chunk-summaries.ts';
-import { Field, statusTerm, statusUnits, term } from '../terms.ts';
+import { Field, statusTerm, statusUnits, term, textTerm } from '../terms.ts';
 import { all, any, type Matcher, not } from './matcher.ts';
 import { byteIn, u16In, u64Between, u64In } from './predicate.ts';
 import { hostMatcher, methodMatcher, pathMatcher, urlMatcher } from './text.ts';
@@ -56,6 +56,18 @@ function referenceMatcher(texts: readonly string[]): Matcher {
   return {
     record: u64In(Offset.reference, numbers),
     chunk: (summaries, slot) => numbers.includes(0n) || terms.some((one) => summaries.hasTerm(slot, one)),
+  };
+}
+
+function traceMatcher(texts: readonly string[]): Matcher {
+  const wanted = texts.map((text) => Buffer.from(text, 'hex'));
+  const terms = wanted.map((id) => textTerm(Field.trace, id, 0, id.length));
+  return {
+    record: (memory, at) => {
+      const trace = traceIdAt(memory, at);
+      return trace !== -1 && wanted.some((id) => id.compare(memory.bytes, trace, trace + id.length) === 0);
+    },
+    chunk: (summaries, slot) => terms.some((one) => summaries.hasTerm(slot, one)),
   };
 }
 
@@ -187,14 +199,15 @@ function flagsMatcher(sets: readonly (readonly TcpFlag[])[]): Matcher {
 }
 
 function textMatchers(filter: FlowFilter): readonly Matcher[] {
-  const { methods, httpPaths, uuids, urls, hosts } = filter;
-  const text = [methods, httpPaths, urls, hosts];
+  const { methods, httpPaths, uuids, urls, hosts, traces } = filter;
+  const text = [methods, httpPaths, urls, hosts, traces];
   return [
     ...(text.every((values) => values === undefined) ? [] : [isRequest]),
     ...(hosts === undefined ? [] : [hostMatcher(hosts)]),
     ...(urls === undefined ? [] : [urlMatcher(urls)]),
     ...(methods === undefined ? [] : [methodMatcher(methods)]),
     ...(httpPaths === undefined ? [] : [any(httpPaths.map(pathMatcher))]),
+    ...(traces === undefined ? [] : [traceMatcher(traces)]),
     ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),
   ];
 }

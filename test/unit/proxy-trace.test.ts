@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What records of the proxy say of a request beside: trace context, and where its time went.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '../support/lab.ts';
+import { get, OK, withWire } from '../support/proxy-wire.ts';
+import { findTraceParent } from '../../src/proxy/trace-parent.ts';
+
+const ID = '0af7651916cd43dd8448eb211c80319c';
+const PARENT = 'b7ad6b7169203331';
+const VALUE = `00-${ID}-${PARENT}-01`;
+
+test(
+  'trace context passes untouched and is in the record',
+  withWire(async (wire) => {
+    wire.server.answer(OK);
+    const client = await wire.client();
+    const lines = `TraceParent:  ${VALUE} \r\ntracestate: congo=t61rcWkgMzE`;
+    client.write(get('/', lines));
+    await client.sees('ok');
+    assert.ok(wire.server.received[0]?.includes(`${lines}\r\n`));
+    const [flow] = wire.proxy.flows();
+    const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
+    assert.deepEqual(
+      [hex(flow?.detail?.traceId), hex(flow?.detail?.parentId), flow?.detail?.traceFlags],
+      [ID, PARENT, 1],
+    );
+  }),
+);
+
+test(
+  'without trace context a record has the times alone',
+  withWire(async (wire) => {
+    wire.server.answer(OK);
+    const client = await wire.client();
+    client.write(get('/'));
+    await client.sees('ok');
+    assert.equal(wire.proxy.flows()[0]?.extra, 8);
+  }),
+);
+
+test(
+  'the time of a request is split: its own, the server, the response',
+  withWire(async (wire) => {
+    const client = await wire.client();
+    const { proxy } = wire;
+    client.write('POST /a HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\nab');
+    await until('the head', () => wire.server.received[0]?.endsWith('ab') === true);
+    proxy.advance(100);
+    client.write('cd');
+    await until('the body', () => wire.server.received[0]?.endsWith('abcd') === true);
+    proxy.advance(2000);
+    wire.server.connections[0]?.write('HTTP/1.1 100 Continue\r\n\r\n');
+    await client.sees('100 Continue');
+    proxy.advance(1000);
+    wire.server.connections[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no');
+    await client.sees('\r\no');
+    proxy.advance(500);
+    wire.server.connections[0]?.write('k');
+    await client.sees('ok');
+    const [flow] = proxy.flows();
+    assert.ok(flow?.detail);
+    const response = Number(flow.duration) / 1000 - flow.detail.requestTime - flow.detail.serverTime;
+    const tenths = [flow.detail.requestTime, flow.detail.serverTime, response].map((us) =>
+      Math.floor(us / 100_000),
+    );
+    assert.deepEqual(tenths, [1, 30, 5]);
+  }),
+);
+
+const head = (...lines: readonly string[]): Buffer =>
+  Buffer.from(`GET / HTTP/1.1\r\nhost: a\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+
+for (const [what, lines, isFound] of [
+  ['a valid one', [`traceparent: ${VALUE}`], true],
+  ['one of a later version that goes on', [`traceparent: cc-${ID}-${PARENT}-01-more`], true],
+  ['white space around', [`traceparent:\t ${VALUE}\t `], true],
+  ['two', [`traceparent: ${VALUE}`, `traceparent: ${VALUE}`], false],
+  ['version 00 that goes on', [`traceparent: ${VALUE}-more`], false],
+  ['version ff', [`traceparent: ff-${ID}-${PARENT}-01`], false],
+  ['an id of zeros', [`traceparent: 00-${'0'.repeat(32)}-${PARENT}-01`], false],
+  ['a parent of zeros', [`traceparent: 00-${ID}-${'0'.repeat(16)}-01`], false],
+  ['upper case', [`traceparent: ${VALUE.toUpperCase()}`], false],
+  ['one that is cut', [`traceparent: ${VALUE.slice(0, 54)}`], false],
+  ['another name', [`x-traceparent: ${VALUE}`, `traceparents: ${VALUE}`], false],
+  ['in the path', [`x: \ttraceparent: ${VALUE}`], false],
+] as const) {
+  test(`trace context: ${what}`, () => {
+    const bytes = head(...lines);
+    assert.equal(findTraceParent(bytes, 0, bytes.length) >= 0, isFound);
+    // Where the head lies and what stands behind it mean nothing.
+    const moved = Buffer.concat([Buffer.from('\ntraceparent:'), bytes, head(`traceparent: ${VALUE}`)]);
+    assert.equal(findTraceParent(moved, 13, bytes.length) >= 0, isFound);
+  });
+}
