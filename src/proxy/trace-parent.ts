@@ -4,12 +4,19 @@
 /** Places within the value: `00-<32 hex digits>-<16>-<2>`. */
 export const TraceParent = { version: 0, traceId: 3, parentId: 36, flags: 53, length: 55 } as const;
 
-const NAME = Uint8Array.from(Buffer.from('traceparent:'));
-const LF = 0x0a;
+const PATTERN = Buffer.from('\ntraceparent:');
+const LAST = PATTERN.length - 1;
 const CR = 0x0d;
 const DASH = 0x2d;
 const LOWER = 0x20;
 const COLON = 0x3a;
+
+/** By a byte: how far on the pattern may end if this byte is where it would (Horspool); either case is one letter. */
+const skips = new Uint8Array(256).map((_, byte) => {
+  const letter = byte >= 0x41 && byte <= 0x5a ? byte | LOWER : byte;
+  const at = PATTERN.lastIndexOf(letter, LAST - 1);
+  return at === -1 ? PATTERN.length : LAST - at;
+});
 
 /**
  * Where the value of the head's traceparent begins; -1 if there is none, it is not valid, or there are several, which
@@ -18,20 +25,20 @@ const COLON = 0x3a;
 export function findTraceParent(bytes: Uint8Array, start: number, length: number): number {
   const end = start + length;
   let found = -1;
-  for (let at = start; at < end - NAME.length; at += 1) {
-    if (bytes[at] !== LF || ((bytes[at + 1] ?? 0) | LOWER) !== NAME[0] || !isNamed(bytes, at + 1)) continue;
+  for (let at = start + LAST; at < end; at += skips[bytes[at] as number] as number) {
+    if (bytes[at] !== COLON || !isNamed(bytes, at - LAST)) continue;
     if (found !== -1) return -1;
-    found = valueAt(bytes, at + 1 + NAME.length, end);
+    found = valueAt(bytes, at + 1, end);
     if (found === -1) return -1;
   }
   return found;
 }
 
+/** A line begins with the name at `at`; its last byte has been looked at. */
 function isNamed(bytes: Uint8Array, at: number): boolean {
-  for (let index = 1; index < NAME.length; index += 1) {
-    const byte = bytes[at + index] ?? 0;
-    if ((byte === COLON ? byte : byte | LOWER) !== NAME[index]) return false;
-  }
+  if (bytes[at] !== PATTERN[0]) return false;
+  for (let index = 1; index < LAST; index += 1)
+    if (((bytes[at + index] as number) | LOWER) !== PATTERN[index]) return false;
   return true;
 }
 

@@ -2,6 +2,7 @@
 // What records of the proxy say of a request beside: trace context, and where its time went.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { until } from '../support/lab.ts';
 import { get, OK, withWire } from '../support/proxy-wire.ts';
 import { findTraceParent } from '../../src/proxy/trace-parent.ts';
@@ -93,3 +94,35 @@ for (const [what, lines, isFound] of [
     assert.equal(findTraceParent(moved, 13, bytes.length) >= 0, isFound);
   });
 }
+
+test('a search by leaps finds what a look at every line finds', () => {
+  const pieces = [
+    'traceparent:',
+    'TraceParent: ',
+    'trace',
+    'parent:',
+    '\r\n',
+    VALUE,
+    VALUE.slice(3),
+    ' ',
+    'ab:',
+  ];
+  const valid = new RegExp(
+    `^traceparent:[ \\t]*(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}[ \\t]*(\\r.*)?$`,
+    'is',
+  );
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 30 }), (all) => {
+      const text = `GET / HTTP/1.1\r\n${all.join('')}`;
+      const lines = text.split('\n').filter((line, index) => index > 0 && /^traceparent:/i.test(line));
+      const [line = ''] = lines;
+      const bytes = Buffer.from(text);
+      assert.equal(
+        findTraceParent(bytes, 0, bytes.length) >= 0,
+        lines.length === 1 && valid.test(line),
+        text,
+      );
+    }),
+    { numRuns: 5000 },
+  );
+});
