@@ -12,7 +12,7 @@ const KEPT_MS = Math.max(...windows) * 1000;
 const MAX_KEYS = 2000;
 const OTHERS = 'others';
 /** Latencies of one edge and bucket that are kept for percentiles: the first ones. */
-const MAX_LATENCIES = 50;
+const MAX_LATENCIES = 20;
 
 interface EdgeCounts {
   readonly source: string;
