@@ -232,6 +232,10 @@ bench-memory: check-privileged dist ## resident memory of the shipped agent and 
 bench-control: check-privileged build ## time from a saved file to the kernel (SIZES=… ROUNDS=…)
 	@SIZES='$(SIZES)' ROUNDS='$(ROUNDS)' node bench/control.ts
 
+.PHONY: bench-pending
+bench-pending: cluster-up ## pods that connect before they are met, on a real cluster (CREATIONS=…)
+	@CREATIONS='$(CREATIONS)' node bench/pending-pods.ts
+
 .PHONY: bench-flows
 bench-flows: build ## time that the flow API takes to answer (FLOWS=… ROUNDS=…)
 	@FLOWS='$(FLOWS)' ROUNDS='$(ROUNDS)' node bench/flows.ts

@@ -3,12 +3,14 @@
  * cgroup/connect4, connect6: a governed workload opens a connection, or fixes
  * the peer of a datagram socket.
  *
- * Stance: not enrolled = allow. Enrolled: whatever can't be decided or
+ * Stance: not enrolled = allow; of a pod that the agent has not met, as the
+ * setting `pending` says. Enrolled: whatever can't be decided or
  * remembered is refused and counted. A refused connect() fails at once with
  * EPERM.
  */
 #include "lib/boost.h"
 #include "lib/connection.h"
+#include "lib/pending.h"
 #include "lib/steer.h"
 #include "lib/udp.h"
 
@@ -127,10 +129,15 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	/* A socket may be connected again (AF_UNSPEC in between): forget what it was. */
 	bpf_sk_storage_delete(&client_steering, sk);
 	bpf_sk_storage_delete(&connections, sk);
-	if (!workload || socket_is_own(sk))
+	if (socket_is_own(sk))
 		return HOOK_ALLOW;
 	cookie = bpf_get_socket_cookie(ctx);
 	attempt->protocol = ctx->protocol;
+	if (!workload) {
+		if (address_is_loopback(&attempt->destination) || !pending_refuses(netns, true))
+			return HOOK_ALLOW;
+		return refuse_for(attempt, sk, cookie, REASON_WORKLOAD_PENDING);
+	}
 	attempt_from(attempt, workload);
 	attempt_decide(attempt);
 	if (attempt->action == ACTION_DENY)

@@ -7,23 +7,31 @@
  * hooks can't refuse: what arrives is judged in packet.bpf.c.
  */
 #include "lib/attempt.h"
+#include "lib/pending.h"
 #include "lib/udp.h"
 
 static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 				   struct attempt *attempt)
 {
-	struct workload *workload = workload_of_netns(bpf_get_netns_cookie(ctx));
+	__u64 netns = bpf_get_netns_cookie(ctx), cookie;
+	struct workload *workload = workload_of_netns(netns);
 	struct flow_record record = {};
-	__u64 cookie;
 
 	if (workload && address_is_loopback(&attempt->destination))
 		return HOOK_ALLOW;
 	if (!workload)
 		workload = workload_of_task();
-	if (!workload || socket_is_own(sk))
+	if (socket_is_own(sk))
 		return HOOK_ALLOW;
 	cookie = bpf_get_socket_cookie(ctx);
 	attempt->protocol = IPPROTO_UDP;
+	if (!workload) {
+		if (address_is_loopback(&attempt->destination) || !pending_refuses(netns, true))
+			return HOOK_ALLOW;
+		attempt->reason = REASON_WORKLOAD_PENDING;
+		attempt_refused(attempt, sk, cookie);
+		return HOOK_DENY;
+	}
 	attempt_from(attempt, workload);
 	attempt_decide(attempt);
 	if (attempt->action == ACTION_PROXY) {

@@ -16,7 +16,7 @@
  * CAP_NET_RAW may still ask for IP_HDRINCL that way. It has AF_PACKET, too,
  * which no hook sees (SECURITY.md).
  */
-#include "lib/flow.h"
+#include "lib/pending.h"
 #include "lib/socket-grant.h"
 #include "lib/workload.h"
 
@@ -42,6 +42,12 @@ static __always_inline bool protocol_may_be_raw(__u32 protocol)
 	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 || protocol == IPPROTO_IGMP;
 }
 
+/* A socket that is made before its pod is known would outlive that moment. */
+static __always_inline bool is_governed(__u64 netns)
+{
+	return workload_of_netns(netns) || workload_of_task() || pending_refuses(netns, false);
+}
+
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *ctx)
 {
@@ -49,7 +55,7 @@ int sock_create(struct bpf_sock *ctx)
 
 	if (!raw && !transport_is_unjudged(ctx->protocol))
 		return HOOK_ALLOW;
-	if (!workload_of_netns(bpf_get_netns_cookie(ctx)) && !workload_of_task())
+	if (!is_governed(bpf_get_netns_cookie(ctx)))
 		return HOOK_ALLOW;
 	if (raw && socket_grant_take())
 		return HOOK_ALLOW;
@@ -83,8 +89,7 @@ int setsockopt(struct bpf_sockopt *ctx)
 	struct bpf_sock *sk = ctx->sk;
 
 	if (sk && option_chooses_source(ctx, sk->family) &&
-	    (workload_of_netns(bpf_get_netns_cookie(ctx)) || workload_of_task()) &&
-	    !socket_is_own(sk)) {
+	    is_governed(bpf_get_netns_cookie(ctx)) && !socket_is_own(sk)) {
 		drop_count(REASON_SOURCE_FORGED);
 		return HOOK_DENY;
 	}

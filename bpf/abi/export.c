@@ -36,6 +36,7 @@ EXPORT(struct, ipcache_entry);
 EXPORT(struct, verdict_count_key);
 EXPORT(struct, workload_key);
 EXPORT(struct, workload);
+EXPORT(struct, pending_settings);
 EXPORT(struct, name);
 EXPORT(struct, datapath_settings);
 EXPORT(struct, tuple_key);

@@ -39,6 +39,7 @@ enum reason {
 	REASON_OPAQUE_SERVER_FIRST = 24,
 	REASON_OPAQUE_UPGRADED = 25, /* WebSocket, CONNECT */
 	REASON_OPAQUE_EARLY = 26, /* bytes came before there was a socket */
+	REASON_WORKLOAD_PENDING = 27, /* of a pod that the agent has not met yet */
 	REASON_BOOST_RECONNECT = 19, /* connect() of a boosted socket that was disconnected */
 
 	/* 32-95: decided where HTTP is read */

@@ -45,6 +45,15 @@ struct datapath_settings {
 	__u32 padding;
 };
 
+/* The one entry of the map `pending`: what becomes of traffic of pods that the agent has not met.
+ */
+struct pending_settings {
+	__u64 pods_cgroup; /* id of the cgroup2 folder that all pods are in; 0: nobody is judged */
+	__u64 node_netns; /* cookie: who is in there is the node's */
+	__u32 refuses;
+	__u32 padding;
+};
+
 _Static_assert(sizeof(struct name) == 16, "name");
 _Static_assert(sizeof(struct workload_key) == 16, "workload_key");
 _Static_assert(sizeof(struct workload) == 56, "workload");

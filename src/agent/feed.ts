@@ -10,10 +10,12 @@ export interface Feed {
   /** Workloads that should be governed and that the source can't lead to. */
   notEnrolled: number;
   conditions: () => readonly ResourceCondition[];
+  /** How long each collection of the API server has not been heard of, seconds; 0: it is current. */
+  ages: () => Readonly<Record<string, number>>;
 }
 
 export function createFeed(): Feed {
-  return { errors: [], counts: {}, notEnrolled: 0, conditions: () => [] };
+  return { errors: [], counts: {}, notEnrolled: 0, conditions: () => [], ages: () => ({}) };
 }
 
 export function countKinds(resources: readonly Resource[]): Record<string, number> {

@@ -96,6 +96,8 @@ function boostOfNode(datapath: Datapath): InForce['boost'] {
 
 interface FollowParts {
   readonly settings: Settings;
+  readonly datapath: Datapath;
+  readonly cgroupRoot: string;
   readonly native: Native;
   readonly reconciler: Reconciler;
   readonly feed: Feed;
@@ -106,8 +108,10 @@ interface FollowParts {
 /** Keeps the reconciler fed: with what the source reads, and with namespaces that come and go. */
 async function follow(parts: FollowParts): Promise<void> {
   const { settings, reconciler, feed, log, signal } = parts;
-  if (settings.source === 'files') await followFiles(settings.config, reconciler, feed, log, signal);
-  else {
+  if (settings.source === 'files') {
+    parts.datapath.pending.stop();
+    await followFiles(settings.config, reconciler, feed, log, signal);
+  } else {
     const { followCluster } = await import('./follow-cluster.ts');
     await followCluster(parts);
   }
@@ -192,7 +196,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     exported: exported?.counts,
   });
   void supervisor.start();
-  await follow({ settings, native, reconciler, feed, log, signal });
+  await follow({ settings, datapath, cgroupRoot, native, reconciler, feed, log, signal });
   await api.close();
   await metrics.close();
   await exported?.ended;

@@ -49,6 +49,7 @@ export async function startMetrics(
       verdicts: () => input.verdicts.read(),
       drops: () => [...readDrops(datapath.maps)].map(([reason, count]) => ({ reason, count })),
       opaque: () => [...readOpaque(datapath.maps)].map(([reason, count]) => ({ reason, count })),
+      pendingPassed: () => datapath.pending.passed(),
     },
     flows: () => flows.stats(),
     exported: () => input.exported ?? {},
@@ -73,6 +74,7 @@ export async function startMetrics(
       warnings: reconciler.applied?.world.conflicts.length ?? 0,
       enrolled: datapath.enrolled.length,
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
+      ages: input.feed.ages(),
     }),
     proxy: () => proxyMetrics(supervisor),
   });

@@ -28,6 +28,12 @@ export const settingsSchema = z.strictObject({
     .describe(
       'Whether pods are governed that say nothing, nor their namespace, by the label perigee.dev/mesh',
     ),
+  pending: z
+    .enum(['Refuse', 'Allow'])
+    .default('Allow')
+    .describe(
+      'What becomes of connections of a pod that the agent has not met yet; Allow: they pass, are counted, and are closed if policy forbids them: docs/design/pending-pods.md',
+    ),
   networkPolicy: z
     .enum(['on', 'off'])
     .default('on')
@@ -106,6 +112,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('kubeconfig', 'kubeconfig', 'FILE'),
   flag('nodeName', 'node-name', 'NAME'),
   flag('mesh', 'mesh', 'MODE'),
+  flag('pending', 'pending', 'MODE'),
   flag('networkPolicy', 'network-policy', 'MODE'),
   flag('cgroup', 'cgroup', 'DIR'),
   flag('pinRoot', 'pin-root', 'DIR'),

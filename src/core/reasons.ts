@@ -129,6 +129,11 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'Bytes of a visible connection came before it had a socket (Fast Open): it passes unread',
     action: 'Nothing',
   },
+  'workload-pending': {
+    summary: 'A pod opened a connection before the agent of its node had met it (`pending: Refuse`)',
+    action:
+      'Nothing, if the program tries again; if it goes on, see in `perigee status` why the pod is not enrolled',
+  },
   'boost-reconnect': {
     summary: 'A boosted socket was disconnected with AF_UNSPEC and then asked for another connection',
     action: 'Open a new socket for each connection, or take the label `perigee.dev/boost` off the workload',

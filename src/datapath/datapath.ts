@@ -20,6 +20,7 @@ import {
 } from './loader.ts';
 import { type Maps, closeMaps, openMaps } from './maps.ts';
 import { neededHooks } from './needs.ts';
+import { PendingPods } from './pending-pods.ts';
 import type { ReconcileReport, ReconcileSteps } from './reconcile.ts';
 import { StaleRequestCounts } from './request-counts.ts';
 import { removeStale } from './stale.ts';
@@ -35,6 +36,7 @@ export class Datapath {
   readonly boost: BoostPath;
   readonly maps: Maps;
   readonly requestCounts: StaleRequestCounts;
+  readonly pending: PendingPods;
   readonly #enrolment: Enrolment;
   readonly #walk: SocketWalk;
   readonly #writer: StateWriter;
@@ -54,6 +56,7 @@ export class Datapath {
     this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
     this.requestCounts = new StaleRequestCounts(this.maps);
+    this.pending = new PendingPods(options.native, this.maps);
     this.#writer = new StateWriter(this.maps);
     this.#enrolment = new Enrolment(options, this.maps);
     this.#walk = SocketWalk.load(options);

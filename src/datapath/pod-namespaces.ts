@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Native } from './native.ts';
+import { podsOfCgroups } from './pod-cgroups.ts';
 
 /** A pod's network namespace, held so that its inode can't become another's. */
 interface Held {
   readonly pid: number;
   readonly fd: number;
   readonly inode: bigint;
+  readonly cookie: bigint;
 }
 
-/** The kubelet's name of a pod in a cgroup path: `pod…`, by the systemd driver with `_` for `-`; of static pods a digest. */
-const POD = /pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?=[./]|$)/g;
-
-/** The pods that a process's cgroups belong to, by either driver, in whichever hierarchies there are. */
-export function podsOfCgroups(text: string): ReadonlySet<string> {
-  return new Set([...text.matchAll(POD)].map(([, uid = '']) => uid.replaceAll('_', '-')));
+/** Where a pod's network namespace is. */
+export interface PodNamespace {
+  readonly path: string;
+  readonly cookie: bigint;
 }
 
 /**
@@ -24,6 +25,8 @@ export function podsOfCgroups(text: string): ReadonlySet<string> {
 export class PodNamespaces {
   readonly #native: Pick<Native, 'netns'>;
   readonly #proc: string;
+  /** Folders of pods in cgroup2, as far as they were told. */
+  readonly #folders = new Map<string, string>();
   #held = new Map<string, Held>();
 
   constructor(native: Pick<Native, 'netns'>, proc = '/proc') {
@@ -31,17 +34,61 @@ export class PodNamespaces {
     this.#proc = proc;
   }
 
-  /** @returns paths by pod; absent: it has no process with a namespace of its own (yet, or any more) */
-  find(pods: ReadonlySet<string>): ReadonlyMap<string, string> {
-    const missing = new Set<string>();
+  /** By pod; absent: it has no process with a namespace of its own (yet, or any more). */
+  get places(): ReadonlyMap<string, PodNamespace> {
+    const place = ({ pid, cookie }: Held): PodNamespace => ({ path: this.#pathOf(pid), cookie });
+    return new Map([...this.#held].map(([uid, held]) => [uid, place(held)]));
+  }
+
+  /** Looks whether pods are where they were, and for those that are not among all processes. */
+  find(pods: ReadonlySet<string>): ReadonlyMap<string, PodNamespace> {
     for (const [uid, held] of this.#held) {
       if (pods.has(uid) && this.#inodeOf(held.pid) === held.inode) continue;
       closeSync(held.fd);
       this.#held.delete(uid);
     }
-    for (const uid of pods) if (!this.#held.has(uid)) missing.add(uid);
-    if (missing.size > 0) this.#search(missing);
-    return new Map([...this.#held].map(([uid, { pid }]) => [uid, this.#pathOf(pid)]));
+    for (const [uid, folder] of this.#folders) if (!existsSync(folder)) this.#folders.delete(uid);
+    const missing = this.#missing(pods);
+    if (missing.size > 0) this.#search(missing, readdirSync(this.#proc));
+    return this.places;
+  }
+
+  /** Where processes of a pod will come, to be looked for by `findTold`. */
+  tell(uid: string, folder: string): void {
+    if (!this.#held.has(uid)) this.#folders.set(uid, folder);
+  }
+
+  /**
+   * Looks for pods that were told of, which takes some 0.1 ms for each instead of a look at every process.
+   * @returns how many were found, and how many were not
+   */
+  findTold(pods: ReadonlySet<string>): { readonly found: number; readonly waiting: number } {
+    const told = [...this.#missing(pods)].filter((uid) => this.#folders.has(uid));
+    for (const uid of told) this.#search(new Set([uid]), this.#processesBelow(this.#folders.get(uid) ?? ''));
+    const waiting = told.filter((uid) => !this.#held.has(uid)).length;
+    return { found: told.length - waiting, waiting };
+  }
+
+  #missing(pods: ReadonlySet<string>): Set<string> {
+    return new Set([...pods].filter((uid) => !this.#held.has(uid)));
+  }
+
+  /** In the folders of its containers. */
+  #processesBelow(folder: string): string[] {
+    const read = (name: string): string[] => {
+      try {
+        return readFileSync(join(folder, name, 'cgroup.procs'), 'utf8').split('\n');
+      } catch {
+        return []; // no folder, or gone meanwhile
+      }
+    };
+    try {
+      return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+        entry.isDirectory() ? read(entry.name) : [],
+      );
+    } catch {
+      return [];
+    }
   }
 
   close(): void {
@@ -50,10 +97,10 @@ export class PodNamespaces {
   }
 
   /** A pod's oldest process is the one that holds its namespaces; later ones may have made others of their own. */
-  #search(missing: ReadonlySet<string>): void {
+  #search(missing: ReadonlySet<string>, processes: readonly string[]): void {
     const own = this.#inodeOf('self');
     const oldest = new Map<string, { readonly pid: number; readonly started: bigint }>();
-    for (const name of readdirSync(this.#proc)) {
+    for (const name of processes) {
       if (!/^\d+$/.test(name)) continue;
       const uid = this.#podOf(name, missing);
       if (uid === undefined) continue;
@@ -83,8 +130,10 @@ export class PodNamespaces {
     }
     const inode = this.#native.netns.inode(fd);
     const isPods = podsOfCgroups(this.#read(`${String(pid)}/cgroup`) ?? '').has(uid);
-    if (isPods && inode !== own && this.#inodeOf(pid) === inode) this.#held.set(uid, { pid, fd, inode });
-    else closeSync(fd);
+    if (isPods && inode !== own && this.#inodeOf(pid) === inode) {
+      this.#held.set(uid, { pid, fd, inode, cookie: this.#native.netns.cookie(fd) });
+      this.#folders.delete(uid);
+    } else closeSync(fd);
   }
 
   #pathOf(pid: number | string): string {

@@ -106,7 +106,7 @@ for (const [name, args] of Object.entries({
   custom: [
     ...[
       '--set',
-      'mesh=disabled,networkPolicy=off,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
+      'mesh=disabled,pending=Refuse,networkPolicy=off,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
     ],
     ...['--set', 'settings.logLevel=debug,settings.flowStoreBytes=8388608,imagePullSecrets[0].name=registry'],
   ],
@@ -120,6 +120,7 @@ for (const [name, args] of Object.entries({
 for (const [what, setting, message] of [
   ['a misspelt value', 'meshh=enabled', /meshh/],
   ['a mode that there is not', 'mesh=on', /mesh/],
+  ['a word for pods to come that there is not', 'pending=Deny', /pending/],
   ['an address without a port', 'metricsAddress=127.0.0.1', /metricsAddress/],
   ['more workers than there may be', 'proxy.workers=65', /workers/],
 ] as const) {
@@ -193,6 +194,17 @@ test('two pods: an AccessPolicy allows GET /items and refuses the rest, with a r
     seen(),
     new RegExp(`${namespace}/api:8080 .*GET /items/7 403 .*DENIED.*AccessPolicy ${namespace}/api`, 's'),
   );
+});
+
+test('a pod that asks to be governed and can’t be is told of by an Event', async () => {
+  const labels = { 'perigee.dev/mesh': 'enabled' };
+  apply(pod({ namespace, name: 'host', node: 'node1', labels, spec: { hostNetwork: true } }));
+  const events = ['-n', namespace, 'get', 'events', '--field-selector', 'reason=NotCaptured', '-o'];
+  const message = (): string =>
+    kubectl(...events, 'jsonpath={range .items[*]}{.involvedObject.name}: {.message}{end}');
+  await until('the Event', () => message() !== '', 60_000);
+  assert.match(message(), /^host: Perigee does not govern this pod: .*hostNetwork/);
+  kubectl('-n', namespace, 'delete', 'pod', 'host');
 });
 
 test('helm test makes a request that is allowed and one that is refused', () => {

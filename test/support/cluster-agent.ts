@@ -10,6 +10,8 @@ import { until } from './lab.ts';
 
 const execute = promisify(execFile);
 const PINS = '/sys/fs/bpf/perigee-test';
+/** On the node's own loopback. */
+const METRICS = '127.0.0.1:19975';
 
 interface Workload {
   readonly key: string;
@@ -34,14 +36,23 @@ export interface ClusterStatus {
 export class ClusterAgent {
   readonly #node: string;
   readonly #access: string;
+  readonly #settings: readonly string[];
   readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  /** @param access kubeconfig; default: the administrator's */
-  constructor(node: string, access = kubeconfig) {
+  /** @param settings flags; @param access kubeconfig; default: the administrator's */
+  constructor(node: string, settings: readonly string[] = [], access = kubeconfig) {
     this.#node = node;
+    this.#settings = settings;
     this.#access = access;
     this.#folder = mkdtempSync(join(tmpdir(), `perigee-${node}-`));
+  }
+
+  /** The value of a metric; 0: it has none. */
+  metric(series: string): number {
+    const text = onNode(this.#node, 'curl', '-s', `http://${METRICS}/metrics`).stdout;
+    const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+    return Number(line?.slice(series.length + 1) ?? 0);
   }
 
   get #socket(): string {
@@ -57,8 +68,8 @@ export class ClusterAgent {
       'agent',
       ...access,
       ...places,
-      '--metrics-address',
-      'off',
+      ...['--metrics-address', METRICS],
+      ...this.#settings,
     ]);
     const [program = '', ...rest] = command;
     // Its own group of processes: the first of them is a shell that enters the node.

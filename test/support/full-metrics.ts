@@ -42,6 +42,7 @@ export function fullMetrics(count: number): AgentMetrics {
         })),
       drops: () => [{ reason: 'policy-no-rule', count: 7 }],
       opaque: () => [{ reason: 'opaque-tls', count: 7 }],
+      pendingPassed: () => 2,
     },
     flows: () => ({
       ...{ stored: 3, capacity: 10, seen: 5, bytes: 500, capacityBytes: 1000, rate: 1 },
@@ -70,7 +71,7 @@ export function fullMetrics(count: number): AgentMetrics {
     boost: () => ({ off: 'KernelLacks', counts: { entered: 3, redirected: 5 } }),
     control: () => ({
       ...{ ready: true, revision: 4, appliedAt: 1000, errors: 1, warnings: 0 },
-      ...{ enrolled: 3, failed: 1 },
+      ...{ enrolled: 3, failed: 1, ages: { pods: 3 } },
     }),
     proxy: () => Promise.resolve(text),
   });

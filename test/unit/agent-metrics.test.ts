@@ -18,6 +18,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       verdicts: () => [{ policy: 'shop/api', direction: 'ingress', verdict: 'denied', count: 7 }],
       drops: () => [{ reason: 'policy-no-rule', count: 7 }],
       opaque: () => [{ reason: 'opaque-tls', count: 7 }],
+      pendingPassed: () => 2,
     },
     flows: () => ({
       stored: 3,
@@ -42,6 +43,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       warnings: 0,
       enrolled: 3,
       failed: 1,
+      ages: { pods: 3, nodes: 0 },
     }),
     proxy: () => Promise.resolve(undefined),
     ...overrides,
@@ -63,6 +65,8 @@ test('totals that are kept elsewhere are shown as they are, scrape after scrape'
     'perigee_control_source_problems{severity="error"} 1',
     'perigee_control_last_applied_timestamp_seconds 1',
     'perigee_agent_ready 1',
+    'perigee_control_source_stale_seconds{collection="pods"} 3',
+    'perigee_pending_passed_total 2',
     'perigee_inline_tables 2',
     'perigee_inline_table_bytes 4096',
     'perigee_inline_off{reason="Setting"} 1',
@@ -91,7 +95,7 @@ test('a metric with too many series ends in one that says overflow', async () =>
     }));
   const { agent } = await createMetrics({
     maxSeries: 10,
-    kernel: { verdicts, drops: () => [], opaque: () => [] },
+    kernel: { verdicts, drops: () => [], opaque: () => [], pendingPassed: () => 0 },
   }).render();
   assert.equal(agent.match(/^perigee_policy_verdicts_total\{/gm)?.length, 11);
   assert.match(
@@ -109,6 +113,7 @@ test('a source that fails costs its own figures only, and is counted', async () 
       },
       drops: () => [],
       opaque: () => [],
+      pendingPassed: () => 0,
     },
     proxy: () => Promise.reject(new TypeError('no proxy')),
   });

@@ -24,6 +24,7 @@ const well: Case['series'] = {
   [`perigee_proxy_config_revision{${node}}`]: '4x120',
   [`perigee_control_workloads{state="failed",${node}}`]: '0x120',
   [`perigee_control_source_problems{severity="error",${node}}`]: '0x120',
+  [`perigee_control_source_stale_seconds{collection="pods",${node}}`]: '0x120',
   [`perigee_control_reconcile_errors_total{${node}}`]: '2x120',
   [`perigee_drops_total{reason="policy-no-rule",component="kernel",${node}}`]: '0+600x120',
   [`perigee_http_requests_total{destination_workload="shop/api",code="200",${node}}`]: '0+600x120',
@@ -46,6 +47,10 @@ const cases: Readonly<Record<string, Case>> = {
   PerigeeConfigurationBroken: {
     series: { ...well, [`perigee_control_source_problems{severity="error",${node}}`]: '1x120' },
     says: /^The configuration of n1/,
+  },
+  PerigeeClusterStale: {
+    series: { ...well, [`perigee_control_source_stale_seconds{collection="pods",${node}}`]: '0+60x120' },
+    says: /^n1 has not heard of pods for/,
   },
   PerigeeReconcileFails: {
     series: { ...well, [`perigee_control_reconcile_errors_total{${node}}`]: '0+1x120' },

@@ -9,7 +9,7 @@ import { connectionVerdict } from '../../src/core/policy/connection-verdict.ts';
 import { peerOfAddress } from '../../src/core/policy/peers.ts';
 import { parseAddress } from '../../src/core/identity/address.ts';
 import { buildWorld, type World } from '../../src/core/policy/world.ts';
-import { podsOfCgroups } from '../../src/datapath/pod-namespaces.ts';
+import { podsOfCgroups } from '../../src/datapath/pod-cgroups.ts';
 
 const UID = '0b9d7a6e-3f0c-4f43-a0a1-6f6d2c3c0001';
 

@@ -69,6 +69,15 @@ export const alerts: readonly Alert[] = [
     action: '`perigee status` names file, line and field',
   },
   {
+    name: 'PerigeeClusterStale',
+    severity: 'warning',
+    expression: `${agentMetric('sourceAge')} > 120`,
+    for: '5m',
+    summary:
+      '{{ $labels.instance }} has not heard of {{ $labels.collection }} for {{ $value | humanizeDuration }}; what was read before is in force',
+    action: '`perigee status` on the node says why: the API server is away, or a right is missing',
+  },
+  {
     name: 'PerigeeReconcileFails',
     severity: 'warning',
     expression: `${inLast(agentMetric('reconcileErrors'), 10)} > 0`,

@@ -113,3 +113,30 @@ export const datapathSettings = {
     return { cgroupWorkloads: view.getUint32(at + 0, true) };
   },
 } as const;
+
+export interface PendingSettings {
+  readonly podsCgroup: bigint;
+  readonly nodeNetns: bigint;
+  readonly refuses: number;
+}
+
+/** struct pending_settings: 24 bytes. */
+export const pendingSettings = {
+  size: 24,
+  offset: { podsCgroup: 0, nodeNetns: 8, refuses: 16 },
+  encode(value: PendingSettings, bytes: Uint8Array = new Uint8Array(24), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setBigUint64(at + 0, value.podsCgroup, true);
+    view.setBigUint64(at + 8, value.nodeNetns, true);
+    view.setUint32(at + 16, value.refuses, true);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): PendingSettings {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      podsCgroup: view.getBigUint64(at + 0, true),
+      nodeNetns: view.getBigUint64(at + 8, true),
+      refuses: view.getUint32(at + 16, true),
+    };
+  },
+} as const;

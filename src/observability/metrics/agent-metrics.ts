@@ -19,6 +19,8 @@ export interface KernelCounters {
   drops(): Iterable<{ readonly reason: string; readonly count: number }>;
   /** Visible connections that are read no more. */
   opaque(): Iterable<{ readonly reason: string; readonly count: number }>;
+  /** What passed because its pod was not known yet. */
+  pendingPassed(): number;
 }
 
 /** HTTP policy in the kernel at this moment. */
@@ -41,6 +43,8 @@ export interface ControlFigures {
   readonly warnings: number;
   readonly enrolled: number;
   readonly failed: number;
+  /** How long each collection of the API server has not been heard of, seconds. */
+  readonly ages: Readonly<Record<string, number>>;
 }
 
 export interface BoostFigures {
@@ -247,6 +251,7 @@ export class AgentMetrics {
       'opaque',
       [...kernel.opaque()].map(({ reason, count }) => ({ labels: { reason }, value: count })),
     );
+    this.#total('pendingPassed', [{ labels: {}, value: kernel.pendingPassed() }]);
   }
 
   #collectControl(): void {
@@ -258,6 +263,7 @@ export class AgentMetrics {
     this.#set('sourceProblems', figures.warnings, { severity: 'warning' });
     this.#set('workloads', figures.enrolled, { state: 'enrolled' });
     this.#set('workloads', figures.failed, { state: 'failed' });
+    for (const [collection, age] of Object.entries(figures.ages)) this.#set('sourceAge', age, { collection });
   }
 
   #collect(source: string, read: () => void): void {

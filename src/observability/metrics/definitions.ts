@@ -179,6 +179,18 @@ export const metricDefinitions = {
     help: 'Number of the state in force',
     labels: [],
   },
+  sourceAge: {
+    name: 'perigee_control_source_stale_seconds',
+    type: 'gauge',
+    help: 'How long a collection of the API server could not be followed, 0 while it is; what was read before stays in force',
+    labels: ['collection'],
+  },
+  pendingPassed: {
+    name: 'perigee_pending_passed_total',
+    type: 'counter',
+    help: 'Connections and datagrams that passed because the agent had not met their pod yet (`pending: Allow`)',
+    labels: [],
+  },
   workloads: {
     name: 'perigee_control_workloads',
     type: 'gauge',

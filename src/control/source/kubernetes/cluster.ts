@@ -47,11 +47,14 @@ export class Join {
     this.#mesh = mesh;
   }
 
-  /** The pods of this node that have a network namespace of their own and are to be governed. */
-  governed({ pods, namespaces }: Pick<Cluster, 'pods' | 'namespaces'>): Pod[] {
-    return [...pods.values()].filter(
-      (pod) => pod.node === this.#node && !pod.hostNetwork && this.#isEnabled(pod, namespaces),
-    );
+  /** The pods of this node that have a network namespace of their own. */
+  own({ pods }: Pick<Cluster, 'pods'>): Pod[] {
+    return [...pods.values()].filter((pod) => pod.node === this.#node && !pod.hostNetwork);
+  }
+
+  /** Those of them that are to be governed. */
+  governed(cluster: Pick<Cluster, 'pods' | 'namespaces'>): Pod[] {
+    return this.own(cluster).filter((pod) => this.#isEnabled(pod, cluster.namespaces));
   }
 
   /** @param netnsOf path of a governed pod's network namespace */
