@@ -4,8 +4,9 @@ import type { ChildProcess } from 'node:child_process';
 export const pathNames = [
   'bare',
   'direct',
-  'boost',
+  'direct-boost',
   'inline',
+  'boost',
   'proxied',
   'proxied-boost',
   'haproxy',
@@ -37,9 +38,11 @@ export const pathTitles: Readonly<Record<PathName, string>> = {
   bare: 'client to server over veth and a bridge; nothing between, Perigee not attached to them',
   direct:
     'Perigee, layer 4: egress policy at the client and ingress policy at the server, verdict in the kernel; a node without HTTP rules',
-  boost:
+  'direct-boost':
     'Perigee, layer 4: as direct, and both workloads ask for boost; connections are boosted some 200 to 400 ms after they were opened',
   inline: 'Perigee, layer 7: the same rule enforced in the kernel, flow records and metrics on',
+  boost:
+    'Perigee, layer 7: as inline, and both workloads ask for boost: requests are judged before they pass TCP by',
   proxied:
     'Perigee, layer 7: methods and paths enforced by its proxy (one worker), flow records on; a rule that names Upgrade keeps it there',
   'proxied-boost': 'Perigee, layer 7: as proxied, and both workloads ask for boost: both legs pass TCP by',

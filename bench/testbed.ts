@@ -9,14 +9,16 @@ import { nginxPath } from './paths/nginx.ts';
 import { type PerigeeKind, type PerigeePaths, perigeePaths } from './paths/perigee.ts';
 import { barePath, createPlainPair } from './paths/plain.ts';
 
-/** Paths of the node that has HTTP rules; `direct` and `boost` have nodes of their own that have none. */
+/** Paths of the node that has HTTP rules; `direct` and `direct-boost` have nodes of their own that have none. */
 const ruled: readonly PathName[] = ['inline', 'proxied'];
+/** Paths of the node that has them and whose workloads ask for boost. */
+const ruledBoosted: readonly PathName[] = ['boost', 'proxied-boost'];
 
 const suffixes: Readonly<Record<PerigeeKind, string>> = {
   layer4: '4',
   layer7: '',
-  boost: 'b',
-  'proxied-boost': 'p',
+  'layer4-boost': 'b',
+  'layer7-boost': 'p',
 };
 
 /** Everything that a run puts on the host, and how it goes away again. */
@@ -39,13 +41,13 @@ export class Testbed {
     const pair = await createPlainPair(network);
     const built: (BenchPath | MissingPath)[] = [barePath(network, pair)];
     if (wanted.includes('direct')) built.push((await this.#govern(network, 'layer4')).direct);
-    if (wanted.includes('boost')) {
-      const { direct } = await this.#govern(network, 'boost');
-      built.push({ ...direct, name: 'boost' });
+    if (wanted.includes('direct-boost')) {
+      const { direct } = await this.#govern(network, 'layer4-boost');
+      built.push({ ...direct, name: 'direct-boost' });
     }
-    if (wanted.includes('proxied-boost')) {
-      const { proxied } = await this.#govern(network, 'proxied-boost');
-      built.push({ ...proxied, name: 'proxied-boost' });
+    if (ruledBoosted.some((name) => wanted.includes(name))) {
+      const { inline, proxied } = await this.#govern(network, 'layer7-boost');
+      built.push({ ...inline, name: 'boost' }, { ...proxied, name: 'proxied-boost' });
     }
     if (ruled.some((name) => wanted.includes(name))) {
       const { inline, proxied } = await this.#govern(network, 'layer7');

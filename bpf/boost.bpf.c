@@ -7,8 +7,9 @@
  *
  * Stance: whatever isn't known to be safe takes TCP, where it's judged as ever.
  */
+#define HTTP_FROM_MESSAGES
 #include "lib/boost.h"
-#include "lib/features.h"
+#include "lib/boost-requests.h"
 
 /* By socket cookie, which no two sockets ever share. */
 struct {
@@ -49,7 +50,8 @@ static __always_inline __u64 cookie_of(const struct tcp_sock *tcp)
 
 /* enum boost_outcome of a message */
 static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_sock *mine,
-					    struct boost_side *self, const struct boost_side *other)
+					    struct boost_side *self, const struct boost_side *other,
+					    struct boosted_stream *asked, bool alone)
 {
 	struct tcp_sock *peer;
 	__u32 waiting, room, size = msg->size;
@@ -74,9 +76,18 @@ static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_so
 			return BOOST_MANY_SMALL;
 		self->queued++;
 	}
+	if (asked) {
+		__u32 outcome = boost_request(msg, peer, asked, other->cookie, alone);
+
+		if (outcome != BOOST_REDIRECTED)
+			return outcome;
+	}
 	if (bpf_msg_redirect_hash(msg, &boost_sockets, (void *)&other->cookie, BPF_F_INGRESS) !=
-	    SK_PASS)
+	    SK_PASS) {
+		if (asked)
+			asked->stream.unsure = 1; /* it's read again by TCP */
 		return BOOST_PEER_GONE;
+	}
 	self->bytes += size;
 	return BOOST_REDIRECTED;
 }
@@ -91,25 +102,63 @@ static __always_inline void boost_stop(struct boost_pair *pair, __u32 state)
  * Once a writer has filled its reader's queue and goes on, all it writes takes TCP, dearer than
  * without a map: such a connection leaves it.
  */
-static __always_inline void boost_send(struct sk_msg_md *msg, struct tcp_sock *mine,
-				       struct boost_pair *pair, struct boost_side *self,
-				       struct boost_side *other)
+SUBPROGRAM int boost_took_tcp(struct boost_pair *pair, struct boost_side *self,
+			      struct boost_side *other, __u32 size)
 {
-	__u32 outcome = boost_redirect(msg, mine, self, other);
-
-	boost_count(outcome);
-	if (outcome == BOOST_REDIRECTED)
-		return;
-	self->tcp_bytes += msg->size;
+	self->tcp_bytes += size;
 	if (self->tcp_bytes > OUTRUN_BYTES && self->tcp_bytes > self->bytes) {
 		boost_refused(self->workload, BOOST_OUTRUN);
 		boost_stop(pair, BOOST_LEAVING);
 		boost_call();
 	}
 	if (other->mixed)
-		return;
+		return 0;
 	other->mixed = 1;
 	boost_call();
+	return 0;
+}
+
+static __always_inline void boost_from_client(struct sk_msg_md *msg, struct tcp_sock *mine,
+					      struct boost_pair *pair)
+{
+	struct boost_side *self = &pair->side[0], *other = &pair->side[1];
+	struct boosted_stream *asked = NULL;
+	bool alone = true;
+	__u32 outcome;
+
+	if (pair->http) {
+		asked = bpf_map_lookup_elem(&boosted_streams, &other->cookie);
+		/* Not read any more: as a direct one, once policy was asked since it changed. */
+		if (!asked || (asked->stream.opaque && asked->stream.epoch != inline_epoch()))
+			return;
+		alone = insertions_over(asked, other->cookie, mine);
+	}
+	if (asked && asked->stream.opaque)
+		asked = NULL;
+	outcome = boost_redirect(msg, mine, self, other, asked, alone);
+	boost_count(outcome);
+	if (outcome != BOOST_REDIRECTED)
+		boost_took_tcp(pair, self, other, msg->size);
+}
+
+static __always_inline void boost_from_server(struct sk_msg_md *msg, struct tcp_sock *mine,
+					      struct boost_pair *pair)
+{
+	struct boost_side *self = &pair->side[1], *other = &pair->side[0];
+	struct boosted_stream *answered = NULL;
+	__u32 outcome;
+
+	if (pair->http) {
+		answered = bpf_map_lookup_elem(&boosted_streams, &self->cookie);
+		if (!answered || answered->stream.refused)
+			return; /* egress drops it */
+	}
+	outcome = boost_redirect(msg, mine, self, other, NULL, false);
+	boost_count(outcome);
+	if (outcome != BOOST_REDIRECTED)
+		boost_took_tcp(pair, self, other, msg->size);
+	else if (answered)
+		boost_response(msg, answered);
 }
 
 SEC("sk_msg")
@@ -125,7 +174,8 @@ int boost_message(struct sk_msg_md *msg)
 		return SK_PASS;
 	end = bpf_sk_storage_get(&boost_ends, sk, 0, 0);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!end || !tcp)
+	/* kTLS that was set up since redirects in ways of its own. */
+	if (!end || !tcp || tcp->inet_conn.icsk_ulp_ops)
 		return SK_PASS;
 	pair = boost_pair_of(end, cookie_of(tcp));
 	if (!pair || pair->state != BOOST_ACTIVE)
@@ -133,9 +183,9 @@ int boost_message(struct sk_msg_md *msg)
 	if (pair->edge && bpf_ktime_get_ns() > settings->attended)
 		boost_count(BOOST_UNATTENDED);
 	else if (end->side)
-		boost_send(msg, tcp, pair, &pair->side[1], &pair->side[0]);
+		boost_from_server(msg, tcp, pair);
 	else
-		boost_send(msg, tcp, pair, &pair->side[0], &pair->side[1]);
+		boost_from_client(msg, tcp, pair);
 	return SK_PASS;
 }
 
@@ -216,9 +266,49 @@ static __always_inline __u32 boost_fitness(struct tcp_sock *tcp, const struct bo
 	return waiter_of(sk) == WAITER_UNKNOWN ? BOOST_UNKNOWN_WAITER : FIT;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct boosted_stream);
+} boost_moving SEC(".maps");
+
+/*
+ * From now on both ends reach the stream of the server's socket. Called under its lock, so that
+ * nothing is sent meanwhile; what arrives meanwhile is dropped. Returns FIT, WAIT or enum
+ * boost_outcome.
+ */
+SUBPROGRAM int stream_move(struct sock_common *common, const struct boost_pair *pair)
+{
+	struct http_stream *stream = bpf_sk_storage_get(&streams, common, 0, 0);
+	__u32 zero = 0, outcome = FIT;
+	struct boosted_stream *moving = bpf_map_lookup_elem(&boost_moving, &zero), *boosted;
+
+	if (!stream || !moving || stream->refused)
+		return BOOST_STREAM_LOST;
+	if (stream->moved)
+		return FIT;
+	if (__sync_val_compare_and_swap(&stream->busy, 0, 1))
+		return WAIT;
+	moving->stream = *stream;
+	moving->stream.busy = 1; /* until it is there as a whole */
+	moving->client = pair->side[0].socket;
+	moving->client_cookie = pair->side[0].cookie;
+	moving->inserting = 0;
+	if (bpf_map_update_elem(&boosted_streams, &pair->side[1].cookie, moving, BPF_ANY))
+		outcome = BOOST_MAP_FULL;
+	else
+		stream->moved = 1;
+	boosted = bpf_map_lookup_elem(&boosted_streams, &pair->side[1].cookie);
+	if (boosted)
+		boosted_give(boosted);
+	__sync_fetch_and_and(&stream->busy, 0);
+	return outcome;
+}
+
 /* Both ends or neither. True: to be looked at again. */
 static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_end *end,
-					struct tcp_sock *tcp)
+					struct sock_common *common, struct tcp_sock *tcp)
 {
 	struct boost_side *self = &pair->side[end->side & 1], *other = &pair->side[~end->side & 1];
 	__u32 fitness = boost_fitness(tcp, self, bpf_ktime_get_ns() - pair->since);
@@ -236,6 +326,16 @@ static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_en
 	if (!other->ready)
 		return true;
 	if (!self->entered) {
+		if (pair->http && end->side) {
+			fitness = stream_move(common, pair);
+			if (fitness == WAIT)
+				return true;
+			if (fitness != FIT) {
+				boost_stop(pair, BOOST_OFF);
+				boost_refused(self->workload, fitness);
+				return other->entered;
+			}
+		}
 		if (bpf_map_update_elem(&boost_sockets, &self->cookie, tcp, BPF_NOEXIST)) {
 			boost_stop(pair, BOOST_OFF);
 			boost_refused(self->workload, BOOST_MAP_FULL);
@@ -347,6 +447,9 @@ static __always_inline bool boost_leave(struct boost_pair *pair, struct boost_en
 		boost_refused(self->workload, BOOST_SPLICE_STUCK);
 		return bpf_sock_destroy(common);
 	}
+	/* Without the map's hold, a sender on its way would count as nobody. */
+	if (pair->http && psock_holders(tcp) > PSOCK_IDLE)
+		return true;
 	bpf_map_delete_elem(&boost_sockets, &self->cookie);
 	self->entered = 0;
 	end->entered = 0;
@@ -397,7 +500,7 @@ int boost_walk(struct bpf_iter__tcp *ctx)
 	    !boost_wanted(settings, common, pair->side[end->side & 1].workload))
 		boost_stop(pair, BOOST_LEAVING);
 	if (pair->state == BOOST_WAITING)
-		again = boost_enter(pair, end, tcp);
+		again = boost_enter(pair, end, common, tcp);
 	else if (pair->state != BOOST_ACTIVE)
 		again = boost_leave(pair, end, common, tcp);
 	if (end->entered && boost_remind(&pair->side[end->side & 1], tcp))

@@ -11,6 +11,7 @@
  * A visible connection, which no policy reads, passes whatever comes: what can't be followed makes
  * it opaque.
  */
+#include "lib/boosted-stream.h"
 #include "lib/early.h"
 #include "lib/responses.h"
 
@@ -57,7 +58,8 @@ static __always_inline int stream_end(struct http_frame *frame, struct segment *
 }
 
 static __always_inline int stream_segment(struct http_frame *frame, struct segment *segment,
-					  struct tcp_sock *tcp)
+					  struct tcp_sock *tcp, struct boosted_stream *boosted,
+					  __u64 cookie)
 {
 	struct http_stream *stream = frame->stream;
 	__u32 received = tcp->rcv_nxt, end = segment->sequence + segment->length;
@@ -76,8 +78,16 @@ static __always_inline int stream_segment(struct http_frame *frame, struct segme
 		return stream_drop(stream, REASON_SEGMENT_AMBIGUOUS);
 	if (__sync_val_compare_and_swap(&stream->busy, 0, 1))
 		return stream_drop(stream, REASON_SEGMENT_CONTENDED);
+	/* It has moved since it was found here, or waits for what goes past TCP. */
+	if (boosted ? boosted->stream.cookie != cookie || (fresh && !insertion_ended(boosted))
+		    : stream->moved) {
+		__sync_fetch_and_and(&stream->busy, 0);
+		return stream_drop(stream, REASON_SEGMENT_CONTENDED);
+	}
 	scratch_begin(frame->scratch, segment->payload, segment->length);
 	frame->reader = &stream->request;
+	/* A response that passes TCP by may be on its way to the client. */
+	frame->scratch->answerable = !boosted || psock_holders(tcp) <= PSOCK_IDLE;
 	if (fresh)
 		verdict = stream_payload(frame, segment, tcp, received);
 	else
@@ -146,7 +156,9 @@ int inline_ingress(struct __sk_buff *skb)
 	struct bpf_sock *sk = skb->sk;
 	struct segment segment = {};
 	struct http_frame frame = { .skb = skb };
+	struct boosted_stream *boosted = NULL;
 	struct tcp_sock *tcp;
+	__u64 cookie;
 	__u32 state;
 
 	if (!sk || !port_may_be_inline(sk))
@@ -160,6 +172,13 @@ int inline_ingress(struct __sk_buff *skb)
 	frame.stream = bpf_sk_storage_get(&streams, sk, 0, 0);
 	if (!frame.stream)
 		return strange_segment(&frame, &segment, sk, state);
+	cookie = frame.stream->cookie;
+	if (frame.stream->moved) {
+		boosted = boosted_of(frame.stream);
+		if (!boosted)
+			return drop(REASON_STREAM_STATE_MISSING);
+		frame.stream = &boosted->stream;
+	}
 	if (frame.stream->refused)
 		return HOOK_DENY;
 	if (frame.stream->opaque)
@@ -173,7 +192,7 @@ int inline_ingress(struct __sk_buff *skb)
 	frame.scratch = scratch_ingress();
 	if (!tcp || !frame.pool || !frame.scratch)
 		return stream_drop(frame.stream, REASON_STREAM_STATE_MISSING);
-	return stream_segment(&frame, &segment, tcp);
+	return stream_segment(&frame, &segment, tcp, boosted, cookie);
 }
 
 SEC("cgroup_skb/egress")
@@ -191,6 +210,13 @@ int inline_egress(struct __sk_buff *skb)
 	frame.stream = bpf_sk_storage_get(&streams, sk, 0, 0);
 	if (!frame.stream)
 		return HOOK_ALLOW;
+	if (frame.stream->moved) {
+		struct boosted_stream *boosted = boosted_of(frame.stream);
+
+		if (!boosted)
+			return drop(REASON_STREAM_STATE_MISSING);
+		frame.stream = &boosted->stream;
+	}
 	if (segment_parse(skb, &segment))
 		return HOOK_ALLOW;
 	if (frame.stream->refused == 2 && !segment.length && (segment.flags & SEGMENT_RST))

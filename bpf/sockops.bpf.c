@@ -129,7 +129,7 @@ static __always_inline void take_handoff(struct bpf_sock_ops *ctx, struct bpf_so
 	if (!steering)
 		return;
 	bpf_sk_storage_get(&steered, sk, steering, BPF_SK_STORAGE_GET_F_CREATE);
-	boost_meet(ctx, sk, steering->source_workload, 0, key);
+	boost_meet(ctx, sk, steering->source_workload, 0, key, false);
 	bpf_map_delete_elem(&handoff, key);
 }
 
@@ -149,7 +149,7 @@ static __always_inline bool take_announcement(struct bpf_sock_ops *ctx, struct b
 		client = ipcache_find(&address);
 		connection_accept(sk, workload, &client, PATH_PROXIED);
 		if (workload->flags & WORKLOAD_BOOST)
-			boost_meet(ctx, sk, 0, workload->id, key);
+			boost_meet(ctx, sk, 0, workload->id, key, false);
 	}
 	bpf_sk_storage_get(&announced, sk, announcement, BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_map_delete_elem(&announcements, key);
@@ -300,8 +300,9 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		passive_inline(ctx, sk, key, workload, &peer, &ingress, epoch);
 	connection = connection_accept(sk, workload, &peer,
 				       policy_reads(&ingress) ? PATH_INLINE : PATH_DIRECT);
-	if (ingress.action == ACTION_ALLOW && peer.flags & workload->flags & WORKLOAD_BOOST)
-		boost_meet(ctx, sk, peer.workload, workload->id, key);
+	if ((ingress.action == ACTION_ALLOW || policy_reads(&ingress)) &&
+	    peer.flags & workload->flags & WORKLOAD_BOOST)
+		boost_meet(ctx, sk, peer.workload, workload->id, key, policy_reads(&ingress));
 	if (!connection || peer.workload)
 		return;
 	connection->recorded = 1;
@@ -342,18 +343,41 @@ static __always_inline void drop_handoff(struct bpf_sock_ops *ctx)
 
 /* The last request of an inline connection gets its record, and nobody waits for its refusal any
  * more. */
-static __always_inline void stream_closed(struct bpf_sock *sk)
+SUBPROGRAM int stream_ended(struct http_stream *stream)
 {
-	struct http_stream *stream = bpf_sk_storage_get(&streams, sk, 0, 0);
-
-	if (!stream)
-		return;
 	if (stream->refused)
 		bpf_map_delete_elem(&refused, &stream->cookie);
 	if (stream->current)
 		request_end(stream, stream->response.phase == HTTP_UNTIL_CLOSE
 					    ? stream->response.status
 					    : 0);
+	return 0;
+}
+
+static __always_inline void stream_closed(struct bpf_sock *sk)
+{
+	struct http_stream *stream = bpf_sk_storage_get(&streams, sk, 0, 0);
+	struct boosted_stream *boosted;
+	__u64 cookie;
+
+	if (!stream)
+		return;
+	if (!stream->moved) {
+		stream_ended(stream);
+		return;
+	}
+	boosted = boosted_of(stream);
+	if (!boosted)
+		return;
+	stream_ended(&boosted->stream);
+	/* The socket's last segment is judged by what stays here. */
+	stream->refused = boosted->stream.refused;
+	stream->moved = 0;
+	cookie = stream->cookie;
+	/* Memory that is given back while somebody writes to it would be another's: it stays held.
+	 */
+	if (!__sync_val_compare_and_swap(&boosted->stream.busy, 0, 1))
+		bpf_map_delete_elem(&boosted_streams, &cookie);
 }
 
 #define ECONNABORTED 103

@@ -151,6 +151,11 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	if (end->accepted && workload->kind != WORKLOAD_NETNS)
 		return 0; /* a cgroup is governed on egress alone */
 	stream = bpf_sk_storage_get(&streams, common, 0, 0);
+	if (stream && stream->moved) {
+		struct boosted_stream *boosted = boosted_of(stream);
+
+		stream = boosted ? &boosted->stream : NULL;
+	}
 	is_read = stream && !stream->opaque && !stream->lenient;
 	if (!(end->accepted ? accept_allowed(end, workload, is_read, &record)
 			    : open_allowed(end, workload, &record)))

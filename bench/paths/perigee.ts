@@ -77,10 +77,10 @@ export interface PerigeeOptions {
 }
 
 /**
- * `layer4`: without any HTTP rule, so without the hooks that those need: only `direct` is of use. `boost`: the same, and both
- * workloads ask for boost. `proxied-boost`: with HTTP rules, and both ask for boost.
+ * `layer4`: without any HTTP rule, so without the hooks that those need: only `direct` is of use. `-boost`: both workloads ask
+ * for boost.
  */
-export type PerigeeKind = 'layer4' | 'layer7' | 'boost' | 'proxied-boost';
+export type PerigeeKind = 'layer4' | 'layer7' | 'layer4-boost' | 'layer7-boost';
 
 const boostLabel = ', perigee.dev/boost: enabled';
 
@@ -96,8 +96,8 @@ export async function perigeePaths(
   await startServer(network, server, cgroup);
   const config = join(network.folder, `${kind}-resources`);
   mkdirSync(config);
-  const asks = kind === 'boost' || kind === 'proxied-boost';
-  const rules = kind === 'layer7' || kind === 'proxied-boost' ? layer7 : '';
+  const asks = kind.endsWith('-boost');
+  const rules = kind.startsWith('layer7') ? layer7 : '';
   const resources = layer4(client.netns, server.netns, asks ? boostLabel : '') + rules;
   writeFileSync(join(config, 'bench.yaml'), resources);
   const wrap = (command: readonly string[]): readonly string[] => cgroup.wrap(command);

@@ -21,6 +21,7 @@ enum boost_outcome {
 	BOOST_UNKNOWN_WAITER = 13, /* an end waits for events in a way that nobody knows here */
 	BOOST_OUTRUN = 14, /* left: its writer outruns its reader, most bytes took TCP */
 	/* of a message */
+	BOOST_STREAM_LOST = 15, /* its requests could not be followed from the first on */
 	BOOST_REDIRECTED = 16,
 	BOOST_IN_FLIGHT = 17, /* by TCP: earlier bytes are on their way */
 	BOOST_UNREAD = 18, /* by TCP: earlier bytes lie unread */
@@ -30,6 +31,8 @@ enum boost_outcome {
 		21, /* by TCP: the other end has read nothing yet, nobody knows how it will */
 	BOOST_PEER_GONE = 22,
 	BOOST_UNATTENDED = 23, /* by TCP: no agent is there to remind an edge-triggered reader */
+	BOOST_NOT_WHOLE = 25, /* by TCP: not a whole request that policy allows, and no more */
+	BOOST_STREAM_BUSY = 26, /* by TCP: the server's stream is inside a request, or being read */
 	BOOST_REMINDED = 24, /* a reader was told again that bytes wait for it */
 	BOOST_OUTCOME_COUNT = 32,
 };
@@ -60,7 +63,7 @@ struct boost_pair {
 	__u32 state; /* enum boost_state */
 	__u32 closed; /* a bit for each end */
 	__u32 edge; /* an end is told of new bytes once, and may take a short read for their end */
-	__u32 padding;
+	__u32 http; /* 1: HTTP policy: what the client sends is read before it is redirected */
 	struct boost_side side[2]; /* the client's, the server's */
 };
 

@@ -89,9 +89,23 @@ struct http_stream {
 	__u8 early; /* 1: begun before there was a socket; `out_next` is the first sequence number
 		     */
 	__u8 cuts; /* times that a request line was dropped to come again with more */
+	__u8 moved; /* 1: it goes on in `boosted_streams`, and what stays here is old */
+	__u8 padding2[7];
 	struct http_reader request;
 	struct http_reader response;
 	__u8 text[320]; /* HTTP_TEXT_BYTES and HTTP_HOST_BYTES: method, path and host */
+};
+
+/*
+ * The stream of a boosted connection, by the cookie of the server's socket: both
+ * ends read requests and responses into it.
+ */
+struct boosted_stream {
+	struct http_stream stream;
+	__u64 client; /* address of the client's struct tcp_sock */
+	__u64 client_cookie;
+	__u32 inserting; /* thread whose requests may be on their way past TCP, 0: nobody's */
+	__u32 padding;
 };
 
 /* A refusal that user space answers in the server's name. Ports, sequence numbers: host byte order.
@@ -161,7 +175,8 @@ enum http_method {
 };
 
 _Static_assert(sizeof(struct http_reader) == 88, "http_reader");
-_Static_assert(sizeof(struct http_stream) == 672, "http_stream");
+_Static_assert(sizeof(struct http_stream) == 680, "http_stream");
+_Static_assert(sizeof(struct boosted_stream) == 704, "boosted_stream");
 _Static_assert(sizeof(struct refusal) == 88, "refusal");
 _Static_assert(sizeof(struct request_count_key) == 16, "request_count_key");
 _Static_assert(sizeof(struct request_count) == 144, "request_count");

@@ -23,6 +23,26 @@ enum {
 
 #define CHUNK_SIZE_BOUND ((1ULL << 53) / 16 - 1)
 
+#ifdef HTTP_FROM_MESSAGES
+static __always_inline int payload_copy(struct http_frame *frame, __u32 from, __u32 size)
+{
+	struct sk_msg_md *message = frame->message;
+
+	/* Also a message in several pieces lies in one then. */
+	if (bpf_msg_pull_data(message, from, from + size, 0))
+		return -1;
+	if (message->data + size > message->data_end)
+		return -1;
+	return bpf_probe_read_kernel(frame->scratch->window, size, message->data);
+}
+#else
+static __always_inline int payload_copy(struct http_frame *frame, __u32 from, __u32 size)
+{
+	return bpf_skb_load_bytes(frame->skb, frame->scratch->payload + from,
+				  frame->scratch->window, size);
+}
+#endif
+
 /* The part of the payload at `position` is in the window. */
 static __always_inline bool window_load(struct http_frame *frame)
 {
@@ -41,8 +61,7 @@ static __always_inline bool window_load(struct http_frame *frame)
 	asm volatile("" : "+r"(last));
 	if (last >= HTTP_WINDOW)
 		return false;
-	if (bpf_skb_load_bytes(frame->skb, scratch->payload + scratch->position, scratch->window,
-			       last + 1))
+	if (payload_copy(frame, scratch->position, last + 1))
 		return false;
 	scratch->window_from = scratch->position;
 	scratch->window_to = scratch->position + size;
@@ -169,6 +188,7 @@ static __always_inline void scratch_begin(struct http_scratch *scratch, __u32 pa
 	scratch->heads = 0;
 	scratch->overrun = 1;
 	scratch->pages = PAGES_UNKNOWN;
+	scratch->answerable = 1;
 }
 
 #endif

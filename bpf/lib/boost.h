@@ -3,6 +3,7 @@
 #define PERIGEE_LIB_BOOST_H
 
 #include "lib/connection.h"
+#include "lib/stream.h"
 #include "abi/boost.h"
 
 /*
@@ -163,11 +164,11 @@ static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_soc
 /* The server's end: the other one is on this node if it has made an offer. */
 static __always_inline void boost_meet(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 				       __u32 source_workload, __u32 destination_workload,
-				       const struct tuple_key *tuple)
+				       const struct tuple_key *tuple, bool http)
 {
 	struct boost_settings *settings = boost_settings_get();
 	struct boost_offer_key key = {};
-	struct boost_pair pair = { .state = BOOST_WAITING };
+	struct boost_pair pair = { .state = BOOST_WAITING, .http = http };
 	struct boost_offer *offer;
 	struct boost_end *end;
 	struct tcp_sock *tcp;
@@ -235,8 +236,14 @@ static __always_inline void boost_closed(struct bpf_sock_ops *ctx, struct bpf_so
 		return;
 	mine = 1 << (end->side & 1);
 	pair->state = BOOST_OFF;
-	if ((__sync_fetch_and_or(&pair->closed, mine) | mine) == both)
-		bpf_map_delete_elem(&boost_pairs, &end->pair);
+	if ((__sync_fetch_and_or(&pair->closed, mine) | mine) != both)
+		return;
+	if (pair->http) { /* what a close found in use */
+		__u64 server = pair->side[1].cookie;
+
+		bpf_map_delete_elem(&boosted_streams, &server);
+	}
+	bpf_map_delete_elem(&boost_pairs, &end->pair);
 }
 
 #endif

@@ -28,9 +28,7 @@ static __always_inline __u8 attempt_boost(const struct attempt *attempt, __u8 pa
 {
 	__u32 asking = attempt->flags;
 
-	if (path == PATH_INLINE)
-		return 0;
-	if (path == PATH_DIRECT)
+	if (path != PATH_PROXIED)
 		asking &= attempt->peer.flags;
 	return asking & WORKLOAD_BOOST ? 1 : 0;
 }

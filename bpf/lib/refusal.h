@@ -62,7 +62,7 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	event->sequence = segment->acknowledge;
 	event->head_method = frame->reader->flags & FLAG_HEAD_METHOD ? 1 : 0;
 	event->answer = reason >= REASON_HTTP_DENIED && stream->requests == stream->responses &&
-			!stream->unsure && reason != REASON_HTTP_TRUNCATED;
+			!stream->unsure && scratch->answerable && reason != REASON_HTTP_TRUNCATED;
 	if (tcp) {
 		event->sequence = tcp->write_seq;
 		event->answer &= tcp->snd_una == tcp->write_seq;

@@ -252,6 +252,16 @@ static __always_inline void response_resume(struct http_stream *stream, struct h
 	reader->phase = HTTP_HEAD;
 }
 
+/* Bytes that follow on what was read. */
+static __always_inline void response_read(struct http_frame *frame, __u32 bytes)
+{
+	frame->scratch->status = HEAD_MORE;
+	frame->stream->response_bytes += bytes;
+	bpf_loop(TURNS, response_turn, frame, 0);
+	if (frame->scratch->status == HEAD_REJECTED)
+		response_lost(frame->stream, frame->reader);
+}
+
 static __always_inline void response_segment(struct http_frame *frame,
 					     const struct segment *segment)
 {
@@ -269,12 +279,8 @@ static __always_inline void response_segment(struct http_frame *frame,
 			response_lost(stream, reader);
 		scratch_begin(scratch, segment->payload, segment->length);
 		scratch->position = stream->out_next - segment->sequence;
-		frame->scratch->status = HEAD_MORE;
-		stream->response_bytes += end - stream->out_next;
+		response_read(frame, end - stream->out_next);
 		stream->out_next = end;
-		bpf_loop(TURNS, response_turn, frame, 0);
-		if (scratch->status == HEAD_REJECTED)
-			response_lost(stream, reader);
 	}
 	if ((segment->flags & SEGMENT_FIN) && reader->phase == HTTP_UNTIL_CLOSE) {
 		response_end(frame);

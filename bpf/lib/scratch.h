@@ -38,6 +38,7 @@ struct http_scratch {
 	__u32 heads; /* that ended in this segment */
 	__u32 overrun; /* the loop ended before the segment */
 	__u32 pages; /* enum pages */
+	__u32 answerable; /* a refusal may be answered, as far as the socket goes */
 	__u32 head_base; /* what to add to an index of the window to get a position in the head */
 	__u32 number_of_any; /* see there */
 	__u32 number; /* of this one among the processor's */
@@ -122,7 +123,11 @@ static __always_inline void scratch_give(const struct http_scratch *scratch)
 
 /* Handed to the callbacks of bpf_loop. */
 struct http_frame {
+#ifdef HTTP_FROM_MESSAGES /* the bytes are those of a send, not of a segment */
+	struct sk_msg_md *message;
+#else
 	struct __sk_buff *skb;
+#endif
 	struct bpf_sock *sk;
 	__u8 *pool;
 	struct http_scratch *scratch;

@@ -22,6 +22,22 @@ struct {
 	MAP_PINNED;
 } streams SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct boosted_stream);
+	MAP_PINNED;
+} boosted_streams SEC(".maps");
+
+static __always_inline struct boosted_stream *boosted_of(const struct http_stream *moved)
+{
+	__u64 cookie = moved->cookie;
+
+	return bpf_map_lookup_elem(&boosted_streams, &cookie);
+}
+
 /* What came before there was a socket to keep it with: data on the handshake's last segment. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -19,6 +19,7 @@ export const boostReasons: Readonly<Record<BoostOutcomeName, string>> = {
   'splice-stuck': 'reset: an end began to read with splice',
   'unknown-waiter': 'an end waits for events in a way that is not known, such as io_uring',
   outrun: 'the writer outruns the reader: most bytes took TCP',
+  'stream-lost': 'its requests could not be followed from the first on',
   redirected: 'passed TCP by',
   'in-flight': 'earlier bytes were on their way by TCP',
   unread: 'earlier bytes lay unread',
@@ -27,6 +28,8 @@ export const boostReasons: Readonly<Record<BoostOutcomeName, string>> = {
   'first-bytes': 'the reader had read nothing yet',
   'peer-gone': 'the other end was gone',
   unattended: 'no agent was there to remind an edge-triggered reader',
+  'not-whole': 'not one whole request that policy allows',
+  'stream-busy': 'the server was inside a request, or one was being read',
   reminded: 'a reader was told again that bytes wait for it',
 };
 

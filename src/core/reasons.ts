@@ -84,7 +84,8 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     action: 'Capture the traffic of the client: apart from rare races nothing well-behaved does this',
   },
   'segment-contended': {
-    summary: 'Two processors met at one inline connection; one segment was dropped and is sent again',
+    summary:
+      'Two processors met at one inline connection, or a request was passing TCP by; one segment was dropped and is sent again',
     action: 'Nothing, as long as it is rare',
   },
   'segment-shared': {

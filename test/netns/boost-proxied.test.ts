@@ -5,36 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { type BoostCounts, readBoostCounts } from '../../src/datapath/boost/counts.ts';
 import { pinLayout } from '../../src/datapath/layout.ts';
 import { loadNative } from '../../src/datapath/native.ts';
+import { echoClient, echoServer } from '../support/boost-programs.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { RULED, serverPolicyYaml, workloadsYaml } from '../support/web-scene.ts';
-
-/** Gives back what it is sent. */
-const echo = `require('node:http').createServer((request, response) => request.pipe(response)).listen(${RULED})`;
-
-/** Over one connection: bodies of all sizes, compared; refused requests in between. Argument: the server. */
-const client = `
-const http = require('node:http'), crypto = require('node:crypto');
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-const ask = (path, body) => new Promise((resolve, reject) => {
-  const request = http.request({ host: process.argv[1], port: ${RULED}, path, method: 'POST', agent }, (response) => {
-    const parts = [];
-    response.on('data', (part) => parts.push(part)).on('end', () => resolve([response.statusCode, Buffer.concat(parts)]));
-  });
-  request.on('error', reject).end(body);
-});
-(async () => {
-  const end = Date.now() + 6000, found = { same: 0, other: 0, refused: 0 };
-  for (let turn = 0; Date.now() < end; turn += 1) {
-    const body = crypto.randomBytes(1 + (turn * 7919) % 20000);
-    const [status, answer] = await ask('/echo', body);
-    found[status === 200 && answer.equals(body) ? 'same' : 'other'] += 1;
-    if (turn % 1000 === 999 && (await ask('/admin', 'x'))[0] === 403) found.refused += 1;
-  }
-  console.log(JSON.stringify(found));
-  process.exit();
-})().catch((error) => { console.log(error.message); process.exit(1); });
-`;
 
 describe('boost between applications and the proxy', () => {
   let node: NodeScene;
@@ -45,7 +19,7 @@ describe('boost between applications and the proxy', () => {
     node = new NodeScene('boostp');
     web = node.lab.host('web');
     api = node.lab.host('api');
-    node.startIn(api, [process.execPath, '-e', echo]);
+    node.startIn(api, [process.execPath, '-e', echoServer(RULED)]);
     await listening(node.lab, api, RULED);
     ask(web, api);
     node.write('policy.yaml', serverPolicyYaml(api));
@@ -67,7 +41,7 @@ describe('boost between applications and the proxy', () => {
   };
   const talk = async (): Promise<{ entered: number; redirected: number }> => {
     const before = counts();
-    const command = node.inside([process.execPath, '-e', client, api.address4]);
+    const command = node.inside([process.execPath, '-e', echoClient(RULED), api.address4]);
     const lines = linesOf(node.lab.start(web, command, { stdio: ['ignore', 'pipe', 'inherit'] }));
     await until('the client to end', () => lines.length > 0, 60_000);
     const found = JSON.parse(lines[0] ?? '') as Record<'same' | 'other' | 'refused', number>;

@@ -171,3 +171,86 @@ s.send(b'h'); select.select([s],[],[]); s.recv(1); print('ready',flush=True); sy
 for _ in range(200): s.send(b'0123456789')
 sys.stdin.readline()
 `;
+
+/** Gives back what it is sent. */
+export const echoServer = (port: number): string =>
+  `require('node:http').createServer((request, response) => request.pipe(response)).listen(${String(port)})`;
+
+/** Over one connection: bodies of all sizes, compared; refused requests in between. Argument: the server. */
+export const echoClient = (port: number): string => `
+const http = require('node:http'), crypto = require('node:crypto');
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+const ask = (path, body) => new Promise((resolve, reject) => {
+  const request = http.request({ host: process.argv[1], port: ${String(port)}, path, method: 'POST', agent }, (response) => {
+    const parts = [];
+    response.on('data', (part) => parts.push(part)).on('end', () => resolve([response.statusCode, Buffer.concat(parts)]));
+  });
+  request.on('error', reject).end(body);
+});
+(async () => {
+  const end = Date.now() + 6000, found = { same: 0, other: 0, refused: 0 };
+  for (let turn = 0; Date.now() < end; turn += 1) {
+    const body = crypto.randomBytes(1 + (turn * 7919) % 20000);
+    const [status, answer] = await ask('/echo', body);
+    found[status === 200 && answer.equals(body) ? 'same' : 'other'] += 1;
+    if (turn % 1000 === 999 && (await ask('/admin', 'x').catch(({ code }) => [code]))[0].toString().match(/403|ECONNRESET/)) found.refused += 1;
+  }
+  console.log(JSON.stringify(found));
+  process.exit();
+})().catch((error) => { console.log(error.message); process.exit(1); });
+`;
+
+/** Answers requests, and prints those that policy refuses. */
+export const refusalServer = (
+  port: number,
+): string => `require('node:http').createServer((request, response) => {
+  if (request.url !== '/good') console.log(request.url);
+  request.resume().on('end', () => response.end('seen'));
+}).listen(${String(port)})`;
+
+/**
+ * Over one connection to argv[1], port argv[2]: whole requests until a line comes; then a head alone while a thread
+ * of its own waits inside `recv` for a second; then the body. Prints `ready`, `sent` and the time until the answer, in ms.
+ */
+export const lingeringCaller = `
+import select,socket,sys,threading,time
+s=socket.create_connection((sys.argv[1],int(sys.argv[2]))); s.setblocking(False)
+def answer():
+    d=b''
+    while not d.endswith(b'seen'):
+        select.select([s],[],[]); d+=s.recv(4096)
+def ask(): s.send(b'GET /good HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'); answer()
+while not select.select([sys.stdin],[],[],0.01)[0]: ask()
+sys.stdin.readline(); print('ready',flush=True); sys.stdin.readline()
+s.settimeout(None); s.setsockopt(socket.SOL_SOCKET,socket.SO_RCVTIMEO,b'\\x01'+b'\\0'*15)
+def linger():
+    try: s.recv(1)
+    except OSError: pass
+t=threading.Thread(target=linger); t.start(); time.sleep(0.1)
+start=time.time(); s.send(b'POST /good HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 4\\r\\n\\r\\n'); print('sent',flush=True)
+t.join(); s.setblocking(False); s.send(b'body'); answer()
+print(int((time.time()-start)*1000),flush=True)
+`;
+
+/**
+ * Over one connection to argv[1], port argv[2]: whole requests until a line comes; then one from a page of its own by
+ * vmsplice, which another line has it write over. Prints `ready`, `sent`, and what the answer says.
+ */
+export const changingCaller = `
+import ctypes,mmap,os,select,socket,sys
+libc=ctypes.CDLL(None)
+class iovec(ctypes.Structure): _fields_=[('base',ctypes.c_void_p),('length',ctypes.c_size_t)]
+G=b'GET /good HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'
+s=socket.create_connection((sys.argv[1],int(sys.argv[2]))); s.setblocking(False)
+def answer():
+    d=b''
+    while not d.endswith(b'seen'):
+        select.select([s],[],[]); d+=s.recv(4096)
+while not select.select([sys.stdin],[],[],0.01)[0]: s.send(G); answer()
+sys.stdin.readline(); print('ready',flush=True); sys.stdin.readline()
+m=mmap.mmap(-1,4096); m[:len(G)]=G; r,w=os.pipe()
+assert libc.vmsplice(w,ctypes.byref(iovec(ctypes.addressof(ctypes.c_char.from_buffer(m)),len(G))),1,0)==len(G)
+assert os.splice(r,s.fileno(),len(G))==len(G)
+print('sent',flush=True); sys.stdin.readline()
+m[5:9]=b'evil'; print('changed',flush=True); answer(); print('answered',flush=True)
+`;

@@ -18,6 +18,7 @@ export const boostOutcome = {
   'splice-stuck': 12,
   'unknown-waiter': 13,
   outrun: 14,
+  'stream-lost': 15,
   redirected: 16,
   'in-flight': 17,
   unread: 18,
@@ -26,6 +27,8 @@ export const boostOutcome = {
   'first-bytes': 21,
   'peer-gone': 22,
   unattended: 23,
+  'not-whole': 25,
+  'stream-busy': 26,
   reminded: 24,
 } as const;
 export type BoostOutcomeName = keyof typeof boostOutcome;
@@ -46,6 +49,7 @@ export const boostOutcomeNames: Readonly<Record<number, BoostOutcomeName>> = {
   12: 'splice-stuck',
   13: 'unknown-waiter',
   14: 'outrun',
+  15: 'stream-lost',
   16: 'redirected',
   17: 'in-flight',
   18: 'unread',
@@ -54,6 +58,8 @@ export const boostOutcomeNames: Readonly<Record<number, BoostOutcomeName>> = {
   21: 'first-bytes',
   22: 'peer-gone',
   23: 'unattended',
+  25: 'not-whole',
+  26: 'stream-busy',
   24: 'reminded',
 };
 

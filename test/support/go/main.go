@@ -10,10 +10,10 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: peer serve ADDRESS | ask URL | dial ADDRESS | relay ADDRESS,ADDRESS")
+		fmt.Fprintln(os.Stderr, "usage: peer serve ADDRESS | ask URL | dial ADDRESS | relay ADDRESS,ADDRESS | race ADDRESS")
 		os.Exit(2)
 	}
-	do := map[string]func(string) error{"serve": serve, "ask": ask, "dial": dial, "relay": relay}[os.Args[1]]
+	do := map[string]func(string) error{"serve": serve, "ask": ask, "dial": dial, "relay": relay, "race": race}[os.Args[1]]
 	if err := do(os.Args[2]); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
