@@ -40,24 +40,21 @@ export function boostOf(
   const [source, destination] = [end(question.source), end(question.destination)];
   const ends = [source, destination].filter((one) => one !== undefined);
   if (ends.length === 0 || source === destination) return undefined;
-  if (path === 'inline')
-    return {
-      why: 'not boosted: the kernel reads its requests, on packets that boost would spare',
-      change: 'boost is for connections whose requests nobody reads, and those of the proxy',
-    };
-  if (path === 'direct' && ends.length < 2)
+  if (path !== 'proxied' && ends.length < 2)
     return { why: 'not boosted: only one end is a network namespace of this node' };
   const asking = ends.filter(({ boost }) => boost);
   const silent = ends.filter(({ boost }) => !boost).map(({ key }) => key);
   const label = `the label ${BOOST_LABEL}: enabled`;
-  if (asking.length === 0 || (path === 'direct' && silent.length > 0))
+  if (asking.length === 0 || (path !== 'proxied' && silent.length > 0))
     return { why: `not boosted: ${silent.join(' and ')} without ${label}`, change: `${label} there` };
   const { off } = sources;
   if (off !== undefined) return { why: `not boosted: ${off.message}`, change: changes[off.reason] };
   const legs =
     path === 'proxied'
       ? `the leg of ${asking.map(({ key }) => key).join(' and that of ')} with the proxy`
-      : 'it';
+      : path === 'inline'
+        ? 'requests that come in one message each, judged first'
+        : 'it';
   return {
     why: `boosted: ${legs}, once both ends have shown that they bear it${refusalText(sources, asking)}`,
   };

@@ -70,8 +70,9 @@ suite('whether a connection is boosted, why, and what would change it', () => {
     assert.equal(said(both, { question: { ...web, destination: web.source } }), undefined);
   });
 
-  test('what the kernel reads takes TCP', () => {
-    assert.match(said(both, { path: 'inline' }) ?? '', /not boosted: the kernel reads/);
+  test('what the kernel reads is judged first, and asks for both labels', () => {
+    assert.match(said(both, { path: 'inline' }) ?? '', /^boosted: requests that come in one message each/);
+    assert.match(said(['shop/web'], { path: 'inline' }) ?? '', /not boosted: shop\/api without/);
   });
 
   test('switched off: the reason, and what would switch it on', () => {
