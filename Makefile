@@ -196,7 +196,7 @@ lint-house:
 	@$(STEP) 'Checking licences and leftovers' node tools/check-house.ts
 
 lint-shell:
-	@$(STEP) 'Linting shell scripts' shellcheck bin/perigee .ci/run $(wildcard tools/*.sh tools/*/*.sh demo/*.sh bench/*.sh test/*/*.sh)
+	@$(STEP) 'Linting shell scripts' shellcheck $(wildcard bin/*) .ci/run $(wildcard tools/*.sh tools/*/*.sh demo/*.sh bench/*.sh test/*/*.sh)
 
 lint-generated:
 ifneq ($(ABI),)

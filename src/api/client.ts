@@ -27,7 +27,7 @@ async function checkSocket(path: string): Promise<void> {
     throw isMissing
       ? new PerigeeError('ERR_AGENT_NOT_RUNNING', 'the agent is not running: its socket is missing', {
           object: path,
-          hint: 'Start it with `systemctl start perigee-agent` or `perigee agent`, or name its socket with --socket',
+          hint: 'Start it with `systemctl start perigee-agent` or `perigee agent`, or name its socket with --socket; a cluster is asked with --context or `kubectl perigee`',
           cause,
         })
       : new PerigeeError('ERR_AGENT_FORBIDDEN', 'not allowed to talk to the agent', {

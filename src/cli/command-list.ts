@@ -10,6 +10,10 @@ export interface CommandEntry {
   /** One line for the list of commands. */
   readonly summary: string;
   readonly group: string;
+  /** Knows what a cluster is; the others are about this machine, which `kubectl perigee` never means. */
+  readonly cluster?: true;
+  /** For other programs: not in the list of commands. */
+  readonly hidden?: true;
   /** Loads the command; the others are not touched, which keeps start-up short. */
   readonly load: () => Promise<(context: CliContext, finish: Finish) => Command>;
 }
@@ -17,23 +21,31 @@ export interface CommandEntry {
 const LOOK = 'Look at the mesh:';
 const RUN = 'Run the mesh:';
 
+/** Every command; of `kubectl perigee` those that it has. */
+export function commandsOf(isPlugin: boolean): readonly CommandEntry[] {
+  return isPlugin ? commandList.filter(({ cluster }) => cluster === true) : commandList;
+}
+
 export const commandList: readonly CommandEntry[] = [
   {
     name: 'status',
     summary: 'Show the agent of this node: workloads, configuration, proxy, flows',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/status.ts')).statusCommand,
   },
   {
     name: 'observe',
     summary: 'Show flows, stored or live, and why each was allowed or refused',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/observe.ts')).observeCommand,
   },
   {
     name: 'top',
     summary: 'Watch the busiest edges, their errors and what is refused',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/top.ts')).topCommand,
   },
   {
@@ -46,6 +58,7 @@ export const commandList: readonly CommandEntry[] = [
     name: 'explain',
     summary: 'Ask the policy: may this reach that, and which rule says so',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/explain.ts')).explainCommand,
   },
   {
@@ -64,7 +77,15 @@ export const commandList: readonly CommandEntry[] = [
     name: 'version',
     summary: 'Show the version',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/version.ts')).versionCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'Make a shell complete commands and flags',
+    group: LOOK,
+    cluster: true,
+    load: async () => (await import('./commands/completion.ts')).completionCommand,
   },
   {
     name: 'agent',
@@ -83,6 +104,13 @@ export const commandList: readonly CommandEntry[] = [
     summary: 'Run the controller of a cluster',
     group: RUN,
     load: async () => (await import('./commands/controller.ts')).controllerCommand,
+  },
+  {
+    name: 'relay',
+    summary: 'Join standard input and output with the agent: the far end of kubectl perigee',
+    group: RUN,
+    hidden: true,
+    load: async () => (await import('./commands/relay.ts')).relayCommand,
   },
   {
     name: 'set-log-level',

@@ -3,6 +3,9 @@ import { type Command, Option } from 'commander';
 
 export const DEFAULT_SOCKET = '/run/perigee/agent.sock';
 
+/** Where the chart is installed by its documentation. */
+const SYSTEM_NAMESPACE = 'perigee-system';
+
 const CONNECTION = 'Connection:';
 const OUTPUT = 'Output:';
 
@@ -12,6 +15,21 @@ export function addSocketOption(command: Command): Command {
   return command.addOption(
     new Option('--socket <path>', 'socket of the agent').default(DEFAULT_SOCKET).env('PERIGEE_SOCKET'),
   );
+}
+
+/** The same, for commands that can ask the agents of a cluster. */
+export function addConnectionOptions(command: Command): Command {
+  addSocketOption(command);
+  command.optionsGroup('A cluster instead of this node (any of these, or `kubectl perigee`):');
+  return command
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <file>', 'access to the API server (default: KUBECONFIG, or ~/.kube/config)')
+    .option('--node <name>', 'the agent of this node alone; default: those of all nodes')
+    .addOption(
+      new Option('--system-namespace <name>', 'where the agents are')
+        .default(SYSTEM_NAMESPACE)
+        .env('PERIGEE_SYSTEM_NAMESPACE'),
+    );
 }
 
 export function addOutputOptions(command: Command, formats: readonly string[]): Command {

@@ -40,7 +40,9 @@ function mustRun(program: string, args: readonly string[], input?: string): stri
   return stdout;
 }
 
-const bin = (name: string): string => join(home, 'bin', name);
+/** Its programs, such as kubectl. */
+export const clusterBin = join(home, 'bin');
+const bin = (name: string): string => join(clusterBin, name);
 
 /** Throws what it says if it fails. */
 export function kubectl(...args: readonly string[]): string {

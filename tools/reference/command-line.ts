@@ -37,7 +37,7 @@ async function helpOf(name: string): Promise<string> {
 
 export async function commandLinePage(): Promise<string> {
   const parts = [await helpOf('')];
-  for (const { name, summary } of commandList)
-    parts.push(`## perigee ${name}`, `${summary}.`, await helpOf(name));
+  for (const { name, summary, hidden } of commandList)
+    if (hidden !== true) parts.push(`## perigee ${name}`, `${summary}.`, await helpOf(name));
   return page('Command line', 'src/cli', parts);
 }

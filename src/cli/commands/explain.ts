@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { Finish } from '../command-list.ts';
 import type { CliContext } from '../context.ts';
 import type { ExplainFlags } from '../explain/run.ts';
-import { addOutputOptions, addSocketOption, examples, repeated } from '../options.ts';
+import { addConnectionOptions, addOutputOptions, examples, repeated } from '../options.ts';
 
 export function explainCommand(context: CliContext, finish: Finish): Command {
   const command = new Command('explain')
@@ -12,7 +12,10 @@ export function explainCommand(context: CliContext, finish: Finish): Command {
         'verdict, the rule that decides, and every rule that was considered and why it did or did not match. ' +
         'Nothing is sent to anyone.\n\nEnds with 0 if it is allowed and 1 if it is denied.',
     )
-    .argument('<from>', 'namespace/name of a workload, or an address')
+    .argument(
+      '<from>',
+      'namespace/name of a workload, or an address; in a cluster also deploy/name, pod/name, …',
+    )
     .argument('<to>', 'likewise');
   command.optionsGroup('What is asked:');
   command
@@ -23,11 +26,13 @@ export function explainCommand(context: CliContext, finish: Finish): Command {
     .option('--host <host>', 'Host of the request')
     .option('-H, --header <header>', '`name: value`, may be repeated', repeated);
   addOutputOptions(command, ['table', 'json', 'yaml']);
-  addSocketOption(command);
+  addConnectionOptions(command);
+  command.option('-n, --namespace <name>', 'of a cluster: completes names without one');
   command.addHelpText(
     'after',
     examples([
       ['perigee explain shop/web shop/api --port 8080 --method GET --path /orders', 'May web read orders?'],
+      ['kubectl perigee explain deploy/web svc/api -p 8080', 'The same of what is in a cluster'],
       ['perigee explain 203.0.113.9 shop/web --port 443', 'May an address outside connect?'],
     ]),
   );

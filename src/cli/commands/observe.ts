@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Finish } from '../command-list.ts';
 import type { CliContext } from '../context.ts';
-import { addOutputOptions, addSocketOption, examples, list, repeated } from '../options.ts';
+import { addOutputOptions, addConnectionOptions, examples, list, repeated } from '../options.ts';
 import type { ObserveFlags } from '../observe/run.ts';
 
 function addWhich(command: Command): void {
@@ -24,6 +24,7 @@ function addEnds(command: Command): void {
   command.optionsGroup('Who (several values are alternatives, different flags are ANDed):');
   command
     .option('-n, --namespace <name>', 'either end is in the namespace; also completes names without one')
+    .option('-A, --all-namespaces', "of a cluster: not the context's namespace alone")
     .option('--from <who>', 'source: namespace/name, name, address, CIDR, World, Node', list)
     .option('--to <who>', 'destination, likewise', list)
     .option('--workload <who>', 'either end, likewise', list);
@@ -66,7 +67,7 @@ export function observeCommand(context: CliContext, finish: Finish): Command {
     '--why',
     'below each flow, the deciding rule down to its line, the rules considered, what to do',
   );
-  addSocketOption(command);
+  addConnectionOptions(command);
   command.addHelpText(
     'after',
     examples([
@@ -74,6 +75,10 @@ export function observeCommand(context: CliContext, finish: Finish): Command {
       ['perigee observe --reference 1f3a5c7e9b2d4f60 --why', 'A client was refused with a reference: why?'],
       ['perigee observe --to shop/api --status 5xx --since 10m', 'Failing requests of the last ten minutes'],
       ['perigee observe --input flows.json --verdict denied', 'Look into flows that were exported'],
+      [
+        'kubectl perigee observe -f --to deploy/checkout',
+        'What reaches the pods of a Deployment, on whichever nodes',
+      ],
       ['perigee observe -f -o jsonpb', "Feed tools that read Hubble's JSON"],
     ]),
   );

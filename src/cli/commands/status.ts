@@ -2,33 +2,46 @@
 import { Command } from 'commander';
 import type { Finish } from '../command-list.ts';
 import type { CliContext, ExitCode } from '../context.ts';
-import { addOutputOptions, addSocketOption, examples } from '../options.ts';
+import { connectAgents, type ConnectionFlags, meansCluster } from '../agents.ts';
+import { addConnectionOptions, addOutputOptions, examples } from '../options.ts';
+import type { NodeStatus } from '../printers/status.ts';
 
-interface StatusFlags {
-  readonly socket: string;
+interface StatusFlags extends ConnectionFlags {
   readonly output: string;
   readonly color: boolean;
 }
 
+async function textOf(
+  statuses: readonly NodeStatus[],
+  flags: StatusFlags,
+  context: CliContext,
+): Promise<string> {
+  const [only] = statuses;
+  if (flags.output === 'json' || flags.output === 'yaml') {
+    const { jsonText, yamlText } = await import('../printers/structured.ts');
+    // Of a cluster it is a list, also if there is one node.
+    const data = meansCluster(flags) ? { nodes: statuses } : (only ?? {});
+    return flags.output === 'json' ? `${jsonText(data, 2)}\n` : await yamlText(data);
+  }
+  const { createStyle } = await import('../printers/style.ts');
+  const style = createStyle(context.color && flags.color);
+  const { statusText } = await import('../printers/status.ts');
+  const isWide = flags.output === 'wide';
+  if (only !== undefined && statuses.length === 1) return statusText(only, style, isWide, context.now());
+  const { clusterStatusText } = await import('../printers/cluster-status.ts');
+  return clusterStatusText(statuses, style, isWide, context.now());
+}
+
 async function run(flags: StatusFlags, context: CliContext): Promise<ExitCode> {
-  const { AgentClient } = await import('../../api/client.ts');
-  const client = await AgentClient.connect(flags.socket);
+  const agents = await connectAgents(flags, context);
   try {
-    const status = await client.status();
-    if (flags.output === 'json' || flags.output === 'yaml') {
-      const { jsonText, yamlText } = await import('../printers/structured.ts');
-      context.out(flags.output === 'json' ? `${jsonText(status, 2)}\n` : await yamlText(status));
-    } else {
-      const { createStyle } = await import('../printers/style.ts');
-      const { statusText } = await import('../printers/status.ts');
-      context.out(
-        statusText(status, createStyle(context.color && flags.color), flags.output === 'wide', context.now()),
-      );
-    }
-    const isBroken = status.config.problems.some(({ severity }) => severity === 'error');
-    return status.ready && !isBroken ? 0 : 1;
+    const statuses = await agents.status();
+    context.out(await textOf(statuses, flags, context));
+    const isWell = ({ ready, config }: NodeStatus): boolean =>
+      ready && config.problems.every(({ severity }) => severity !== 'error');
+    return statuses.every(isWell) ? 0 : 1;
   } finally {
-    client.close();
+    agents.close();
   }
 }
 
@@ -39,11 +52,12 @@ export function statusCommand(context: CliContext, finish: Finish): Command {
       'ready or the configuration has errors.',
   );
   addOutputOptions(command, ['table', 'wide', 'json', 'yaml']);
-  addSocketOption(command);
+  addConnectionOptions(command);
   command.addHelpText(
     'after',
     examples([
       ['perigee status', 'Is everything in force?'],
+      ['kubectl perigee status', 'The same of all nodes of a cluster'],
       ['perigee status -o json | jq .workloads', 'The workloads, for a script'],
     ]),
   );

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Finish } from '../command-list.ts';
 import type { CliContext } from '../context.ts';
-import { addSocketOption, examples, list } from '../options.ts';
+import { addConnectionOptions, examples, list } from '../options.ts';
 import type { TopFlags } from '../top/run.ts';
 import { sortKeys } from '../top/view.ts';
 
@@ -28,10 +28,11 @@ export function topCommand(context: CliContext, finish: Finish): Command {
   command.optionsGroup('Which flows (several values are alternatives, different flags are ANDed):');
   command
     .option('-n, --namespace <name>', 'either end is in the namespace')
+    .option('-A, --all-namespaces', "of a cluster: not the context's namespace alone")
     .option('--workload <who>', 'either end: namespace/name, name, address, CIDR, World, Node', list)
     .option('--verdict <verdict>', 'allowed, denied, audited, error', list)
     .option('--no-color', 'no colours (also NO_COLOR, or when the output is no terminal)');
-  addSocketOption(command);
+  addConnectionOptions(command);
   command.addHelpText(
     'after',
     examples([

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-import { AgentClient } from '../../api/client.ts';
 import { flowFromWire } from '../../api/flow-from-wire.ts';
 import type { Explanation } from '../../api/ports.ts';
 import type { Flow } from '../../core/flow.ts';
 import { PerigeeError } from '../../lib/errors.ts';
+import { type Agents, connectAgents, type ConnectionFlags } from '../agents.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { createStyle } from '../printers/style.ts';
 import { questionOf, whyText } from '../printers/why.ts';
+import { inCluster } from '../cluster/flags.ts';
 import { type FilterFlags, queryFromFlags, usageError } from './filters.ts';
 import { replay } from './replay.ts';
 import { type FlowFormat, flowPrinter } from './outputs.ts';
 
-export interface ObserveFlags extends FilterFlags {
+export interface ObserveFlags extends FilterFlags, ConnectionFlags {
   readonly output: FlowFormat;
   readonly color: boolean;
   readonly why?: boolean;
-  readonly socket: string;
   /** Saved flows instead of an agent's. */
   readonly input?: string;
 }
 
 /** The agent may not know the ends of an old flow any more; then the flow's own record has to do. */
-async function explanationOf(flow: Flow, client: AgentClient): Promise<Explanation | undefined> {
+async function explanationOf(flow: Flow, client: Agents): Promise<Explanation | undefined> {
   try {
     return await client.explain(questionOf(flow));
   } catch (error) {
@@ -31,7 +31,8 @@ async function explanationOf(flow: Flow, client: AgentClient): Promise<Explanati
 }
 
 /** Prints the flows that the flags ask for, as they come. */
-export async function observe(flags: ObserveFlags, context: CliContext): Promise<ExitCode> {
+export async function observe(typed: ObserveFlags, context: CliContext): Promise<ExitCode> {
+  const flags = await inCluster(typed);
   const query = queryFromFlags(flags, context.now());
   if (flags.why === true && flags.output !== 'table' && flags.output !== 'wide') {
     throw usageError(`--why can't be printed as ${flags.output}`, 'Use -o table or -o wide');
@@ -40,7 +41,7 @@ export async function observe(flags: ObserveFlags, context: CliContext): Promise
   const print = flowPrinter(flags.output, style);
   if (flags.input !== undefined && flags.why === true)
     throw usageError('--why needs the agent', 'Leave it out, or --input');
-  const client = flags.input === undefined ? await AgentClient.connect(flags.socket) : undefined;
+  const client = flags.input === undefined ? await connectAgents(flags, context) : undefined;
   const responses = client?.flows(query, context.signal) ?? replay(flags.input ?? '-', query, context.signal);
   let seen = 0;
   try {
@@ -62,7 +63,14 @@ export async function observe(flags: ObserveFlags, context: CliContext): Promise
   } finally {
     client?.close();
   }
-  if (seen > 0 || flags.reference === undefined) return 0;
+  return seen > 0 ? 0 : nothingSeen(typed, flags, context);
+}
+
+/** Says why there may be nothing to see, and whether that is an answer. */
+function nothingSeen(typed: ObserveFlags, flags: ObserveFlags, context: CliContext): ExitCode {
+  if (typed.namespace === undefined && flags.namespace !== undefined)
+    context.err(`no flows in the namespace ${flags.namespace}; -A looks in all of them\n`);
+  if (flags.reference === undefined) return 0;
   context.err(
     `no flow with reference ${flags.reference.join(', ')}: it is of another node, or no longer stored\n`,
   );

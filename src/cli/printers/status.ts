@@ -60,7 +60,10 @@ function flowsLine({ stored, seen, bytes, capacityBytes, rate, lost }: FlowStats
   return row('Flows', [text, ...missing].join('  '));
 }
 
-function problemLine({ file, line, object, field, message, severity }: SourceProblem, style: Style): string {
+export function problemLine(
+  { file, line, object, field, message, severity }: SourceProblem,
+  style: Style,
+): string {
   const where = `${file}${line === undefined ? '' : `:${line}`}`;
   const what = [object, field].filter((part) => part !== undefined).join(' ');
   const mark = severity === 'error' ? style.bad(severity) : style.warning(severity);
@@ -87,6 +90,16 @@ function openText({ connections }: WorkloadStatus): string {
   return counts.map(([path, count]) => `${count} ${path}`).join(', ');
 }
 
+/** Conditions that are not met. */
+export function conditionLines({ conditions }: NodeStatus): readonly string[] {
+  return conditions
+    .filter(({ status }) => !status)
+    .map(
+      ({ object, type, reason, message }) =>
+        `  ${escapeText(`${object} ${type}=False ${reason}: ${message}`)}`,
+    );
+}
+
 /** Everything that `perigee status` shows. */
 export function statusText(status: NodeStatus, style: Style, isWide: boolean, now: number): string {
   const lines = [
@@ -100,16 +113,8 @@ export function statusText(status: NodeStatus, style: Style, isWide: boolean, no
     lines.push('', style.strong('Problems of the configuration (the last good state is in force)'));
     lines.push(...status.config.problems.map((problem) => problemLine(problem, style)));
   }
-  const unmet = status.conditions.filter((condition) => !condition.status);
-  if (unmet.length > 0) {
-    lines.push('', style.strong('Conditions that are not met'));
-    lines.push(
-      ...unmet.map(
-        ({ object, type, reason, message }) =>
-          `  ${escapeText(`${object} ${type}=False ${reason}: ${message}`)}`,
-      ),
-    );
-  }
+  const unmet = conditionLines(status);
+  if (unmet.length > 0) lines.push('', style.strong('Conditions that are not met'), ...unmet);
   const text = `${lines.join('\n')}\n`;
   return status.workloads.length === 0 ? text : `${text}\n${workloadTable(status, style, isWide)}`;
 }

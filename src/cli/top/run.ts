@@ -2,22 +2,22 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { ReadStream } from 'node:tty';
 import { createLogUpdate } from 'log-update';
-import { AgentClient } from '../../api/client.ts';
 import { flowFromWire } from '../../api/flow-from-wire.ts';
+import { connectAgents, type ConnectionFlags } from '../agents.ts';
+import { inCluster } from '../cluster/flags.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { type FilterFlags, queryFromFlags } from '../observe/filters.ts';
 import { createStyle } from '../printers/style.ts';
 import { Traffic } from './traffic.ts';
 import { type SortKey, sortKeys, topView } from './view.ts';
 
-export interface TopFlags extends FilterFlags {
+export interface TopFlags extends FilterFlags, ConnectionFlags {
   readonly sort: SortKey;
   /** Seconds that rates are over. */
   readonly window: number;
   /** Pictures to print; absent: until interrupted. */
   readonly count?: number;
   readonly color: boolean;
-  readonly socket: string;
 }
 
 const KEYS = 's: sort  q: quit';
@@ -39,10 +39,11 @@ function listenToKeys(input: ReadStream, onKey: (name: string) => void, signal: 
 }
 
 /** Shows the busiest edges, errors and refusals as they change; without a terminal, one picture after the other. */
-export async function top(flags: TopFlags, context: CliContext): Promise<ExitCode> {
+export async function top(typed: TopFlags, context: CliContext): Promise<ExitCode> {
+  const flags = await inCluster(typed);
   const query = { ...queryFromFlags({ ...flags, follow: true }, context.now()), limit: 0 };
-  const client = await AgentClient.connect(flags.socket);
-  const { node } = await client.status();
+  const client = await connectAgents(flags, context);
+  const node = await client.name();
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const { stdin, stdout } = process;
