@@ -71,13 +71,18 @@ function loadDatapath(settings: Settings, cgroup: string, native: Native, log: L
 }
 
 /** Once everything is in force: the first HTTP policy of a later change should not wait for the verifier. */
-function prepareInline({ inline }: Datapath, log: Logger): void {
+function prepareHttp(datapath: Datapath, log: Logger): void {
   const started = performance.now();
-  inline.prepare();
-  const { off } = inline;
+  try {
+    datapath.prepare();
+  } catch (error) {
+    // Tried again when some policy asks for it, and reported where it is then.
+    log.warn({ err: error }, 'HTTP policy is not prepared');
+  }
+  const { off } = datapath.inline;
   if (off?.reason === 'LoadFailed') log.warn({ reason: off.reason }, inlineOffText(off));
   else
-    log.debug({ ms: Math.round(performance.now() - started), off: off?.reason }, 'inline path is prepared');
+    log.debug({ ms: Math.round(performance.now() - started), off: off?.reason }, 'HTTP policy is prepared');
 }
 
 /** What keeps connections off the shorter paths. */
@@ -154,7 +159,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
       const { compiled, revision } = applied;
       events.applied(applied);
       verdicts.prune(compiled.desired.policy);
-      if (revision === 1) setImmediate(prepareInline, datapath, log);
+      if (revision === 1) setImmediate(prepareHttp, datapath, log);
     },
   });
   const feed = createFeed();

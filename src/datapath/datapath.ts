@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { flowPath } from '../core/abi/flow.ts';
 import type { OpenConnection } from '../core/abi/sweep.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { type BoostNamespace, BoostPath } from './boost/boost-path.ts';
@@ -62,10 +63,7 @@ export class Datapath {
     this.#walk = SocketWalk.load(options);
     const { native, layout } = options;
     const inlineHooks = hooks.filter(({ need }) => need === 'inline');
-    const load = (): void => {
-      if (inlineHooks.some((hook) => !this.#onDemand.has(hook)))
-        this.#loaded = loadPrograms(options, inlineHooks);
-    };
+    const load = (): void => this.#prepare(inlineHooks);
     const attach = (): void => this.#attach(inlineHooks);
     const netnsFd = (cookie: bigint): number | undefined =>
       this.#enrolment.namespaces.find(({ kernelId }) => kernelId === cookie)?.netnsFd;
@@ -117,11 +115,18 @@ export class Datapath {
     return report;
   }
 
-  /** Readers of requests stay until what they no longer decide has been closed. */
+  /**
+   * Readers of requests stay until what they no longer decide has been closed, and what shows the addresses of proxied
+   * connections while one is open.
+   */
   #letGo(): void {
     if (this.#state === undefined) return;
     this.inline.narrow(this.#state);
-    this.#detach(neededHooks(this.#state).idle);
+    const idle = neededHooks(this.#state).idle.filter((hook) => this.#onDemand.has(hook));
+    const proxied =
+      idle.some(({ need }) => need === 'proxied') &&
+      this.connections().some((connection) => connection.path === flowPath.proxied);
+    this.#detach(idle.filter(({ need }) => need !== 'proxied' || !proxied));
   }
 
   /** The governed ends of open connections. */
@@ -151,7 +156,7 @@ export class Datapath {
     this.#attach(demand.wanted);
     const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
     this.#state = state;
-    this.#detach(demand.idle.filter(({ need }) => need !== 'inline'));
+    this.#detach(demand.idle.filter(({ need }) => need === 'datagrams'));
     this.inline.settle(state, report.policyChanged);
     this.inline.forget(wanted);
     this.boost.settle();
@@ -161,6 +166,17 @@ export class Datapath {
   /** Now and then, not while a change waits: whether the kernel still holds what was written. */
   audit(): ReconcileReport | undefined {
     return this.#writer.audit();
+  }
+
+  /** Has what policy may ask for verified before some policy waits for it; no packet meets it yet. */
+  prepare(): void {
+    this.#prepare(hooks.filter(({ need }) => need === 'proxied'));
+    this.inline.prepare();
+  }
+
+  #prepare(chosen: readonly Hook[]): void {
+    if (chosen.every((hook) => this.#onDemand.has(hook))) return;
+    this.#loaded = new Map([...this.#loaded, ...loadPrograms(this.#options, chosen)]);
   }
 
   #attach(wanted: readonly Hook[]): void {

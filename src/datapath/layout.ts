@@ -39,10 +39,11 @@ export const hookObjects = [
 ] as const;
 
 /**
- * Why a hook that every packet pays for is attached at all (needs.ts says when). `datagrams`: some namespace's
- * ingress is selected. `inline`: some HTTP policy is decided in the kernel.
+ * Why a hook that every packet or connection pays for is attached at all (needs.ts says when). `datagrams`: some
+ * namespace's ingress is selected. `inline`: some HTTP policy is decided in the kernel. `proxied`: some connection goes
+ * to the proxy, so its ends see other addresses than they asked for.
  */
-export type HookNeed = 'datagrams' | 'inline';
+export type HookNeed = 'datagrams' | 'inline' | 'proxied';
 
 /** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
 export interface Hook {
@@ -54,10 +55,10 @@ export interface Hook {
 
 /** In the order of attaching: what refuses comes last, when everything it leans on is there. */
 export const hooks: readonly Hook[] = [
-  { object: 'sockname', program: 'getpeername4' },
-  { object: 'sockname', program: 'getpeername6' },
-  { object: 'sockname', program: 'getsockname4' },
-  { object: 'sockname', program: 'getsockname6' },
+  { object: 'sockname', program: 'getpeername4', need: 'proxied' },
+  { object: 'sockname', program: 'getpeername6', need: 'proxied' },
+  { object: 'sockname', program: 'getsockname4', need: 'proxied' },
+  { object: 'sockname', program: 'getsockname6', need: 'proxied' },
   { object: 'sockops', program: 'tcp_lifecycle' },
   { object: 'socket', program: 'sock_create' },
   { object: 'socket', program: 'setsockopt' },

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DesiredState } from '../core/state/desired.ts';
+import type { DesiredRow, DesiredState } from '../core/state/desired.ts';
 import { type Hook, type HookNeed, hooks } from './layout.ts';
+
+function asksFor(state: DesiredState, actions: readonly DesiredRow['action'][]): boolean {
+  return state.policy.some(({ rows }) => rows.some(({ action }) => actions.includes(action)));
+}
 
 /** When each need is there. */
 const needs: Readonly<Record<HookNeed, (state: DesiredState) => boolean>> = {
   datagrams: (state) =>
     state.workloads.some(({ attachment, ingressSelected }) => attachment === 'netns' && ingressSelected),
-  inline: (state) =>
-    state.policy.some(({ rows }) => rows.some(({ action }) => action === 'inline' || action === 'visible')),
+  inline: (state) => asksFor(state, ['inline', 'visible']),
+  proxied: (state) => asksFor(state, ['proxy']),
 };
 
 /** The hooks attached on demand, by whether the state asks for them. */

@@ -11,7 +11,7 @@ import { KernelScene, objects } from '../support/kernel-scene.ts';
 import { type LabHost, listening } from '../support/lab.ts';
 import { tcpClient, tcpServer } from '../support/programs.ts';
 
-const HOOKS = 11;
+const HOOKS = 7;
 
 describe('what an agent finds in the kernel when it starts', () => {
   let scene: KernelScene;

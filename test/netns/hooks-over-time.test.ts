@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { hooks, pinLayout } from '../../src/datapath/layout.ts';
+import { type HookNeed, hooks, pinLayout } from '../../src/datapath/layout.ts';
 import { KernelScene, sceneState } from '../support/kernel-scene.ts';
 import { Held } from '../support/held.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
@@ -87,25 +87,42 @@ except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
     assert.notEqual(last[0], first);
   });
 
+  const programsOf = (wanted: HookNeed): string[] =>
+    hooks.filter(({ need }) => need === wanted).map(({ program }) => program);
+  const attached = (wanted: HookNeed): string[] => {
+    const links = readdirSync(pinLayout(scene.pinRoot).links);
+    return programsOf(wanted).filter((program) => links.includes(program));
+  };
+
+  test('what shows the addresses of proxied connections is attached while some policy needs the proxy', () => {
+    const governed = (action: 'allow' | 'proxy'): void =>
+      scene.govern([{ host: client, egress: [{ peer: server, port: 8080, action }] }, { host: server }]);
+    governed('allow');
+    scene.datapath.sweep('rest');
+    assert.deepEqual(attached('proxied'), []);
+    governed('proxy');
+    assert.deepEqual(attached('proxied'), programsOf('proxied'));
+    assert.equal(attached('proxied').length, 4);
+    governed('allow');
+    assert.equal(attached('proxied').length, 4);
+    scene.datapath.sweep('rest');
+    assert.deepEqual(attached('proxied'), []);
+  });
+
   test('a hook on demand is attached while the state needs it, and taken over by the next agent', () => {
-    const onDemand = hooks.filter(({ need }) => need === 'datagrams');
-    const attached = (): string[] =>
-      onDemand
-        .map(({ program }) => program)
-        .filter((program) => readdirSync(pinLayout(scene.pinRoot).links).includes(program));
-    const all = onDemand.map(({ program }) => program);
+    const all = programsOf('datagrams');
     assert.notEqual(all.length, 0);
     scene.govern([{ host: client, egress: [] }]);
-    assert.deepEqual(attached(), []);
+    assert.deepEqual(attached('datagrams'), []);
     scene.govern([{ host: client, ingress: [] }]);
-    assert.deepEqual(attached(), all);
+    assert.deepEqual(attached('datagrams'), all);
     scene.datapath.close();
     const again = scene.load();
     for (const program of all) assert.ok(again.loaded.kept.includes(program), program);
     scene.replace(again);
     assert.equal(scene.python(stranger, udpClient, client.address4, '53', 'unconnected'), 'silence');
     scene.govern([{ host: client, egress: [] }]);
-    assert.deepEqual(attached(), []);
+    assert.deepEqual(attached('datagrams'), []);
   });
 
   test('a connected datagram socket hears its peer, whatever ingress policy says', () => {
