@@ -51,11 +51,16 @@ export class Watch {
         const to = this.requestBody.scan(bytes, at, end);
         const request = this.pending.at(-1);
         if (request !== undefined) request.bytesSent += to - at;
-        if (this.requestBody.reason !== 0) this.stop(reason.none);
-        else if (this.requestBody.isDone && request !== undefined) request.sentNs = this.context.nowNs;
+        this.bodyRead(request);
         at = to;
       }
     }
+  }
+
+  /** Bytes of the request's body were read. */
+  private bodyRead(request: CurrentRequest | undefined): void {
+    if (this.requestBody.reason !== 0) this.stop(reason.none);
+    else if (this.requestBody.isDone && request !== undefined) request.sentNs = this.context.nowNs;
   }
 
   fromServer(bytes: Uint8Array, start: number, end: number): void {
