@@ -89,13 +89,21 @@ export class ChunkSummaries {
     this.#newest[slot] = 0;
   }
 
-  /** Adds a record, which has its final time, to the chunk opened last. */
-  add({ bytes, u16, u32 }: RecordMemory, at: number): void {
+  /** Adds a record that differs from one of the chunk opened last in nothing but what record-likeness.ts leaves out. */
+  addLike({ u16, u32 }: RecordMemory, at: number): void {
     const slot = this.#slot;
     // Rounded, as are the bounds that it is compared with: rounding keeps the order.
     const time = (u32[(at + Offset.time + 4) >> 2] ?? 0) * 2 ** 32 + (u32[(at + Offset.time) >> 2] ?? 0);
     if (time < (this.#oldest[slot] ?? 0)) this.#oldest[slot] = time;
     if (time > (this.#newest[slot] ?? 0)) this.#newest[slot] = time;
+    this.#set(term(Field.sourcePort, u16[(at + Offset.sourcePort) >> 1] ?? 0));
+  }
+
+  /** Adds a record, which has its final time, to the chunk opened last. */
+  add(memory: RecordMemory, at: number): void {
+    const { bytes, u16, u32 } = memory;
+    const slot = this.#slot;
+    this.addLike(memory, at);
     let small = this.#small[slot] ?? 0;
     for (let field = 0; field < smallOffsets.length; field += 1)
       small |= bitOf(field, bytes[at + (smallOffsets[field] ?? 0)] ?? 0);
@@ -104,7 +112,6 @@ export class ChunkSummaries {
     const word = slot * 2 + ((reason >> 5) & 1);
     this.#reasons[word] = (this.#reasons[word] ?? 0) | (1 << (reason & 31));
     this.#addNumbers(u32, at);
-    this.#set(term(Field.sourcePort, u16[(at + Offset.sourcePort) >> 1] ?? 0));
     this.#set(term(Field.destinationPort, u16[(at + Offset.destinationPort) >> 1] ?? 0));
     addressTerms(Field.sourceAddress, bytes, at + Offset.sourceAddress, this.#set);
     addressTerms(Field.destinationAddress, bytes, at + Offset.destinationAddress, this.#set);

@@ -3,9 +3,13 @@ import { ChunkSummaries } from './chunk-summaries.ts';
 import { chunkBytesOf, FlowArena } from './flow-arena.ts';
 import type { Matcher } from './match/matcher.ts';
 import { Offset } from './record-layout.ts';
+import { likeness, sameSummary } from './record-likeness.ts';
 
 /** Bytes of records that may wait for their summary: a search that comes then takes some tens of ms longer. */
 const MAX_WAITING = 32 * 1024 * 1024;
+
+/** Power of two: as many kinds of records of one chunk are remembered. */
+const KNOWN = 256;
 
 /**
  * A ring of records and the summaries of its chunks, together in no more than a number of bytes. Records are
@@ -19,6 +23,8 @@ export class IndexedRing {
   /** Where the records begin that have no summary yet. */
   #from = 0;
   #open = -1;
+  /** Positions of records of the open chunk that were summarised, by their likeness; -1: none. */
+  readonly #known = new Float64Array(KNOWN).fill(-1);
 
   /** @param chunkBytes for tests: a ring of a few records still has several chunks */
   constructor(bytes: number, chunkBytes: number = chunkBytesOf(bytes)) {
@@ -45,11 +51,26 @@ export class IndexedRing {
       if (chunk !== this.#open) {
         this.#open = chunk;
         this.#summaries.open(chunk % arena.slots);
+        this.#known.fill(-1);
       }
-      this.#summaries.add(arena, arena.recordAt(position));
+      this.#add(position);
       position = arena.after(position);
     }
     this.#from = position;
+  }
+
+  /** Most records are like an earlier one of their chunk in all that a summary says. */
+  #add(position: number): void {
+    const { arena } = this;
+    const at = arena.recordAt(position);
+    const slot = likeness(arena, at) & (KNOWN - 1);
+    const known = this.#known[slot] ?? -1;
+    if (known >= arena.tail && sameSummary(arena, arena.recordAt(known), at)) {
+      this.#summaries.addLike(arena, at);
+      return;
+    }
+    this.#known[slot] = position;
+    this.#summaries.add(arena, at);
   }
 
   /**
