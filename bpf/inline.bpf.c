@@ -22,8 +22,9 @@ static __always_inline bool segment_acceptable(const struct segment *segment, st
 
 	if (!(segment->flags & SEGMENT_ACK) || (segment->flags & (SEGMENT_SYN | SEGMENT_RST)))
 		return false;
+	/* Of what is being sent right now, the answer may be here before `snd_nxt` says so. */
 	if (sequence_before(segment->acknowledge, tcp->snd_una) ||
-	    sequence_before(tcp->snd_nxt, segment->acknowledge))
+	    sequence_before(tcp->write_seq, segment->acknowledge))
 		return false;
 	return !sequence_before(window_end, segment->sequence + segment->length);
 }

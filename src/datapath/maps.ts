@@ -43,6 +43,7 @@ export const mapNames = [
   'boost_ends',
   'boost_counts',
   'boost_refusals',
+  'boosted_streams',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

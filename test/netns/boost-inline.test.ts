@@ -3,11 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type BoostCounts, readBoostCounts } from '../../src/datapath/boost/counts.ts';
-import { pinLayout } from '../../src/datapath/layout.ts';
-import { loadNative } from '../../src/datapath/native.ts';
-import type { ReasonName } from '../../src/core/reasons.ts';
-import { readDrops } from '../../src/datapath/counters.ts';
+import type { BoostCounts } from '../../src/datapath/boost/counts.ts';
 import {
   changingCaller,
   echoClient,
@@ -17,7 +13,7 @@ import {
 } from '../support/boost-programs.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
-import { workloadsYaml } from '../support/web-scene.ts';
+import { boostedYaml } from '../support/web-scene.ts';
 
 const ECHO = 8080;
 const WATCHED = 8081;
@@ -60,10 +56,7 @@ describe('boost of requests that the kernel judges', () => {
   after(() => node.destroy());
 
   const ask = (...hosts: LabHost[]): void => {
-    const label = 'labels: {perigee.dev/boost: enabled, ';
-    const yaml = hosts.map((host) => workloadsYaml(host).replace('labels: {', label));
-    const rest = [web, api].filter((host) => !hosts.includes(host)).map((host) => workloadsYaml(host));
-    node.write('workloads.yaml', [...yaml, ...rest].join('---\n'));
+    node.write('workloads.yaml', boostedYaml(hosts, [web, api]));
   };
   /** Changes files, and waits until that is in force. */
   const change = async (write: () => void): Promise<void> => {
@@ -71,15 +64,7 @@ describe('boost of requests that the kernel judges', () => {
     write();
     await node.settled(revision + 1);
   };
-  const counts = (): BoostCounts => {
-    const { maps } = pinLayout(node.pinRoot);
-    using map = loadNative().BpfMap.openPinned(join(maps, 'boost_counts'));
-    return readBoostCounts({ boost_counts: map });
-  };
-  const drops = (reason: ReasonName): number => {
-    using map = loadNative().BpfMap.openPinned(join(pinLayout(node.pinRoot).maps, 'drops'));
-    return readDrops({ drops: map }).get(reason) ?? 0;
-  };
+  const counts = (): BoostCounts => node.boostCounts();
   const start = (command: readonly string[]): readonly string[] =>
     linesOf(node.lab.start(web, node.inside(command), { stdio: ['ignore', 'pipe', 'inherit'] }));
   /** Of the last 100,000, which are too many to read at once. */
@@ -118,8 +103,7 @@ describe('boost of requests that the kernel judges', () => {
   });
 
   test('a request that may still be on its way past TCP holds back what follows by TCP', async () => {
-    const { maps } = pinLayout(node.pinRoot);
-    using streams = loadNative().BpfMap.openPinned(join(maps, 'boosted_streams'));
+    using streams = node.pinnedMap('boosted_streams');
     const { entered } = counts();
     const command = ['python3', '-c', lingeringCaller, api.address4, String(WATCHED)];
     const client = node.lab.start(web, node.inside(command), { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -135,9 +119,9 @@ describe('boost of requests that the kernel judges', () => {
       stream.writeUInt32LE(0xffffffff, size - 8); // `inserting`
       streams.update(keys.subarray(index * 8, index * 8 + 8), stream);
     }
-    const dropped = drops('segment-contended');
+    const dropped = node.drops('segment-contended');
     client.stdin?.write('go\n');
-    await until('the head to be held back', () => drops('segment-contended') > dropped);
+    await until('the head to be held back', () => node.drops('segment-contended') > dropped);
     await until('the answer', () => lines.length === 3);
     assert.ok(Number(lines[2]) >= 850, `answered after ${lines[2] ?? ''} ms`);
   });

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type BoostCounts, readBoostCounts } from '../../src/datapath/boost/counts.ts';
-import { pinLayout } from '../../src/datapath/layout.ts';
-import { loadNative } from '../../src/datapath/native.ts';
+import type { BoostCounts } from '../../src/datapath/boost/counts.ts';
 import { echoClient, echoServer } from '../support/boost-programs.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
-import { RULED, serverPolicyYaml, workloadsYaml } from '../support/web-scene.ts';
+import { RULED, boostedYaml, serverPolicyYaml } from '../support/web-scene.ts';
 
 describe('boost between applications and the proxy', () => {
   let node: NodeScene;
@@ -29,16 +26,9 @@ describe('boost between applications and the proxy', () => {
   after(() => node.destroy());
 
   const ask = (...hosts: LabHost[]): void => {
-    const label = 'labels: {perigee.dev/boost: enabled, ';
-    const yaml = hosts.map((host) => workloadsYaml(host).replace('labels: {', label));
-    const rest = [web, api].filter((host) => !hosts.includes(host)).map((host) => workloadsYaml(host));
-    node.write('workloads.yaml', [...yaml, ...rest].join('---\n'));
+    node.write('workloads.yaml', boostedYaml(hosts, [web, api]));
   };
-  const counts = (): BoostCounts => {
-    const { maps } = pinLayout(node.pinRoot);
-    using map = loadNative().BpfMap.openPinned(join(maps, 'boost_counts'));
-    return readBoostCounts({ boost_counts: map });
-  };
+  const counts = (): BoostCounts => node.boostCounts();
   const talk = async (): Promise<{ entered: number; redirected: number }> => {
     const before = counts();
     const command = node.inside([process.execPath, '-e', echoClient(RULED), api.address4]);

@@ -4,9 +4,6 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readDrops } from '../../src/datapath/counters.ts';
-import { pinLayout } from '../../src/datapath/layout.ts';
-import { loadNative } from '../../src/datapath/native.ts';
 import { type LabHost, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { PLAIN, RULED, serverPolicyYaml, workloadsYaml } from '../support/web-scene.ts';
@@ -95,10 +92,7 @@ describe('an inline connection that begins out of order', () => {
   const run = (port: number, calls: string): void => {
     node.lab.run(stranger, ['python3', '-c', client, macOf(api), api.address4, String(port), OWN, calls]);
   };
-  const limited = (): number => {
-    using drops = loadNative().BpfMap.openPinned(join(pinLayout(node.pinRoot).maps, 'drops'));
-    return readDrops({ drops }).get('early-limited') ?? 0;
-  };
+  const limited = (): number => node.drops('early-limited');
   const readOf = (port: number, calls: string): string => {
     const from = readFileSync(log()).length;
     run(port, calls);

@@ -181,9 +181,11 @@ describe('HTTP policy in the kernel', () => {
   });
 
   test('load over many connections: every request is answered and recorded', async () => {
-    const report = await load(node, web, `http://${api.address4}:${RULED}/load`, { seconds: 1 });
+    const dropped = node.drops('segment-ambiguous');
+    const report = await load(node, web, `http://${api.address4}:${RULED}/load`, { seconds: 2 });
     assert.equal(report.failed, 0);
     assert.ok(report.requests > 100);
+    assert.equal(node.drops('segment-ambiguous'), dropped, 'each costs its client 200 ms');
   });
 
   test('policy edited while a connection is open holds from its next request', async () => {

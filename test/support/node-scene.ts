@@ -2,6 +2,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ReasonName } from '../../src/core/reasons.ts';
+import { type BoostCounts, readBoostCounts } from '../../src/datapath/boost/counts.ts';
+import { readDrops } from '../../src/datapath/counters.ts';
+import { pinLayout } from '../../src/datapath/layout.ts';
+import type { MapName } from '../../src/datapath/maps.ts';
+import { type BpfMap, loadNative } from '../../src/datapath/native.ts';
 import { type CommandResult, Lab, type LabHost, cgroup2Root, until } from './lab.ts';
 
 const perigee = join(import.meta.dirname, '../../bin/perigee');
@@ -43,6 +49,22 @@ export class NodeScene {
 
   get socket(): string {
     return join(this.run, 'agent.sock');
+  }
+
+  /** One of the datapath's maps; the caller closes it. */
+  pinnedMap(name: MapName): BpfMap {
+    return loadNative().BpfMap.openPinned(join(pinLayout(this.pinRoot).maps, name));
+  }
+
+  /** Packets that were dropped for a reason. */
+  drops(reason: ReasonName): number {
+    using drops = this.pinnedMap('drops');
+    return readDrops({ drops }).get(reason) ?? 0;
+  }
+
+  boostCounts(): BoostCounts {
+    using counts = this.pinnedMap('boost_counts');
+    return readBoostCounts({ boost_counts: counts });
   }
 
   /** Writes a file of the configuration in one step, as careful editors do. */

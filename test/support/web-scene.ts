@@ -26,6 +26,16 @@ spec: {netns: ${netns}}
     .join('---\n');
 }
 
+/** The same for all of `hosts`, of which some ask for boost. */
+export function boostedYaml(asking: readonly LabHost[], hosts: readonly LabHost[]): string {
+  const label = 'labels: {perigee.dev/boost: enabled, ';
+  return hosts
+    .map((host) =>
+      asking.includes(host) ? workloadsYaml(host).replace('labels: {', label) : workloadsYaml(host),
+    )
+    .join('---\n');
+}
+
 /** The server lets everybody GET and POST below `/`, by request on one port and by connection on the other. */
 export function serverPolicyYaml(server: LabHost): string {
   return `apiVersion: perigee.dev/v1alpha1
