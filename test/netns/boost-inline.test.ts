@@ -96,9 +96,10 @@ describe('boost of requests that the kernel judges', () => {
     const before = counts();
     const lines = start([peer, 'race', `${api.address4}:${String(WATCHED)}`]);
     await until('the race to end', () => lines.length > 0, 60_000);
-    assert.ok(Number(/turns (\d+)/.exec(lines[0] ?? '')?.[1]) > 100, lines.join());
+    // Its connections are reset wherever the whole one got into the other by TCP, and begin anew.
+    assert.ok(Number(/turns (\d+)/.exec(lines[0] ?? '')?.[1]) > 20, lines.join());
     const now = counts();
-    assert.ok(now.redirected > before.redirected + 100 && now['not-whole'] > before['not-whole'] + 100);
+    assert.ok(now.redirected > before.redirected + 20 && now['not-whole'] > before['not-whole'] + 20);
     assert.deepEqual(watched, []);
   });
 
