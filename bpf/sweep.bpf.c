@@ -10,7 +10,7 @@
  * and what was steered to it, the proxy judges by itself.
  */
 #include "lib/connection.h"
-#include "lib/stream.h"
+#include "lib/boosted-stream.h"
 #include "lib/cgroup.h"
 #include "lib/end.h"
 

@@ -3,7 +3,7 @@
 #define PERIGEE_LIB_BOOST_H
 
 #include "lib/connection.h"
-#include "lib/stream.h"
+#include "lib/boosted-stream.h"
 #include "abi/boost.h"
 
 /*

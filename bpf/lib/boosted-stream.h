@@ -12,6 +12,22 @@
  * gets no further until they are known to have arrived.
  */
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct boosted_stream);
+	MAP_PINNED;
+} boosted_streams SEC(".maps");
+
+static __always_inline struct boosted_stream *boosted_of(const struct http_stream *moved)
+{
+	__u64 cookie = moved->cookie;
+
+	return bpf_map_lookup_elem(&boosted_streams, &cookie);
+}
+
 #define INSERTING_MANY 0xffffffffU
 
 /* Linux holds a socket's psock once for its map and once for each call that sends or receives. */
