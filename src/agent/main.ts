@@ -141,7 +141,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
   const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
-  const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names) });
+  const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names, settings.redact) });
   const events = new ChangeEvents(startedAt);
   const exported = startExport(settings, flows, log, signal);
   const verdicts = new VerdictTotals(datapath.maps, names);

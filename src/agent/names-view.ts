@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Names } from '../control/compile/names.ts';
 import type { PeerIdentity } from '../core/identity/peer-identity.ts';
+import { pathRedaction } from '../core/redact.ts';
 import { formatPrefix } from '../core/identity/prefix.ts';
 import type { FlowRule } from '../core/flow.ts';
 import { DEFAULT_DENY_INDEX } from '../core/policy/rule-ref.ts';
 import type { FlowNames, PeerNames } from '../observability/flow-names.ts';
+import type { Settings } from './settings.ts';
 
 /** What flow records call their numbers, from the compiler's memory of them. */
-export function flowNames(names: Names): FlowNames {
+export function flowNames(names: Names, redact?: Settings['redact']): FlowNames {
+  const path = pathRedaction(redact?.paths ?? []);
   return {
     identity: (id) => {
       const peer = names.peerOf(id);
@@ -20,6 +23,7 @@ export function flowNames(names: Names): FlowNames {
       return { namespace, workload: name, serviceAccount, labels };
     },
     rule: (id) => ruleNames(names, id),
+    ...(path === undefined ? {} : { path }),
   };
 }
 

@@ -84,6 +84,17 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({})
     .describe('Flows as a file'),
+  redact: z
+    .strictObject({
+      paths: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Templates such as /reset/{token}: the name in the place of that element in all that the agent tells; {name...}: of all that are left, *: any element, kept',
+        ),
+    })
+    .prefault({})
+    .describe('What flows hide beside queries and header values, which are never recorded'),
   socketGroup: z.int().min(0).optional().describe('Group id that may use the agent socket, too'),
   logLevel: level.default('info').describe('Changeable live'),
   limits: proxyLimits.prefault({}).describe('Limits of the proxy'),

@@ -109,7 +109,13 @@ function regexTest(pattern: string): Test<string> {
   return (text) => matchesRegex(parsed.regex, Buffer.from(text));
 }
 
-function pathTest({ type, value }: PathPattern): Test<string> {
+/** Judges a path by what comes before its query. Throws ERR_FILTER_INVALID. */
+export function pathTest(pattern: PathPattern): Test<string> {
+  const test = bareTest(pattern);
+  return (path) => test(pathOf(path));
+}
+
+function bareTest({ type, value }: PathPattern): Test<string> {
   if (type === 'RegularExpression') return regexTest(value);
   if (type === 'Exact') return (path) => path === value;
   const prefix = value.endsWith('/') ? value.slice(0, -1) : value;
@@ -133,7 +139,7 @@ function requestTests(filter: FlowFilter): readonly Test<NonNullable<Flow['http'
     ),
     ...given(filter.httpPaths, (patterns): Test<Request> => {
       const tests = patterns.map(pathTest);
-      return ({ path }) => tests.some((test) => test(pathOf(path)));
+      return ({ path }) => tests.some((test) => test(path));
     }),
     ...given(filter.urls, (patterns): Test<Request> => {
       const tests = patterns.map((pattern) => regexTest(`(?s:.*)(?:${pattern})(?s:.*)`));

@@ -39,10 +39,11 @@ function endpoint(
   };
 }
 
-function http(memory: RecordMemory, at: number): NonNullable<Flow['http']> {
+function http(memory: RecordMemory, at: number, { path: redacted }: FlowNames): NonNullable<Flow['http']> {
+  const path = pathAt(memory, at);
   return {
     method: methodAt(memory, at),
-    path: pathAt(memory, at),
+    path: redacted?.(path) ?? path,
     host: hostAt(memory, at),
     status: memory.u16[(at + Offset.status) >> 1] ?? 0,
   };
@@ -117,6 +118,6 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
     retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
     ...whereKnown(memory, at, names),
-    ...(kind === 'request' ? { http: http(memory, at), ...detail(memory, at, duration) } : {}),
+    ...(kind === 'request' ? { http: http(memory, at, names), ...detail(memory, at, duration) } : {}),
   };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { FlowRule } from '../core/flow.ts';
+import type { PathRedaction } from '../core/redact.ts';
 
 /** What is known of a numeric identity or workload. */
 export interface PeerNames {
@@ -12,11 +13,13 @@ export interface PeerNames {
 }
 
 /**
- * Turns the numbers of a record into names. Called when somebody asks for flows, so a number must keep its
+ * Turns the numbers of a record into names, and its path into what may be shown. Called when somebody asks for flows, so a number must keep its
  * meaning for some time after the object is gone.
  */
 export interface FlowNames {
   identity(id: number): PeerNames | undefined;
   workload(id: number): PeerNames | undefined;
   rule(id: number): FlowRule | undefined;
+  /** How paths are shown and found; absent: as they were sent. */
+  readonly path?: PathRedaction;
 }

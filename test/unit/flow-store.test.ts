@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
-import type { FlowEvent, FlowQuery } from '../../src/core/flow-filter.ts';
+import type { FlowEvent, FlowFilter, FlowQuery } from '../../src/core/flow-filter.ts';
+import { pathRedaction } from '../../src/core/redact.ts';
 import { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, names, record, type RecordFields } from '../support/flow-records.ts';
 
@@ -33,6 +34,27 @@ async function times(store: FlowStore, query: Partial<FlowQuery> = {}): Promise<
     event.type === 'flow' ? event.flow.time - 1_000_000n : `lost ${String(event.count)}`,
   );
 }
+
+test('what a template hides is neither shown nor found', async () => {
+  const path = pathRedaction(['/reset/{token}']);
+  assert.ok(path !== undefined);
+  const shown = { ...names, path };
+  const store = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 16, names: shown });
+  append(store, { method: 'GET', urlPath: '/reset/s3cret/done', host: 'api' });
+  const [event] = await collect(store);
+  assert.ok(event?.type === 'flow');
+  assert.equal(event.flow.http?.path, '/reset/{token}/done');
+  const found = async (filter: FlowFilter): Promise<number> =>
+    (await collect(store, { include: [filter] })).length;
+  for (const value of ['/reset/s3cret/done', '/reset/s3cret']) {
+    assert.equal(await found({ httpPaths: [{ type: 'PathPrefix', value }] }), 0, value);
+    assert.equal(await found({ httpPaths: [{ type: 'RegularExpression', value: `${value}.*` }] }), 0, value);
+    assert.equal(await found({ urls: [value] }), 0, value);
+  }
+  assert.equal(await found({ httpPaths: [{ type: 'PathPrefix', value: '/reset/{token}' }] }), 1);
+  assert.equal(await found({ httpPaths: [{ type: 'PathPrefix', value: '/reset' }] }), 1);
+  assert.equal(await found({ urls: ['reset/\\{token'] }), 1);
+});
 
 test('a flow comes back with names, the wall clock and all its figures', async () => {
   const store = createStore();

@@ -198,15 +198,15 @@ function flagsMatcher(sets: readonly (readonly TcpFlag[])[]): Matcher {
   ]);
 }
 
-function textMatchers(filter: FlowFilter): readonly Matcher[] {
+function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readonly Matcher[] {
   const { methods, httpPaths, uuids, urls, hosts, traces } = filter;
   const text = [methods, httpPaths, urls, hosts, traces];
   return [
     ...(text.every((values) => values === undefined) ? [] : [isRequest]),
     ...(hosts === undefined ? [] : [hostMatcher(hosts)]),
-    ...(urls === undefined ? [] : [urlMatcher(urls)]),
+    ...(urls === undefined ? [] : [urlMatcher(urls, redacted)]),
     ...(methods === undefined ? [] : [methodMatcher(methods)]),
-    ...(httpPaths === undefined ? [] : [any(httpPaths.map(pathMatcher))]),
+    ...(httpPaths === undefined ? [] : [any(httpPaths.map((pattern) => pathMatcher(pattern, redacted)))]),
     ...(traces === undefined ? [] : [traceMatcher(traces)]),
     ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),
   ];
@@ -220,7 +220,7 @@ export function compileFilter(filter: FlowFilter, names: FlowNames): Matcher {
     ...(source === undefined ? [] : endpointMatchers('source', source, names)),
     ...(destination === undefined ? [] : endpointMatchers('destination', destination, names)),
     ...(policies === undefined ? [] : [ruleMatcher(policies, names)]),
-    ...textMatchers(filter),
+    ...textMatchers(filter, names),
   ]);
 }
 

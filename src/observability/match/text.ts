@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PathPattern } from '../../core/flow-filter.ts';
+import type { PathRedaction } from '../../core/redact.ts';
+import { pathTest } from '../../core/flow-matches.ts';
 import { Offset, RECORD_SIZE } from '../record-layout.ts';
 import { compilePattern } from './path-pattern.ts';
 import { Field, pathPrefixTerm, textTerm } from '../terms.ts';
@@ -52,8 +54,7 @@ function regexPath(value: string): Predicate {
   };
 }
 
-export function pathMatcher({ type, value }: PathPattern): Matcher {
-  if (type === 'RegularExpression') return unsummarised(regexPath(value));
+function literalMatcher({ type, value }: PathPattern): Matcher {
   const isPrefix = type === 'PathPrefix';
   const wanted = Buffer.from(isPrefix && value.endsWith('/') ? value.slice(0, -1) : value);
   const record = literalPath(wanted, isPrefix);
@@ -65,6 +66,18 @@ export function pathMatcher({ type, value }: PathPattern): Matcher {
   return { record, chunk: (summaries, slot) => summaries.hasTerm(slot, one) };
 }
 
+/** Paths are compared as they are shown: a filter must not tell what a template hides. */
+export function pathMatcher(pattern: PathPattern, redacted?: PathRedaction): Matcher {
+  const { type, value } = pattern;
+  if (redacted === undefined)
+    return type === 'RegularExpression' ? unsummarised(regexPath(value)) : literalMatcher(pattern);
+  const test = pathTest(pattern);
+  const record: Predicate = (memory, at) => test(redacted(pathAt(memory, at)));
+  // What is shown as sent has the terms of what was sent.
+  const isSent = type !== 'RegularExpression' && !value.includes('{');
+  return isSent ? { record, chunk: literalMatcher(pattern).chunk } : unsummarised(record);
+}
+
 /** Host names have no case. */
 export function hostMatcher(hosts: readonly string[]): Matcher {
   const wanted = new Set(hosts.map((host) => host.toLowerCase()));
@@ -72,10 +85,11 @@ export function hostMatcher(hosts: readonly string[]): Matcher {
 }
 
 /** Found anywhere in the URL, as Hubble's filter has it. */
-export function urlMatcher(patterns: readonly string[]): Matcher {
+export function urlMatcher(patterns: readonly string[], redacted?: PathRedaction): Matcher {
   const tests = patterns.map((pattern) => compilePattern(`(?s:.*)(?:${pattern})(?s:.*)`));
   return unsummarised((memory, at) => {
-    const url = Buffer.from(`http://${hostAt(memory, at)}${pathAt(memory, at)}`);
+    const path = pathAt(memory, at);
+    const url = Buffer.from(`http://${hostAt(memory, at)}${redacted?.(path) ?? path}`);
     return tests.some((test) => test(url, 0, url.length));
   });
 }
