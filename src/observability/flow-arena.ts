@@ -38,8 +38,13 @@ export class FlowArena {
   /** Where the next entry goes, and where the oldest one is. */
   head = 0;
   tail = 0;
+  /** Their offsets in the views: a remainder of such large numbers costs more than all else of an append. */
+  #headOffset = 0;
+  #tailOffset = 0;
   /** The chunk that the newest entry starts in, -1: none yet. */
   chunk = -1;
+  /** Offset where the memory of that chunk ends, 0: the next entry begins a chunk. */
+  #chunkEnd = 0;
   readonly #chunkBytes: number;
   readonly #chunksPerRound: number;
   /** One more than a round has: the oldest chunk is still there while its memory is being overwritten. */
@@ -72,45 +77,62 @@ export class FlowArena {
     return (position % this.capacity) + ENTRY_HEADER;
   }
 
-  /** Copies a record in and returns its position, or -1 if it is larger than the ring. */
+  /** Copies a record in and returns the offset of its first byte, or -1 if it is larger than the ring. */
   append(source: Buffer, start: number, end: number): number {
     const size = padded(end - start);
     if (size > this.capacity) return -1;
-    let offset = this.head % this.capacity;
-    const room = this.capacity - offset;
+    const room = this.capacity - this.#headOffset;
     if (room < size) {
       this.#evictBelow(this.head + room - this.capacity);
-      this.u32[offset >> 2] = FILLER + room;
-      this.head += room;
-      offset = 0;
+      this.u32[this.#headOffset >> 2] = FILLER + room;
+      this.#passHead(room);
     }
     this.#evictBelow(this.head + size - this.capacity);
-    const position = this.head;
-    if (this.stored === 0) this.tail = position;
-    this.#enter(position, offset);
+    const offset = this.#headOffset;
+    if (this.appended === this.evicted) {
+      this.tail = this.head;
+      this.#tailOffset = offset;
+    }
+    if (offset >= this.#chunkEnd) this.#enter(offset);
     this.u32[offset >> 2] = size;
     source.copy(this.bytes, offset + ENTRY_HEADER, start, end);
-    this.head = position + size;
+    this.#passHead(size);
     this.appended += 1;
-    return position;
+    return offset + ENTRY_HEADER;
   }
 
-  #enter(position: number, offset: number): void {
-    const round = (position - offset) / this.capacity;
-    const chunk = round * this.#chunksPerRound + Math.floor(offset / this.#chunkBytes);
-    if (chunk === this.chunk) return;
-    const slot = chunk % this.slots;
-    this.#numbers[slot] = chunk;
-    this.#firsts[slot] = position;
+  #passHead(size: number): void {
+    this.head += size;
+    this.#headOffset += size;
+    if (this.#headOffset < this.capacity) return;
+    this.#headOffset = 0;
+    this.#chunkEnd = 0;
+  }
+
+  /** Begins the chunk of the entry that comes to `offset`. */
+  #enter(offset: number): void {
+    this.chunk = this.chunkOf(this.head);
+    this.#chunkEnd = offset - (offset % this.#chunkBytes) + this.#chunkBytes;
+    const slot = this.chunk % this.slots;
+    this.#numbers[slot] = this.chunk;
+    this.#firsts[slot] = this.head;
     this.#indexes[slot] = this.appended;
-    this.chunk = chunk;
   }
 
   #evictBelow(limit: number): void {
-    while (this.tail < limit && this.stored > 0) {
-      this.tail = this.after(this.tail);
+    while (this.tail < limit && this.evicted < this.appended) {
+      this.#passTail(this.u32[this.#tailOffset >> 2] ?? 0);
       this.evicted += 1;
+      if (this.evicted === this.appended) return;
+      const filler = (this.u32[this.#tailOffset >> 2] ?? 0) - FILLER;
+      if (filler >= 0) this.#passTail(filler);
     }
+  }
+
+  #passTail(size: number): void {
+    this.tail += size;
+    this.#tailOffset += size;
+    if (this.#tailOffset >= this.capacity) this.#tailOffset = 0;
   }
 
   /** Position of the entry behind the one at `position`; `head` if that was the newest. */
@@ -151,20 +173,35 @@ export class FlowArena {
     return this.#indexes[chunk % this.slots] ?? 0;
   }
 
+  /**
+   * Calls `look` with the offset of each record of a chunk, oldest first, from the entry at `from` on if that is in it.
+   * Returns the position where the next chunk's entries begin, or the head.
+   */
+  visit(chunk: number, from: number, look: (at: number) => void): number {
+    const first = Math.max(this.firstOf(chunk), this.tail, from);
+    const offset = first % this.capacity;
+    const base = first - offset;
+    const end = Math.min(this.endOf(chunk), this.head) - base;
+    let at = offset;
+    while (at < end) {
+      const size = this.u32[at >> 2] ?? 0;
+      if (size >= FILLER) return base + at + size - FILLER;
+      look(at + ENTRY_HEADER);
+      at += size;
+    }
+    return base + at;
+  }
+
   /** Adds the positions of a chunk's entries whose record is wanted, oldest first; returns how many it looked at. */
   collect(chunk: number, wanted: (arena: FlowArena, at: number) => boolean, into: number[]): number {
     if (this.#numbers[chunk % this.slots] !== chunk) return 0;
     const first = Math.max(this.firstOf(chunk), this.tail);
-    const offset = first % this.capacity;
-    const base = first - offset;
-    const end = Math.min(this.endOf(chunk), this.head) - base;
+    const base = first - (first % this.capacity) - ENTRY_HEADER;
     let looked = 0;
-    for (let at = offset; at < end; looked += 1) {
-      const size = this.u32[at >> 2] ?? 0;
-      if (size >= FILLER) break;
-      if (wanted(this, at + ENTRY_HEADER)) into.push(base + at);
-      at += size;
-    }
+    this.visit(chunk, first, (at) => {
+      looked += 1;
+      if (wanted(this, at)) into.push(base + at);
+    });
     return looked;
   }
 

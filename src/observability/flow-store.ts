@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { flowKind } from '../core/abi/flow.ts';
 import { verdict } from '../core/abi/policy.ts';
 import type { FlowEvent, FlowQuery, FlowSource, FlowStats, LossSource } from '../core/flow-filter.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -24,7 +25,7 @@ export interface FlowStoreOptions {
   readonly clock?: { current(): bigint };
 }
 
-/** Looks at each stored record: its first byte is `bytes[at]`. Must not keep the buffer. */
+/** Looks at a stored record: its first byte is `bytes[at]`. Must not keep the buffer. */
 export type RecordObserver = (bytes: Buffer, at: number) => void;
 
 /**
@@ -52,7 +53,10 @@ export class FlowStore implements FlowSource {
     this.#denials = new IndexedRing(options.denialBytes);
   }
 
-  /** Calls `observer` for each record that is appended from now on. */
+  /**
+   * Calls `observer` for each record that is appended from then on, but for those of allowed requests: they are nearly all,
+   * and counted where they were judged.
+   */
   onRecord(observer: RecordObserver): void {
     this.#observers.push(observer);
   }
@@ -85,6 +89,8 @@ export class FlowStore implements FlowSource {
     // From here on the record carries the wall clock's time, so later steps of that clock don't touch it.
     const at = ring.append(bytes, start, start + length, this.#offsetLow, this.#offsetHigh);
     if (at < 0) return false;
+    if (bytes[start + Offset.kind] === flowKind.request && bytes[start + Offset.verdict] === verdict.allowed)
+      return true;
     for (const observer of this.#observers) observer(ring.arena.bytes, at);
     return true;
   }

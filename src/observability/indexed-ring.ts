@@ -23,8 +23,8 @@ export class IndexedRing {
   /** Where the records begin that have no summary yet. */
   #from = 0;
   #open = -1;
-  /** Positions of records of the open chunk that were summarised, by their likeness; -1: none. */
-  readonly #known = new Float64Array(KNOWN).fill(-1);
+  /** Offsets of records of the open chunk that were summarised, by their likeness; -1: none. */
+  readonly #known = new Int32Array(KNOWN).fill(-1);
 
   /** @param chunkBytes for tests: a ring of a few records still has several chunks */
   constructor(bytes: number, chunkBytes: number = chunkBytesOf(bytes)) {
@@ -45,6 +45,8 @@ export class IndexedRing {
   #summarise(): void {
     const { arena } = this;
     let position = Math.max(this.#from, arena.tail);
+    // What is known of the open chunk may have been overwritten.
+    if (arena.chunkOf(arena.tail) >= this.#open) this.#known.fill(-1);
     while (position < arena.head) {
       position = arena.skipFiller(position);
       const chunk = arena.chunkOf(position);
@@ -53,25 +55,23 @@ export class IndexedRing {
         this.#summaries.open(chunk % arena.slots);
         this.#known.fill(-1);
       }
-      this.#add(position);
-      position = arena.after(position);
+      position = arena.visit(chunk, position, this.#add);
     }
     this.#from = position;
   }
 
   /** Most records are like an earlier one of their chunk in all that a summary says. */
-  #add(position: number): void {
+  readonly #add = (at: number): void => {
     const { arena } = this;
-    const at = arena.recordAt(position);
     const slot = likeness(arena, at) & (KNOWN - 1);
     const known = this.#known[slot] ?? -1;
-    if (known >= arena.tail && sameSummary(arena, arena.recordAt(known), at)) {
+    if (known >= 0 && sameSummary(arena, known, at)) {
       this.#summaries.addLike(arena, at);
       return;
     }
-    this.#known[slot] = position;
+    this.#known[slot] = at;
     this.#summaries.add(arena, at);
-  }
+  };
 
   /**
    * Copies a record in and adds the offset (u64 in two halves) to its time. Returns where its first byte is in
@@ -79,9 +79,8 @@ export class IndexedRing {
    */
   append(bytes: Buffer, start: number, end: number, offsetLow: number, offsetHigh: number): number {
     const { arena } = this;
-    const position = arena.append(bytes, start, end);
-    if (position < 0) return -1;
-    const at = arena.recordAt(position);
+    const at = arena.append(bytes, start, end);
+    if (at < 0) return -1;
     const word = (at + Offset.time) >> 2;
     const low = (arena.u32[word] ?? 0) + offsetLow;
     const carry = low >= 2 ** 32 ? 1 : 0;

@@ -9,8 +9,8 @@ export const Offset = flowRecord.offset;
 export function recordLength(bytes: Buffer, start: number, end: number): number {
   if (end - start < RECORD_SIZE) return -1;
   const method = bytes[start + Offset.methodLength] ?? 0;
-  const path = bytes.readUInt16LE(start + Offset.pathLength);
-  const host = bytes.readUInt16LE(start + Offset.hostLength);
+  const path = (bytes[start + Offset.pathLength] ?? 0) | ((bytes[start + Offset.pathLength + 1] ?? 0) << 8);
+  const host = (bytes[start + Offset.hostLength] ?? 0) | ((bytes[start + Offset.hostLength + 1] ?? 0) << 8);
   const isRequest = bytes[start + Offset.kind] === flowKind.request;
   const detail = isRequest ? bytes.readUInt32LE(start + Offset.extra) : 0;
   const length = RECORD_SIZE + method + path + host + detail;

@@ -182,11 +182,17 @@ const records = fc
   .map((runs) => runs.flatMap(([count, fields]) => Array<RecordFields>(count).fill(fields)))
   .map((all) => all.map((fields, index) => ({ ...fields, time: BigInt(index) })));
 
-test('a search that passes over chunks finds what a look at every record finds', async () => {
+const everyQuery = fc.array(query, { minLength: 1, maxLength: 6 });
+
+test('a search that passes over chunks finds what a look at every record finds, also when more has come', async () => {
   await fc.assert(
-    fc.asyncProperty(records, fc.array(query, { minLength: 1, maxLength: 6 }), async (all, queries) => {
-      const store = storeOf(all);
-      for (const one of queries) assert.deepEqual(await asked(store, one), naive(all, one));
+    fc.asyncProperty(records, everyQuery, fc.nat(150), async (all, queries, first) => {
+      const store = storeOf(all.slice(0, first));
+      for (const known of [all.slice(0, first), all]) {
+        const { bytes, offsets } = batch(all.slice(first).map((fields) => record(fields)));
+        if (known === all) store.append(bytes, offsets);
+        for (const one of queries) assert.deepEqual(await asked(store, one), naive(known, one));
+      }
     }),
     { numRuns: 400 },
   );
@@ -219,7 +225,6 @@ const path = pathRedaction(['/orders/{id}']);
 const redactedNames = path === undefined ? names : { ...names, path };
 
 test('a search finds what the meaning of its filters says, of paths as they are shown', async () => {
-  const everyQuery = fc.array(query, { minLength: 1, maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(records, everyQuery, fc.boolean(), async (all, queries, isRedacted) => {
       const store = storeOf(all.map(consistent), isRedacted ? redactedNames : names);
@@ -227,6 +232,29 @@ test('a search finds what the meaning of its filters says, of paths as they are 
     }),
     { numRuns: 400 },
   );
+});
+
+test('records that were overwritten since the last search vouch for no others of their chunk', async () => {
+  const wanted: FlowQuery = {
+    include: [{ reasons: ['policy-denied'] }],
+    exclude: [],
+    end: 'newest',
+    follow: false,
+  };
+  const first: RecordFields[] = [{ time: 0n }];
+  // They fill the ring, and the first one's place anew.
+  const others = Array.from({ length: 150 }, (_, index) => ({
+    time: BigInt(index + 1),
+    reason: reason['policy-denied'],
+  }));
+  for (let count = 50; count <= others.length; count += 1) {
+    const store = storeOf(first);
+    assert.deepEqual(await asked(store, wanted), []);
+    const later = others.slice(0, count);
+    const { bytes, offsets } = batch(later.map((fields) => record(fields)));
+    store.append(bytes, offsets);
+    assert.deepEqual(await asked(store, wanted), naive([...first, ...later], wanted));
+  }
 });
 
 test('a chunk with more peers than its summary lists hides none of them', async () => {
