@@ -120,7 +120,7 @@ describe('unmodified programs through the real path', () => {
   let remote: LabHost;
 
   before(async () => {
-    node = new NodeScene('rs8');
+    node = new NodeScene('rs9');
     web = node.lab.host('web');
     api = node.lab.host('api');
     remote = node.lab.host('remote');

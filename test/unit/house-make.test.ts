@@ -93,6 +93,31 @@ suite('the test runner', () => {
     assert.equal(runTests({ 'test/unit/a.test.ts': passing, 'test/netns/b.test.ts': skipped }).status, 1);
   });
 
+  test('runs files of namespaces side by side', () => {
+    const meeting = (mine: string, other: string): string => `import { test } from 'node:test';
+import { existsSync, writeFileSync } from 'node:fs';
+test('the other one runs, too', async () => {
+  writeFileSync('${mine}', '');
+  while (!existsSync('${other}')) await new Promise((resolve) => setTimeout(resolve, 10));
+});\n`;
+    const files = { 'test/netns/a.test.ts': meeting('a', 'b'), 'test/netns/b.test.ts': meeting('b', 'a') };
+    assert.equal(runTests(files).status, 0);
+  });
+
+  test('runs none beside a file that says so', () => {
+    const jealous = `// Runs alone: it would find the other one.
+import { test } from 'node:test';
+import { unlinkSync, writeFileSync } from 'node:fs';
+test('nobody else is here', async () => {
+  writeFileSync('here', '', { flag: 'wx' });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  unlinkSync('here');
+});\n`;
+    assert.equal(runTests({ 'test/netns/a.test.ts': jealous, 'test/unit/b.test.ts': jealous }).status, 0);
+    const beside = jealous.replace('alone', 'along');
+    assert.equal(runTests({ 'test/netns/a.test.ts': beside, 'test/netns/b.test.ts': beside }).status, 1);
+  });
+
   test('fails when there is nothing to run', () => {
     assert.equal(runTests({ 'test/unit/a.txt': '' }).status, 1);
   });
