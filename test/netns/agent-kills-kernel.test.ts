@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs alone: its loads leave no processor to others.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type BoostCounts, readBoostCounts } from '../../src/datapath/boost/counts.ts';
-import { pinLayout } from '../../src/datapath/layout.ts';
-import { loadNative } from '../../src/datapath/native.ts';
 import { type LabHost, linesOf, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import {
+  boostedYaml,
   connectionsIn,
-  load,
-  PLAIN,
+  everyLoad,
   RULED,
   serverPolicyYaml,
-  shortLived,
   startNginx,
-  workloadsYaml,
+  underLoad,
 } from '../support/web-scene.ts';
 
 /** Between the start of an agent and its end, ms: before, while and after connections enter the map of sockets. */
@@ -38,18 +34,12 @@ describe('the agent dies while requests are decided in the kernel and messages p
   let web: LabHost;
   let api: LabHost;
 
-  const boosts = (): BoostCounts => {
-    using map = loadNative().BpfMap.openPinned(join(pinLayout(node.pinRoot).maps, 'boost_counts'));
-    return readBoostCounts({ boost_counts: map });
-  };
-
   before(async () => {
     node = new NodeScene('kk', { inline: 'auto' });
     web = node.lab.host('web');
     api = node.lab.host('api');
     await startNginx(node, api);
-    const label = 'labels: {perigee.dev/boost: enabled, ';
-    node.write('workloads.yaml', workloadsYaml(web, api).replaceAll('labels: {', label));
+    node.write('workloads.yaml', boostedYaml([web, api], [web, api]));
     node.write('policy.yaml', serverPolicyYaml(api));
     await node.startAgent();
     await node.settled();
@@ -57,25 +47,19 @@ describe('the agent dies while requests are decided in the kernel and messages p
   after(() => node.destroy());
 
   test('killed with -9 at every stage: no request fails that is allowed, none passes that is refused', async () => {
-    const url = (port: number): string => `http://${api.address4}:${String(port)}/`;
-    const before = boosts();
+    const before = node.boostCounts().redirected;
     const command = node.inside(['python3', '-c', refusedClient, api.address4, String(RULED)]);
     const refused = node.lab.start(web, command, { stdio: ['ignore', 'pipe', 'inherit'] });
     const answers = linesOf(refused);
-    const seconds = 30;
-    const loads = Promise.all([
-      load(node, web, url(RULED), { seconds }),
-      load(node, web, url(RULED), { seconds, connections: 4, flags: shortLived }),
-      load(node, web, url(PLAIN), { seconds }),
-      load(node, web, url(PLAIN), { seconds, connections: 4, flags: shortLived }),
-    ]);
-    await until('connections to be boosted', () => boosts().redirected > before.redirected);
-    for (const life of LIVES) {
-      await new Promise((resolve) => setTimeout(resolve, life));
-      await node.killAgent();
-      await node.startAgent();
-    }
-    for (const report of await loads) {
+    const reports = await underLoad(node, everyLoad(web, api), async () => {
+      await until('connections to be boosted', () => node.boostCounts().redirected > before);
+      for (const life of LIVES) {
+        await new Promise((resolve) => setTimeout(resolve, life));
+        await node.killAgent();
+        await node.startAgent();
+      }
+    });
+    for (const report of reports) {
       assert.deepEqual(report.complaints, []);
       assert.ok(report.requests > 0);
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs alone: its loads leave no processor to others.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -7,12 +8,12 @@ import { type LabHost, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { tcpClient } from '../support/programs.ts';
 import {
-  load,
+  everyLoad,
   PLAIN,
   RULED,
   serverPolicyYaml,
-  shortLived,
   startNginx,
+  underLoad,
   workloadsYaml,
 } from '../support/web-scene.ts';
 
@@ -37,22 +38,16 @@ describe('the agent dies under load', () => {
   after(() => node.destroy());
 
   test('killed with -9 again and again: not one request fails, through the proxy or directly', async () => {
-    const url = (port: number): string => `http://${api.address4}:${String(port)}/`;
-    const seconds = 12;
-    const loads = Promise.all([
-      load(node, web, url(RULED), { seconds }),
-      load(node, web, url(RULED), { seconds, connections: 4, flags: shortLived }),
-      load(node, web, url(PLAIN), { seconds }),
-      load(node, web, url(PLAIN), { seconds, connections: 4, flags: shortLived }),
-    ]);
     const proxy = node.status()?.proxy.pid;
-    for (let kill = 0; kill < KILLS; kill += 1) {
-      await node.killAgent();
-      await node.startAgent();
-    }
-    await node.settled();
+    const reports = await underLoad(node, everyLoad(web, api), async () => {
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        await node.killAgent();
+        await node.startAgent();
+      }
+      await node.settled();
+    });
     assert.equal(node.status()?.proxy.pid, proxy, 'the proxy outlives the agents');
-    for (const report of await loads) {
+    for (const report of reports) {
       assert.deepEqual(report.complaints, []);
       assert.ok(report.requests > 0);
     }
@@ -72,15 +67,14 @@ describe('the agent dies under load', () => {
 
   test('a second agent beside the first is refused with a clear message, and disturbs nothing', async () => {
     const flags = ['--config', node.config, '--pin-root', node.pinRoot, '--cgroup', node.cgroup];
-    const traffic = load(node, web, `http://${api.address4}:${String(RULED)}/`, { seconds: 2 });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const second = spawnSync(perigee, ['agent', ...flags, '--run-directory', join(node.run, 'second')], {
-      encoding: 'utf8',
-      timeout: 30_000,
+    const other = ['--run-directory', join(node.run, 'second')];
+    const reports = await underLoad(node, everyLoad(web, api), () => {
+      const options = { encoding: 'utf8', timeout: 30_000 } as const;
+      const { status, stderr } = spawnSync(perigee, ['agent', ...flags, ...other], options);
+      assert.equal(status, 2);
+      assert.match(stderr, /another agent governs this host already/);
     });
-    assert.equal(second.status, 2);
-    assert.match(second.stderr, /another agent governs this host already/);
-    assert.deepEqual((await traffic).complaints, []);
+    for (const { complaints } of reports) assert.deepEqual(complaints, []);
     assert.equal(node.status()?.ready, true);
   });
 

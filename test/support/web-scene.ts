@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type LabHost, listening } from './lab.ts';
+import { type LabHost, listening, until } from './lab.ts';
 import type { NodeScene } from './node-scene.ts';
 import { parseWrk, type WrkReport, wrkCommand } from './wrk.ts';
 
@@ -12,6 +13,8 @@ export const RULED = 8080;
 export const PLAIN = 9000;
 /** Size of `/big`, bytes: far more than all buffers between a server and a client hold. */
 export const BIG_BYTES = 64 * 1024 * 1024;
+/** More than a test file may take. */
+const LONGEST_LOAD_SECONDS = 600;
 
 /** Workloads of a scene, each labelled with its machine's name; in namespace `shop`. */
 export function workloadsYaml(...hosts: readonly LabHost[]): string {
@@ -92,20 +95,54 @@ export async function load(
   node: NodeScene,
   host: LabHost,
   url: string,
-  { seconds, connections = 16, flags = [] }: LoadOptions,
+  { seconds, connections = 16, flags = [] }: LoadOptions & { readonly seconds: number },
 ): Promise<WrkReport> {
   const command = node.inside(wrkCommand(url, seconds, connections, ...flags));
-  const child = spawn('nsenter', [`--net=${host.path}`, ...command], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  node.lab.own(child);
-  return parseWrk(await text(child.stdout));
+  const child = node.lab.start(host, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return parseWrk(await output(child));
 }
 
 export interface LoadOptions {
-  readonly seconds: number;
   readonly connections?: number;
   readonly flags?: readonly string[];
+}
+
+/** Runs several loads at once until `act` has ended; their reports. */
+export async function underLoad(
+  node: NodeScene,
+  loads: readonly (LoadOptions & { readonly from: LabHost; readonly url: string })[],
+  act: () => void | Promise<void>,
+): Promise<WrkReport[]> {
+  const running = loads.map(({ from, url, connections = 16, flags = [] }) => {
+    const command = node.inside(wrkCommand(url, LONGEST_LOAD_SECONDS, connections, ...flags));
+    const child = node.lab.start(from, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    return { child, report: output(child) };
+  });
+  await until('the loads', () => running.every(({ child }) => reportsWhenInterrupted(child)));
+  await act();
+  for (const { child } of running) child.kill('SIGINT');
+  return (await Promise.all(running.map(({ report }) => report))).map(parseWrk);
+}
+
+function output({ stdout }: ChildProcess): Promise<string> {
+  return stdout === null ? Promise.resolve('') : text(stdout);
+}
+
+/** Whether wrk has come as far as to catch the signal that has it end and report. */
+function reportsWhenInterrupted({ pid = 0 }: ChildProcess): boolean {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  const caught = BigInt(`0x${/^SigCgt:\s+(\w+)/m.exec(status)?.[1] ?? '0'}`);
+  return ((caught >> BigInt(constants.signals.SIGINT - 1)) & 1n) === 1n;
+}
+
+/** Connections that are kept and such that aren't, judged by request and by connection. */
+export function everyLoad(from: LabHost, server: LabHost): Parameters<typeof underLoad>[1] {
+  return [RULED, PLAIN]
+    .map((port) => `http://${server.address4}:${String(port)}/`)
+    .flatMap((url) => [
+      { from, url },
+      { from, url, connections: 4, flags: shortLived },
+    ]);
 }
 
 /** Ends every connection after its answer. */
