@@ -83,6 +83,22 @@ describe('what nobody needs any more leaves the maps', () => {
     assert.equal(handoff.dump().count, 0);
   });
 
+  test('the stream of a boosted connection stays while its server lives, and goes with it', () => {
+    const { native, datapath } = scene;
+    const { boosted_streams, streams } = datapath.maps;
+    const { fd } = native.sockets.openStream({ netnsFd: null, family: 4 });
+    streams.updateFd(fd, new Uint8Array(streams.entrySize));
+    for (const cookie of [native.sockets.cookie(fd), 0xffff_ffff_ffffn]) {
+      const key = Buffer.from(new BigUint64Array([cookie]).buffer);
+      boosted_streams.update(key, new Uint8Array(boosted_streams.entrySize));
+    }
+    assert.equal(datapath.removeStale(), 1);
+    assert.equal(boosted_streams.dump().keys.readBigUInt64LE(), native.sockets.cookie(fd));
+    native.sockets.close(fd);
+    assert.equal(datapath.removeStale(), 1);
+    assert.equal(boosted_streams.dump().count, 0);
+  });
+
   test('counters of rules that are gone leave the map; the sum of their policy does not fall while it has others', () => {
     const { verdicts } = scene.datapath.maps;
     const names = new Names({ seed: [], next: 0 });
