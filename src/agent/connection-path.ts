@@ -16,7 +16,7 @@ export interface PathSources {
   readonly world: World;
   readonly compiled: Compiled;
   readonly names: Pick<Names, 'numberOf'>;
-  readonly inline: Pick<InlinePath, 'off' | 'holds'>;
+  readonly inline: Pick<InlinePath, 'off' | 'unseen' | 'holds'>;
 }
 
 export interface ConnectionPath extends PathReason {
@@ -64,7 +64,7 @@ export function connectionPath(
 /** Nothing reads requests but those who want to see them. */
 function visiblePath({ inline }: PathSources, { row }: Answer, server: string): ConnectionPath {
   const asks = `${server} asks by the label ${VISIBILITY_LABEL} that its requests are seen`;
-  const lack = lackOf(inline, row);
+  const lack = lackOf(inline, row, inline.unseen);
   if (lack !== undefined) {
     const why = `${asks}, but they are not: ${lack.message}`;
     return { path: 'direct', why, change: changes[lack.reason] };
@@ -129,14 +129,17 @@ function proxiedReason({ inline }: PathSources, { row, notInline }: Answer): Pat
     const change = 'rules that fit: docs/reference/automaton.md says which';
     return { why: `the kernel can't run the rules: ${notInline ?? 'they have no table'}`, change };
   }
-  const lack = lackOf(inline, row);
+  const lack = lackOf(inline, row, inline.off);
   if (lack === undefined) return undefined;
   return { why: `the kernel could decide the requests, but ${lack.message}`, change: changes[lack.reason] };
 }
 
 /** Why the kernel doesn't read the requests of a row that it has a table for; undefined: it does. */
-function lackOf(inline: PathSources['inline'], { table }: DesiredRow): InlineOff | undefined {
-  const { off } = inline;
+function lackOf(
+  inline: PathSources['inline'],
+  { table }: DesiredRow,
+  off: InlineOff | undefined,
+): InlineOff | undefined {
   const isHeld = off?.reason === 'PoolFull' && table !== undefined && inline.holds(table);
   return isHeld ? undefined : off;
 }

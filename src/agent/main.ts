@@ -90,8 +90,13 @@ function shortcuts({
   inline,
   boost,
   maps,
-}: Datapath): Pick<StatusInput, 'inlineOff' | 'boostOff' | 'boostRefusals'> {
-  return { inlineOff: inline.off, boostOff: boost.off, boostRefusals: readBoostRefusals(maps) };
+}: Datapath): Pick<StatusInput, 'inlineOff' | 'unseen' | 'boostOff' | 'boostRefusals'> {
+  return {
+    inlineOff: inline.off,
+    unseen: inline.unseen,
+    boostOff: boost.off,
+    boostRefusals: readBoostRefusals(maps),
+  };
 }
 
 function boostOfNode(datapath: Datapath): InForce['boost'] {

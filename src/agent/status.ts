@@ -36,6 +36,8 @@ export interface StatusInput {
   readonly failure: Error | undefined;
   /** Why HTTP policy that the kernel could decide goes to the proxy. */
   readonly inlineOff: InlineOff | undefined;
+  /** Why requests that no policy reads aren't seen, though somebody asks. */
+  readonly unseen: InlineOff | undefined;
   /** What the source says. */
   readonly conditions: readonly ResourceCondition[];
   /** Why no connection may be boosted. */
@@ -78,7 +80,7 @@ export function statusOf(input: StatusInput): AgentStatus {
 }
 
 function conditionsOf(input: StatusInput): ResourceCondition[] {
-  const { failure, applied, inlineOff } = input;
+  const { failure, applied, inlineOff, unseen } = input;
   const conditions = [...input.conditions, ...boostConditions(input)];
   if (failure !== undefined)
     conditions.push({
@@ -93,9 +95,9 @@ function conditionsOf(input: StatusInput): ResourceCondition[] {
     const message = inlineOffText(inlineOff);
     conditions.push({ object: 'node', type: 'Inline', status: false, reason, message });
   }
-  if (inlineOff !== undefined && applied !== undefined && wantsVisibility(applied.compiled.desired)) {
-    const { reason } = inlineOff;
-    const message = visibilityOffText(inlineOff);
+  if (unseen !== undefined && applied !== undefined && wantsVisibility(applied.compiled.desired)) {
+    const { reason } = unseen;
+    const message = visibilityOffText(unseen);
     conditions.push({ object: 'node', type: 'Visibility', status: false, reason, message });
   }
   for (const { subject, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {

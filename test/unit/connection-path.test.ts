@@ -26,15 +26,15 @@ function pathOf(
 ): ConnectionPath | undefined {
   const now = world(policies);
   const names = new Names({ seed: [], next: 0 });
-  const on = { off: undefined, holds: () => true };
+  const on = { off: undefined, unseen: undefined, holds: () => true };
   const sources = { world: now, names, compiled: compile(now, names), inline: inline ?? on };
   return connectionPath(sources, question, evaluate(now, question));
 }
 
-const off = (reason: InlineOff['reason'], held = false) => ({
-  off: { reason, message: `because of ${reason}` },
-  holds: () => held,
-});
+const off = (reason: InlineOff['reason'], held = false) => {
+  const lack = { reason, message: `because of ${reason}` };
+  return { off: lack, unseen: lack, holds: () => held };
+};
 
 suite('which path a connection takes, why, and what would change it', () => {
   test('HTTP rules at the server: inline, for a workload and for the world', () => {

@@ -113,4 +113,21 @@ describe('why HTTP policy goes to the proxy', () => {
     path.place(stateOf(a));
     assert.equal(path.off, undefined);
   });
+
+  test('tables without room are counted once each, those of policy apart from those of who only wants to see', () => {
+    const [a, b, c] = [tableOf('/a'), tableOf('/b'), tableOf('/c')];
+    const { path } = pathOf({ poolBytes: 65536 + a.byteLength + 64 });
+    const messages = (): unknown => [path.off?.message, path.unseen?.message];
+    const lack = (count: number): string =>
+      `the kernel's pool of tables has no room for ${String(count)} of them`;
+    path.place(stateOf(a, b, b));
+    assert.deepEqual(messages(), [lack(1), undefined]);
+    const state = stateOf(a, b, c);
+    const seen = state.policy.map((table) => ({
+      ...table,
+      rows: table.rows.map((row, index): DesiredRow => (index === 0 ? row : { ...row, action: 'allow' })),
+    }));
+    path.place({ ...state, policy: seen });
+    assert.deepEqual(messages(), [undefined, lack(2)]);
+  });
 });

@@ -52,7 +52,8 @@ export class InlinePath {
   /** Ports of which some policy is enforced. */
   #enforced: BpfMap | undefined;
   #off: InlineOff | undefined;
-  #noRoom = 0;
+  /** Tables of the last state that found no room in the pool: of policy, and of those who only want to see requests. */
+  readonly #noRoom = { decided: new Set<Uint8Array>(), seen: new Set<Uint8Array>() };
   /** Refusals that the agent was not told of, as of the last sweep. */
   #lost = 0;
   readonly #placed = new WeakMap<Rows, Rows>();
@@ -64,11 +65,14 @@ export class InlinePath {
     this.#answerer = new RefusalAnswerer({ native, maps, netnsFd });
   }
 
-  /** Why it is off; undefined: it isn't. */
+  /** Why policy that the kernel could decide goes to the proxy; undefined: none does. */
   get off(): InlineOff | undefined {
-    if (this.#off !== undefined || this.#noRoom === 0) return this.#off;
-    const message = `no room in the kernel's pool for the tables of ${String(this.#noRoom)} rows of policy`;
-    return { reason: 'PoolFull', message };
+    return this.#off ?? poolFull(this.#noRoom.decided);
+  }
+
+  /** Why requests that no policy reads aren't seen, though somebody asks; undefined: they are. */
+  get unseen(): InlineOff | undefined {
+    return this.#off ?? poolFull(this.#noRoom.seen);
   }
 
   /** Refusals by what the client was told; those `lost` were swept later and are in `limited`, too. */
@@ -102,7 +106,8 @@ export class InlinePath {
 
   /** The state with `inline` or `visible` in place of `proxy` and `allow` wherever a table is in the kernel. */
   place(state: DesiredState): DesiredState {
-    this.#noRoom = 0;
+    this.#noRoom.decided.clear();
+    this.#noRoom.seen.clear();
     if (this.#off !== undefined || !state.policy.some(({ rows }) => rows.some(hasTable))) return state;
     const pool = this.#open();
     if (pool === undefined) return state;
@@ -119,16 +124,15 @@ export class InlinePath {
     if (known?.every(({ table, tableAt }) => table === undefined || pool.place(table) === tableAt) === true)
       return known;
     if (!rows.some(hasTable)) return rows;
-    const lost = this.#noRoom;
     const placed = rows.map((row): DesiredRow => {
       if (row.table === undefined) return row;
       const tableAt = pool.place(row.table);
       const onlySeen = row.action === 'allow' || row.audit === 'requests';
       if (tableAt !== undefined) return { ...row, action: onlySeen ? 'visible' : 'inline', tableAt };
-      this.#noRoom += 1;
+      this.#noRoom[row.action === 'allow' ? 'seen' : 'decided'].add(row.table);
       return row;
     });
-    if (this.#noRoom === lost) this.#placed.set(rows, placed);
+    if (placed.every((row) => !hasTable(row) || row.tableAt !== undefined)) this.#placed.set(rows, placed);
     return placed;
   }
 
@@ -221,6 +225,12 @@ function portBits(policy: readonly DesiredTable[], actions: readonly Action[]): 
 
 function union(a: Buffer, b: Buffer | undefined): Buffer {
   return b === undefined ? a : Buffer.from(a.map((byte, index) => byte | (b[index] ?? 0)));
+}
+
+function poolFull({ size }: ReadonlySet<Uint8Array>): InlineOff | undefined {
+  if (size === 0) return undefined;
+  const message = `the kernel's pool of tables has no room for ${String(size)} of them`;
+  return { reason: 'PoolFull', message };
 }
 
 function lackOf(native: Native): InlineOff | undefined {
