@@ -4,6 +4,7 @@ import { type ChildProcess, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BoostCounts } from '../../src/datapath/boost/counts.ts';
+import { readRequestCounts } from '../../src/datapath/request-counts.ts';
 import {
   changingCaller,
   echoClient,
@@ -71,6 +72,12 @@ describe('boost of requests that the kernel judges', () => {
   const records = (...filters: string[]): number => {
     const options = ['--socket', node.socket, '--last', '100000', '--output', 'json', ...filters];
     return Number(execFileSync('sh', ['-c', '"$@" | wc -l', 'sh', perigee, 'observe', ...options]));
+  };
+  /** Requests that the kernel allowed and saw answered; records of them may be on their way. */
+  const answered = (): number => {
+    using request_counts = node.pinnedMap('request_counts');
+    const ok = readRequestCounts({ request_counts }).filter(({ status }) => status === 200);
+    return ok.reduce((sum, { count }) => sum + count, 0);
   };
   const talk = async (): Promise<{ entered: number; redirected: number; same: number }> => {
     const before = counts();
@@ -143,11 +150,11 @@ describe('boost of requests that the kernel judges', () => {
     try {
       await say('send', 2);
       await say('change', 3);
+      assert.equal(counts().redirected, redirected + 1);
     } finally {
       watcher.kill('SIGCONT');
     }
     await until('the answer', () => lines.length === 4);
-    assert.equal(counts().redirected, redirected + 2);
     assert.deepEqual(watched, []);
   });
 
@@ -156,9 +163,9 @@ describe('boost of requests that the kernel judges', () => {
     const { entered } = counts();
     await until('the connection to enter', () => counts().entered > entered);
     await change(() => node.write('policy.yaml', policyYaml(['/good'])));
-    const allowed = records('--path', '/echo', '--verdict', 'allowed');
+    const before = answered();
     await until('the client to end', () => lines.length > 0);
-    assert.equal(records('--path', '/echo', '--verdict', 'allowed'), allowed);
+    assert.ok(answered() <= before + 1); // one was asked before
     assert.ok(records('--path', '/echo', '--verdict', 'denied') > 0);
     await change(() => node.write('policy.yaml', policyYaml(['/echo', '/good'])));
   });

@@ -25,6 +25,7 @@ describe('boost of connections that no HTTP policy speaks of', () => {
   let server: LabHost;
   let served: readonly string[];
   let splicing: readonly string[];
+  let multipath: readonly string[];
   let seed = 1;
 
   before(async () => {
@@ -33,7 +34,8 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     server = scene.lab.host('server');
     served = start(server, ['serve', String(PORT)]).lines;
     splicing = start(server, ['serve', String(PORT + 1), 'splice']).lines;
-    for (const port of [PORT, PORT + 1]) await listening(scene.lab, server, port);
+    multipath = start(server, ['serve', String(PORT + 3), 'multipath']).lines; // which nobody governed may make
+    for (const port of [PORT, PORT + 1, PORT + 3]) await listening(scene.lab, server, port);
   });
   after(() => scene.destroy());
   beforeEach(async () => {
@@ -43,7 +45,7 @@ describe('boost of connections that no HTTP policy speaks of', () => {
   });
 
   const govern = (boost: boolean): void => {
-    const ports = [PORT, PORT + 1, PORT + 2];
+    const ports = [PORT, PORT + 1, PORT + 2, PORT + 3];
     scene.govern([
       { host: client, egress: ports.map((port) => ({ peer: server, port, action: 'allow' })), boost },
       { host: server, ingress: ports.map((port) => ({ peer: client, port, action: 'allow' })), boost },
@@ -89,6 +91,8 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     ['a reader that stalls', { up: 128 << 20, down: 1 << 20, pause: 3000 }],
     ['a sender that signals interrupt', { up: 32 << 20, down: 32 << 20, signals: true }],
     ['sendfile', { up: 32 << 20, down: 32 << 20, file: true }],
+    ['zero-copy sends', { up: 32 << 20, down: 32 << 20, zero: true }],
+    ['zero-copy sends of a socket that comes to allow them', { up: 32 << 20, down: 32 << 20, zero: 'late' }],
     ['urgent bytes, taken in line', { up: 8 << 20, down: 8 << 20, most: 3000, urgent: true }],
   ] as const) {
     test(`${name}: every byte comes, in order, some past TCP`, async () => {
@@ -138,6 +142,7 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     ['zerocopy', { zerocopy: true }, PORT],
     ['low-water', { lowat: 2 }, PORT],
     ['unknown-waiter', { aio: true }, PORT],
+    ['socket-taken', { taken: true }, PORT],
     ['splice', { splice: 'server' }, PORT + 1],
     ['splice', { splice: 'client' }, PORT],
   ] as const) {
@@ -149,6 +154,27 @@ describe('boost of connections that no HTTP policy speaks of', () => {
       assert.equal(count('entered'), before.entered);
     });
   }
+
+  test('Multipath TCP from before its pod was governed stays on TCP, with the reason', async () => {
+    scene.govern([]);
+    const plan = { seed: 1, up: 1 << 20, down: 1 << 20, least: 1, most: 100_000, multipath: true };
+    const { child, lines } = start(client, [
+      'connect',
+      server.address4,
+      String(PORT + 3),
+      JSON.stringify(plan),
+    ]);
+    await until('the socket', () => lines.length > 0);
+    govern(true);
+    await until('boost', () => scene.datapath.boost.active);
+    const before = { entered: count('entered'), refused: count('upper-protocol') };
+    child.stdin?.write('connect\n');
+    await until('the refusal', () => count('upper-protocol') > before.refused);
+    child.stdin?.write('go\n');
+    await until('both ends', () => lines.length > 2 && multipath.length > 0);
+    assert.deepEqual([lines[2], multipath[0]], ['ok', 'ok']);
+    assert.equal(count('entered'), before.entered);
+  });
 
   test('an end that begins to read with splice while it is boosted is reset, unless nothing waits', async () => {
     const before = { entered: count('entered'), stuck: count('splice-stuck') };

@@ -6,7 +6,9 @@
  * send; `buffer` bytes of each socket buffer; `cork`; `edge`: edge-triggered, stops at a short read; `pause` ms that
  * the reader waits once in the middle; `blocking`; `splice`: the server, the client or both read so; `threads` that
  * send at once; `lowat`: SO_RCVLOWAT of the client; `signals`: the client is interrupted every ms; `file`: sends by sendfile; `urgent`: now and then
- * a byte by MSG_OOB, taken in line; `aio`: the client waits by io_submit. The client prints 'ready', waits for a line, prints 'ok', or what was wrong; so does the server.
+ * a byte by MSG_OOB, taken in line; `aio`: the client waits by io_submit; `taken`: the client is in a sockmap of its own;
+ * `multipath`: the client's socket is Multipath TCP, made before it prints 'made' and waits for a line, which the server's is by a
+ * last argument `multipath`; `zero`: sends by MSG_ZEROCOPY, which means something once SO_ZEROCOPY is set: `late`, before the first. The client prints 'ready', waits for a line, prints 'ok', or what was wrong; so does the server.
  */
 export const streamPeer = `
 import ctypes,json,os,random,select,signal,socket,struct,sys,threading,time
@@ -77,6 +79,9 @@ def stream(s,plan,e,out,into):
                     short=n<len(rest); rest=rest[n:]
                     if short and not edge: break
             last|=bool(ev&select.EPOLLRDHUP)
+            if ev&select.EPOLLERR and 'zero' in plan:
+                try: s.recvmsg(0,1000,socket.MSG_ERRQUEUE)
+                except BlockingIOError: pass
             if ev&(select.EPOLLIN|select.EPOLLHUP|select.EPOLLERR) and not ended:
                 while True:
                     want=rng.randint(1,100000)
@@ -89,6 +94,11 @@ def stream(s,plan,e,out,into):
     return 'ok' if not into.left else '%d bytes missing'%into.left
 def put(s,rest,plan,rng):
     if plan.get('urgent') and rng.random()<.02: return s.send(rest[:1],socket.MSG_OOB)
+    if plan.get('zero'):
+        kept.append(rest)
+        try: return s.send(rest,0x4000000)
+        except BlockingIOError: raise
+        except OSError: return s.send(rest)
     if not plan.get('file'): return s.send(rest)
     f=os.memfd_create('m')
     try: os.write(f,rest); return os.sendfile(s.fileno(),f,0,len(rest))
@@ -98,6 +108,10 @@ def asynchronous(s):
     block=ctypes.create_string_buffer(struct.pack('<QIIHhIQQqQII',0,0,0,5,0,s.fileno(),1,0,0,0,0,0)); kept.append(block)
     assert call(206,8,ctypes.addressof(queue),None)==0
     assert call(209,queue.value,1,ctypes.addressof(ctypes.c_void_p(ctypes.addressof(block))))==1
+def taken(s):
+    call=ctypes.CDLL(None).syscall; call.argtypes=[ctypes.c_long,ctypes.c_long,ctypes.c_char_p,ctypes.c_long]
+    words=[ctypes.c_uint(0),ctypes.c_uint(s.fileno())]; m=call(321,0,struct.pack('<IIII',15,4,4,1).ljust(72,b'\\0'),72)
+    assert m>=0 and call(321,2,struct.pack('<IIQQQ',m,0,*map(ctypes.addressof,words),0),32)==0
 kept=[]
 def wait(s,n):
     d=b''
@@ -131,15 +145,19 @@ def serve(s):
     except Exception as e: result=type(e).__name__
     print(result,flush=True); s.close()
 if sys.argv[1]=='serve':
-    l=socket.socket(socket.AF_INET6); l.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)
+    l=socket.socket(socket.AF_INET6,socket.SOCK_STREAM,262 if 'multipath' in sys.argv else 0); l.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)
     l.bind(('::',int(sys.argv[2]))); l.listen(64)
     while True: threading.Thread(target=serve,args=(l.accept()[0],),daemon=True).start()
 plan=json.loads(sys.argv[4]); h=sys.argv[2]
-s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET); s.connect((h,int(sys.argv[3]))); e=tune(s,plan)
+s=socket.socket(socket.AF_INET6 if ':' in h else socket.AF_INET,socket.SOCK_STREAM,262 if plan.get('multipath') else 0)
+if plan.get('multipath'): print('made',flush=True); sys.stdin.readline()
+s.connect((h,int(sys.argv[3]))); e=tune(s,plan)
 s.sendall(json.dumps(plan).ljust(1000).encode()); hello(s,'client',plan)
 if plan.get('aio'): asynchronous(s)
+if plan.get('taken'): taken(s)
 if 'lowat' in plan: s.setsockopt(socket.SOL_SOCKET,socket.SO_RCVLOWAT,plan['lowat'])
 print('ready',flush=True); sys.stdin.readline()
+if plan.get('zero')=='late': s.setsockopt(socket.SOL_SOCKET,60,1)
 if plan.get('signals'): signal.signal(signal.SIGALRM,lambda *_: None); signal.setitimer(signal.ITIMER_REAL,.001,.001)
 print(run(s,plan,e,Source(plan['seed'],plan['up']),Source(plan['seed']+1,plan['down']),'client'),flush=True)
 `;
@@ -176,7 +194,7 @@ sys.stdin.readline()
 export const echoServer = (port: number): string =>
   `require('node:http').createServer((request, response) => request.pipe(response)).listen(${String(port)})`;
 
-/** Over one connection: bodies of all sizes, compared; refused requests in between. Argument: the server. */
+/** For six seconds, over one connection at a time: bodies of all sizes, compared; now and then a refused request. Argument: the server. */
 export const echoClient = (port: number): string => `
 const http = require('node:http'), crypto = require('node:crypto');
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -189,11 +207,14 @@ const ask = (path, body) => new Promise((resolve, reject) => {
 });
 (async () => {
   const end = Date.now() + 6000, found = { same: 0, other: 0, refused: 0 };
+  let forbidden = Date.now() + 2000;
   for (let turn = 0; Date.now() < end; turn += 1) {
     const body = crypto.randomBytes(1 + (turn * 7919) % 20000);
     const [status, answer] = await ask('/echo', body);
     found[status === 200 && answer.equals(body) ? 'same' : 'other'] += 1;
-    if (turn % 1000 === 999 && (await ask('/admin', 'x').catch(({ code }) => [code]))[0].toString().match(/403|ECONNRESET/)) found.refused += 1;
+    if (Date.now() < forbidden) continue;
+    forbidden += 2000;
+    if ((await ask('/admin', 'x').catch(({ code }) => [code]))[0].toString().match(/403|ECONNRESET/)) found.refused += 1;
   }
   console.log(JSON.stringify(found));
   process.exit();
