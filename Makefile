@@ -168,7 +168,7 @@ check-privileged:
 LINT := lint-types lint-eslint lint-prettier lint-clang-format lint-go lint-rooms lint-house lint-shell lint-generated
 .PHONY: lint $(LINT)
 lint: deps build/bpf/vmlinux.h ## types, lint, format, import rules, licences, generated files
-	@$(MAKE) --keep-going $(LINT)
+	@$(MAKE) --keep-going --jobs=$(shell nproc) --output-sync=target $(LINT)
 
 lint-types:
 	@$(STEP) 'Checking types' tsc --noEmit -p .

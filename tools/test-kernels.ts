@@ -4,6 +4,7 @@
 //   --record  write what was found to test/kernels
 //   --file    run a test file there instead, such as test/netns/hooks.test.ts
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Ended, boot } from './kernels/boot.ts';
@@ -28,12 +29,12 @@ function fail(series: string, messages: readonly string[], ended?: Ended): void 
 
 async function start(cache: string, series: string, program: string): Promise<Ended> {
   const kernel = join(cache, series);
-  const modules = join(cache, 'modules.cpio');
-  const initramfs = join(cache, 'initramfs.cpio');
-  makeModules(modules, join(cache, 'modules'), kernel);
-  concatenate([join(cache, 'root.cpio'), modules], initramfs);
   const output = join(cache, 'output', series);
   mkdirSync(output, { recursive: true });
+  const modules = join(output, 'modules.cpio');
+  const initramfs = join(output, 'initramfs.cpio');
+  makeModules(modules, join(output, 'modules'), kernel);
+  concatenate([join(cache, 'root.cpio'), modules], initramfs);
   const built = program.replace(/\.ts$/, '.js');
   return boot({ kernel, initramfs, program: built, output, timeout: TIMEOUT_MS });
 }
@@ -71,8 +72,8 @@ const { cache, file: files } = values;
 const programs = files.length > 0 ? files : [guest];
 const records = { ...readRecords() };
 
-await makeRoot(join(cache, 'root.cpio'), join(cache, 'root'), programs);
-for (const series of positionals) {
+/** What is printed of a kernel is printed together, when it has ended. */
+async function tryKernel(series: string): Promise<void> {
   for (const program of programs) {
     let ended: Ended | undefined;
     try {
@@ -87,4 +88,13 @@ for (const series of positionals) {
     }
   }
 }
+
+await makeRoot(join(cache, 'root.cpio'), join(cache, 'root'), programs);
+const waiting = positionals.values();
+// An emulated kernel keeps one processor busy.
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (const series of waiting) await tryKernel(series);
+  }),
+);
 if (values.record && process.exitCode === undefined) writeRecords(records);
