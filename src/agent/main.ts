@@ -13,6 +13,7 @@ import { pinLayout } from '../datapath/layout.ts';
 import { readNames } from '../datapath/name-store.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { AddressHolders } from '../observability/address-holders.ts';
 import type { EventLog } from '../observability/event-log.ts';
 import { FlowStore } from '../observability/flow-store.ts';
 import { asItRuns, runChecks } from './check.ts';
@@ -145,8 +146,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
-  const { flowStoreBytes: bytes, denialStoreBytes: denialBytes } = settings;
-  const flows = new FlowStore({ bytes, denialBytes, names: flowNames(names, settings.redact) });
+  const { flows, holders } = createStore(settings, names);
   const events = new ChangeEvents(startedAt);
   const exported = startExport(settings, flows, log, signal);
   const verdicts = new VerdictTotals(datapath.maps, names);
@@ -163,6 +163,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     onApplied: (applied) => {
       const { compiled, revision } = applied;
       events.applied(applied);
+      holders.update(applied.world.workloads.values(), applied.at.getTime());
       verdicts.prune(compiled.desired.policy);
       if (revision === 1) setImmediate(prepareHttp, datapath, log);
     },
@@ -212,6 +213,18 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   await exported?.ended;
   datapath.close();
   for (const lock of locks) lock.release();
+}
+
+/** Where flows are kept, and who has the addresses that they name. */
+function createStore(
+  { flowStoreBytes: bytes, denialStoreBytes: denialBytes, redact }: Settings,
+  names: Names,
+): { readonly flows: FlowStore; readonly holders: AddressHolders } {
+  const holders = new AddressHolders();
+  return {
+    flows: new FlowStore({ bytes, denialBytes, names: flowNames(names, { redact, holders }) }),
+    holders,
+  };
 }
 
 /** The export of flows, if the settings want one. */

@@ -5,12 +5,19 @@ import { pathRedaction } from '../core/redact.ts';
 import { formatPrefix } from '../core/identity/prefix.ts';
 import type { FlowRule } from '../core/flow.ts';
 import { DEFAULT_DENY_INDEX } from '../core/policy/rule-ref.ts';
+import type { AddressHolders } from '../observability/address-holders.ts';
 import type { FlowNames, PeerNames } from '../observability/flow-names.ts';
 import type { Settings } from './settings.ts';
 
+/** What the agent knows beside numbers, for those who are shown flows. */
+export interface FlowContext {
+  readonly redact: Settings['redact'];
+  readonly holders: AddressHolders;
+}
+
 /** What flow records call their numbers, from the compiler's memory of them. */
-export function flowNames(names: Names, redact?: Settings['redact']): FlowNames {
-  const path = pathRedaction(redact?.paths ?? []);
+export function flowNames(names: Names, context?: FlowContext): FlowNames {
+  const path = pathRedaction(context?.redact.paths ?? []);
   return {
     identity: (id) => {
       const peer = names.peerOf(id);
@@ -24,6 +31,7 @@ export function flowNames(names: Names, redact?: Settings['redact']): FlowNames 
     },
     rule: (id) => ruleNames(names, id),
     ...(path === undefined ? {} : { path }),
+    ...(context === undefined ? {} : { holders: context.holders }),
   };
 }
 

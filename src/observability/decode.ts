@@ -5,7 +5,7 @@ import { reasonNames } from '../core/abi/reason.ts';
 import type { Flow, FlowEndpoint } from '../core/flow.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
-import { peerNames } from './match/endpoint.ts';
+import { endNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
 import { detailAt, Offset, type RecordMemory, traceIdAt } from './record-layout.ts';
 
@@ -30,12 +30,11 @@ function endpoint(
   const { bytes, u16, u32 } = memory;
   const isSource = side === 'source';
   const identity = u32[(at + (isSource ? Offset.sourceIdentity : Offset.destinationIdentity)) >> 2] ?? 0;
-  const workload = u32[(at + (isSource ? Offset.sourceWorkload : Offset.destinationWorkload)) >> 2] ?? 0;
   return {
     address: addressText(bytes, at + (isSource ? Offset.sourceAddress : Offset.destinationAddress)),
     port: u16[(at + (isSource ? Offset.sourcePort : Offset.destinationPort)) >> 1] ?? 0,
     identity,
-    ...peerNames(names, workload, identity),
+    ...endNames(names, side, memory, at),
   };
 }
 

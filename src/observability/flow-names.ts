@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { FlowRule } from '../core/flow.ts';
 import type { PathRedaction } from '../core/redact.ts';
+import type { AddressHolders } from './address-holders.ts';
 
 /** What is known of a numeric identity or workload. */
 export interface PeerNames {
@@ -20,6 +21,8 @@ export interface FlowNames {
   identity(id: number): PeerNames | undefined;
   workload(id: number): PeerNames | undefined;
   rule(id: number): FlowRule | undefined;
+  /** Who had the addresses of records that name no workload. */
+  readonly holders?: Pick<AddressHolders, 'of' | 'addresses'>;
   /** How paths are shown and found; absent: as they were sent. */
   readonly path?: PathRedaction;
 }

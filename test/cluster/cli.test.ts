@@ -136,16 +136,25 @@ test('observe merges the flows of all nodes in the order of their times', async 
     assert.equal(get200('far', '/items'), 200);
     assert.equal(get200(near.replace('pod/', ''), '/items'), 200);
   }
-  const flows = (): { time: string; destination: { workload?: string } }[] =>
-    mustPerigee('observe', '-n', namespace, '--to', 'svc/api', '--last', '12', '-o', 'json')
+  interface Line {
+    readonly time: string;
+    readonly source: { readonly workload?: string };
+    readonly destination: { readonly workload?: string };
+  }
+  const flows = (...filter: string[]): Line[] =>
+    mustPerigee('observe', '-n', namespace, '--last', '12', '-o', 'json', ...filter)
       .trim()
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as { time: string; destination: { workload?: string } });
-  await until('the flows', () => flows().length === 12);
-  const times = flows().map(({ time }) => time);
+      .map((line) => JSON.parse(line) as Line);
+  await until('the flows', () => flows('--to', 'svc/api').length === 12);
+  // Its requests are judged and recorded on the server's node, where it has no number.
+  const ofFar = (): Line[] => flows('--from', 'far', '--status', '200');
+  await until('the flows of the pod on the other node', () => ofFar().length >= 3);
+  assert.ok(ofFar().every(({ source }) => source.workload === 'far'));
+  const times = flows('--to', 'svc/api').map(({ time }) => time);
   assert.deepEqual(times, times.toSorted());
-  assert.ok(flows().every(({ destination }) => destination.workload === 'api'));
+  assert.ok(flows('--to', 'svc/api').every(({ destination }) => destination.workload === 'api'));
 });
 
 test('a reference is found on whichever node it was given', async () => {

@@ -4,12 +4,14 @@ import { parseAddress, width } from '../../core/identity/address.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames, PeerNames } from '../flow-names.ts';
-import { Offset } from '../record-layout.ts';
+import { Offset, type RecordMemory } from '../record-layout.ts';
 import { addressTerm, Field, prefixLengths, term } from '../terms.ts';
 import { any, type ChunkTest, type Matcher, unsummarised } from './matcher.ts';
 import { type Predicate, u16In, u32In } from './predicate.ts';
 
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+type Side = 'source' | 'destination';
 
 const offsetsOf = {
   source: {
@@ -59,39 +61,63 @@ function labelsOf({ labels = {}, workload, entity }: PeerNames): Readonly<Record
   return { ...labels, [`reserved:${entity.toLowerCase()}`]: '' };
 }
 
-/** What a workload is called; what is known of its identity fills the gaps. */
-export function peerNames(names: FlowNames, workload: number, identity: number): PeerNames {
-  const known = workload === 0 ? undefined : names.workload(workload);
+/** A workload's number, or who had the address of an end that has none; 0: nobody is known. */
+type Who = number | PeerNames;
+
+function whoIs(names: FlowNames, side: Side, memory: RecordMemory, at: number): Who {
+  const offset = offsetsOf[side];
+  const workload = memory.u32[(at + offset.workload) >> 2] ?? 0;
+  return workload === 0 ? (names.holders?.of(memory, at, offset.address) ?? 0) : workload;
+}
+
+function identityOf(side: Side, { u32 }: RecordMemory, at: number): number {
+  return u32[(at + offsetsOf[side].identity) >> 2] ?? 0;
+}
+
+/** What somebody is called; what is known of the identity fills the gaps. */
+export function peerNames(names: FlowNames, who: Who, identity: number): PeerNames {
+  const known = typeof who === 'object' ? who : who === 0 ? undefined : names.workload(who);
   return { ...names.identity(identity), ...known };
 }
 
-/** The answer depends on two numbers of the record only: it is kept per pair while the query runs. */
-function byPeer(
-  side: 'source' | 'destination',
-  names: FlowNames,
-  test: (peer: PeerNames) => boolean,
-): Matcher {
-  const offset = offsetsOf[side];
-  const known = new Map<number, Map<number, boolean>>();
-  const answerOf = (workload: number, identity: number): boolean => {
+/** What one end of a record is called. */
+export function endNames(names: FlowNames, side: Side, memory: RecordMemory, at: number): PeerNames {
+  return peerNames(names, whoIs(names, side, memory, at), identityOf(side, memory, at));
+}
+
+/** Chunks that may hold one of more addresses than this are looked at. */
+const MAX_ADDRESS_TERMS = 64;
+
+/** Chunks in which somebody without a number may be whom the test is true of. */
+function holderChunks(side: Side, names: FlowNames, test: (peer: PeerNames) => boolean): ChunkTest {
+  const addresses = names.holders?.addresses(test) ?? [];
+  const terms = addresses.map((bytes) => addressTerm(offsetsOf[side].addressField, bytes, 0, 128));
+  return (summaries, slot) =>
+    terms.length > MAX_ADDRESS_TERMS || terms.some((one) => summaries.hasTerm(slot, one));
+}
+
+/** The answer depends on who is there and on the identity: it is kept per pair while the query runs. */
+function byPeer(side: Side, names: FlowNames, test: (peer: PeerNames) => boolean): Matcher {
+  const known = new Map<number, Map<Who, boolean>>();
+  const answerOf = (who: Who, identity: number): boolean => {
     let answers = known.get(identity);
-    if (answers === undefined) known.set(identity, (answers = new Map<number, boolean>()));
-    let answer = answers.get(workload);
-    if (answer === undefined) answers.set(workload, (answer = test(peerNames(names, workload, identity))));
+    if (answers === undefined) known.set(identity, (answers = new Map<Who, boolean>()));
+    let answer = answers.get(who);
+    if (answer === undefined) answers.set(who, (answer = test(peerNames(names, who, identity))));
     return answer;
   };
+  const held = holderChunks(side, names, test);
   return {
-    record: ({ u32 }, at) =>
-      answerOf(u32[(at + offset.workload) >> 2] ?? 0, u32[(at + offset.identity) >> 2] ?? 0),
-    chunk: (summaries, slot) => summaries.someListed(slot, side, answerOf),
+    record: (memory, at) => answerOf(whoIs(names, side, memory, at), identityOf(side, memory, at)),
+    chunk: (summaries, slot) => summaries.someListed(slot, side, answerOf) || held(summaries, slot),
   };
 }
 
-function addressIn(side: 'source' | 'destination', texts: readonly string[]): Matcher {
+function addressIn(side: Side, texts: readonly string[]): Matcher {
   return any(texts.map((text) => inPrefix(side, text)));
 }
 
-function inPrefix(side: 'source' | 'destination', text: string): Matcher {
+function inPrefix(side: Side, text: string): Matcher {
   const { address: offset, addressField } = offsetsOf[side];
   const address = parseAddress(text);
   const prefix = address === undefined ? parsePrefix(text) : { ...address, length: width(address.family) };
@@ -129,11 +155,7 @@ function hasTerm(field: number, values: readonly number[]): ChunkTest {
 }
 
 /** Conditions on one end, cheapest first. */
-export function endpointMatchers(
-  side: 'source' | 'destination',
-  filter: EndpointFilter,
-  names: FlowNames,
-): readonly Matcher[] {
+export function endpointMatchers(side: Side, filter: EndpointFilter, names: FlowNames): readonly Matcher[] {
   const offset = offsetsOf[side];
   const { names: patterns, pods, labels, entities, ports, identities } = filter;
   const matchers: Matcher[] = [];
