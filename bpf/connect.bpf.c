@@ -6,11 +6,12 @@
  * Stance: not enrolled = allow; of a pod that the agent has not met, as the
  * setting `pending` says. Enrolled: whatever can't be decided or
  * remembered is refused and counted. A refused connect() fails at once with
- * EPERM.
+ * EPERM, and one to a Service that nobody serves with ECONNREFUSED.
  */
 #include "lib/boost.h"
 #include "lib/connection.h"
 #include "lib/pending.h"
+#include "lib/service.h"
 #include "lib/steer.h"
 #include "lib/udp.h"
 
@@ -96,8 +97,6 @@ static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk,
 static __always_inline int connect_datagram(struct attempt *attempt, struct bpf_sock *sk,
 					    __u64 cookie)
 {
-	struct flow_record record = {};
-
 	/* Layer 7 rules speak of TCP alone: the table has no ACTION_PROXY for UDP. */
 	if (attempt->action != ACTION_ALLOW)
 		return refuse_for(attempt, sk, cookie, REASON_POLICY_STATE_MISSING);
@@ -106,12 +105,25 @@ static __always_inline int connect_datagram(struct attempt *attempt, struct bpf_
 	if (!udp_peer_remember(sk, &attempt->destination, attempt->port))
 		return HOOK_ALLOW;
 	attempt_count(attempt);
-	attempt_flow(attempt, &record);
-	attempt_source(attempt, sk, &record);
-	record.connection = cookie;
-	record.verdict = attempt_verdict(attempt);
-	flow_emit_allowed(&record);
+	attempt_allowed(attempt, sk, cookie);
 	return HOOK_ALLOW;
+}
+
+/* Puts a backend into the place of a Service. False: it has none, and the connection is refused. */
+static __always_inline bool resolve(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
+				    __u64 netns)
+{
+	struct service *service = service_find(attempt);
+
+	if (!service)
+		return true;
+	attempt->service = service->id;
+	if (service_pick(attempt, service, netns))
+		return true;
+	attempt->peer = ipcache_find(&attempt->destination);
+	refuse_for(attempt, sk, cookie, REASON_SERVICE_NO_BACKEND);
+	bpf_set_retval(-ECONNREFUSED);
+	return false;
 }
 
 /* Returns 0 refused, 1 direct, else the port of the proxy to steer to. */
@@ -128,7 +140,8 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 		workload = workload_of_task();
 	/* A socket may be connected again (AF_UNSPEC in between): forget what it was. */
 	bpf_sk_storage_delete(&client_steering, sk);
-	bpf_sk_storage_delete(&connections, sk);
+	if (!bpf_sk_storage_delete(&connections, sk))
+		bpf_sk_storage_delete(&service_peer, sk);
 	if (socket_is_own(sk))
 		return HOOK_ALLOW;
 	cookie = bpf_get_socket_cookie(ctx);
@@ -139,6 +152,8 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 		return refuse_for(attempt, sk, cookie, REASON_WORKLOAD_PENDING);
 	}
 	attempt_from(attempt, workload);
+	if (!resolve(attempt, sk, cookie, netns))
+		return HOOK_DENY;
 	attempt_decide(attempt);
 	if (attempt->action == ACTION_DENY)
 		return refuse(attempt, sk, cookie);
@@ -161,6 +176,16 @@ static __always_inline int connect(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	return port;
 }
 
+/* What the program asked for, as getpeername() shows it. */
+static __always_inline bool keep_service(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+					 struct attempt *attempt, const struct address *asked)
+{
+	if (service_keep(sk, asked, bpf_ntohs(ctx->user_port), attempt))
+		return true;
+	refuse_for(attempt, sk, bpf_get_socket_cookie(ctx), REASON_STATE_NOT_KEPT);
+	return false;
+}
+
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
@@ -173,8 +198,18 @@ int connect4(struct bpf_sock_addr *ctx)
 	attempt.destination = address_from4(ctx->user_ip4);
 	attempt.port = bpf_ntohs(ctx->user_port);
 	port = connect(ctx, sk, &attempt);
-	if (port <= 1)
-		return port;
+	if (!port)
+		return HOOK_DENY;
+	if (attempt.service) {
+		struct address asked = address_from4(ctx->user_ip4);
+
+		if (!keep_service(ctx, sk, &attempt, &asked))
+			return HOOK_DENY;
+		ctx->user_ip4 = attempt.destination.word[3];
+		ctx->user_port = bpf_htons(attempt.port);
+	}
+	if (port == HOOK_ALLOW)
+		return HOOK_ALLOW;
 	ctx->user_ip4 = bpf_htonl(0x7f000001);
 	ctx->user_port = bpf_htons(port);
 	return HOOK_ALLOW;
@@ -196,8 +231,22 @@ int connect6(struct bpf_sock_addr *ctx)
 	mapped = address_is4(&attempt.destination);
 	attempt.family = mapped ? 4 : 6;
 	port = connect(ctx, sk, &attempt);
-	if (port <= 1)
-		return port;
+	if (!port)
+		return HOOK_DENY;
+	if (attempt.service) {
+		struct address asked = address_from6(ctx->user_ip6[0], ctx->user_ip6[1],
+						     ctx->user_ip6[2], ctx->user_ip6[3]);
+
+		if (!keep_service(ctx, sk, &attempt, &asked))
+			return HOOK_DENY;
+		ctx->user_ip6[0] = attempt.destination.word[0];
+		ctx->user_ip6[1] = attempt.destination.word[1];
+		ctx->user_ip6[2] = attempt.destination.word[2];
+		ctx->user_ip6[3] = attempt.destination.word[3];
+		ctx->user_port = bpf_htons(attempt.port);
+	}
+	if (port == HOOK_ALLOW)
+		return HOOK_ALLOW;
 	ctx->user_ip6[0] = 0;
 	ctx->user_ip6[1] = 0;
 	ctx->user_ip6[2] = mapped ? bpf_htonl(0xffff) : 0;

@@ -8,14 +8,32 @@
  */
 #include "lib/attempt.h"
 #include "lib/pending.h"
+#include "lib/service.h"
 #include "lib/udp.h"
+
+/* Puts a backend into the place of a Service. False: refused. */
+static __always_inline bool resolve(struct attempt *attempt, struct bpf_sock *sk, __u64 cookie,
+				    __u64 netns)
+{
+	struct service *service = service_find(attempt);
+
+	if (!service)
+		return true;
+	attempt->service = service->id;
+	if (service_datagram(sk, attempt, service, netns))
+		return true;
+	attempt->peer = ipcache_find(&attempt->destination);
+	attempt_refused(attempt, sk, cookie);
+	if (attempt->reason == REASON_SERVICE_NO_BACKEND)
+		bpf_set_retval(-ECONNREFUSED);
+	return false;
+}
 
 static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 				   struct attempt *attempt)
 {
 	__u64 netns = bpf_get_netns_cookie(ctx), cookie;
 	struct workload *workload = workload_of_netns(netns);
-	struct flow_record record = {};
 
 	if (workload && address_is_loopback(&attempt->destination))
 		return HOOK_ALLOW;
@@ -33,6 +51,8 @@ static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *s
 		return HOOK_DENY;
 	}
 	attempt_from(attempt, workload);
+	if (!resolve(attempt, sk, cookie, netns))
+		return HOOK_DENY;
 	attempt_decide(attempt);
 	if (attempt->action == ACTION_PROXY) {
 		attempt->action = ACTION_DENY;
@@ -46,11 +66,7 @@ static __always_inline int sendmsg(struct bpf_sock_addr *ctx, struct bpf_sock *s
 	if (!udp_peer_remember(sk, &attempt->destination, attempt->port))
 		return HOOK_ALLOW;
 	attempt_count(attempt);
-	attempt_flow(attempt, &record);
-	attempt_source(attempt, sk, &record);
-	record.connection = cookie;
-	record.verdict = attempt_verdict(attempt);
-	flow_emit_allowed(&record);
+	attempt_allowed(attempt, sk, cookie);
 	return HOOK_ALLOW;
 }
 
@@ -64,7 +80,13 @@ int sendmsg4(struct bpf_sock_addr *ctx)
 		return HOOK_ALLOW;
 	attempt.destination = address_from4(ctx->user_ip4);
 	attempt.port = bpf_ntohs(ctx->user_port);
-	return sendmsg(ctx, sk, &attempt);
+	if (!sendmsg(ctx, sk, &attempt))
+		return HOOK_DENY;
+	if (attempt.service) {
+		ctx->user_ip4 = attempt.destination.word[3];
+		ctx->user_port = bpf_htons(attempt.port);
+	}
+	return HOOK_ALLOW;
 }
 
 SEC("cgroup/sendmsg6")
@@ -79,7 +101,16 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 					    ctx->user_ip6[3]);
 	attempt.port = bpf_ntohs(ctx->user_port);
 	attempt.family = address_is4(&attempt.destination) ? 4 : 6;
-	return sendmsg(ctx, sk, &attempt);
+	if (!sendmsg(ctx, sk, &attempt))
+		return HOOK_DENY;
+	if (attempt.service) {
+		ctx->user_ip6[0] = attempt.destination.word[0];
+		ctx->user_ip6[1] = attempt.destination.word[1];
+		ctx->user_ip6[2] = attempt.destination.word[2];
+		ctx->user_ip6[3] = attempt.destination.word[3];
+		ctx->user_port = bpf_htons(attempt.port);
+	}
+	return HOOK_ALLOW;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * cgroup/getpeername4|6, getsockname4|6: what the application sees. A steered
- * client sees the destination it asked for and its workload's address instead
+ * cgroup/getpeername4|6, recvmsg4|6, getsockname4|6: what the application sees. A
+ * client sees the Service that it asked for instead of a backend; one that was
+ * steered sees the destination it asked for and its workload's address instead
  * of loopback; a server sees the client instead of the proxy (the kernel runs
  * the hook for accept()'s address, too). Cosmetic: a miss shows the truth of
  * the socket, never changes a verdict. These hooks can't refuse.
  */
 #include "lib/address.h"
 #include "lib/announce.h"
+#include "lib/service.h"
 #include "lib/steer.h"
 #include "lib/workload.h"
 
 static __always_inline bool peer_of(struct bpf_sock *sk, struct address *address, __u16 *port)
 {
-	struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
+	struct service_peer *asked = bpf_sk_storage_get(&service_peer, sk, 0, 0);
 	struct announcement *announcement;
+	struct steering *steering;
 
+	if (asked) {
+		__builtin_memcpy(address->byte, asked->address, 16);
+		*port = asked->port;
+		return true;
+	}
+	steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
 	if (steering) {
 		__builtin_memcpy(address->byte, steering->address, 16);
 		*port = steering->port;
@@ -64,6 +73,49 @@ int getpeername6(struct bpf_sock_addr *ctx)
 		ctx->user_ip6[3] = address.word[3];
 		ctx->user_port = bpf_htons(port);
 	}
+	return HOOK_ALLOW;
+}
+
+/* The sender of a datagram: an answer from a backend comes from the Service that was asked. */
+SEC("cgroup/recvmsg4")
+int recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct service_peer *asked;
+	struct address sender;
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sender = address_from4(ctx->user_ip4);
+	asked = service_of_answer(sk, &sender, bpf_ntohs(ctx->user_port));
+	if (!asked)
+		return HOOK_ALLOW;
+	__builtin_memcpy(sender.byte, asked->address, 16);
+	ctx->user_ip4 = sender.word[3];
+	ctx->user_port = bpf_htons(asked->port);
+	return HOOK_ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct service_peer *asked;
+	struct address sender;
+
+	if (!sk)
+		return HOOK_ALLOW;
+	sender = address_from6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+			       ctx->user_ip6[3]);
+	asked = service_of_answer(sk, &sender, bpf_ntohs(ctx->user_port));
+	if (!asked)
+		return HOOK_ALLOW;
+	__builtin_memcpy(sender.byte, asked->address, 16);
+	ctx->user_ip6[0] = sender.word[0];
+	ctx->user_ip6[1] = sender.word[1];
+	ctx->user_ip6[2] = sender.word[2];
+	ctx->user_ip6[3] = sender.word[3];
+	ctx->user_port = bpf_htons(asked->port);
 	return HOOK_ALLOW;
 }
 

@@ -13,6 +13,7 @@
 #include "lib/boosted-stream.h"
 #include "lib/cgroup.h"
 #include "lib/end.h"
+#include "lib/service.h"
 
 /* Linux 6.5; older ones leave the closing to the caller. */
 extern int bpf_sock_destroy(struct sock_common *sk) __weak __ksym;
@@ -119,7 +120,8 @@ static __always_inline void closing(struct connection *connection, struct tcp_so
 {
 	record->kind = FLOW_CLOSE;
 	record->verdict = VERDICT_DENIED;
-	record->reason = REASON_POLICY_CHANGED;
+	if (!record->reason)
+		record->reason = REASON_POLICY_CHANGED;
 	if (tcp) {
 		connection_bytes(tcp, !end->accepted, record);
 		record->rtt = tcp->srtt_us >> 3;
@@ -138,6 +140,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	struct workload *workload = owner_of(end, connection);
 	struct open_connection open = { .state = OPEN_ALLOWED };
 	struct flow_record record = {};
+	struct service_peer *asked;
 	struct http_stream *stream;
 	bool is_read;
 
@@ -166,6 +169,14 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	record.family = address_is4(&end->remote) ? 4 : 6;
 	if (record.path == PATH_PROXIED)
 		open.state = OPEN_ALLOWED;
+	asked = bpf_sk_storage_get(&service_peer, common, 0, 0);
+	if (asked) {
+		record.reference = asked->service;
+		if (service_backend_gone(asked, end->protocol)) {
+			open.state = OPEN_FORBIDDEN;
+			record.reason = REASON_SERVICE_BACKEND_GONE;
+		}
+	}
 	report_of(end, workload, &record, &open);
 	if (walk == WALK_LIST) {
 		bpf_seq_write(seq, &open, sizeof(open));

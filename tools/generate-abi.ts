@@ -37,7 +37,18 @@ interface Field {
 }
 
 const root = join(import.meta.dirname, '..');
-const headers = ['reason', 'policy', 'workload', 'connection', 'flow', 'sweep', 'http', 'grant', 'boost'];
+const headers = [
+  'reason',
+  'policy',
+  'workload',
+  'connection',
+  'flow',
+  'sweep',
+  'http',
+  'grant',
+  'boost',
+  'service',
+];
 const padding = /^padding\d*$/;
 
 function readBtf(): Map<number, BtfType> {

@@ -90,6 +90,8 @@ struct connection {
 	__u8 recorded; /* 0: the other end, on this node too, counts and records it */
 	__u8 boost; /* may be boosted: the workloads at its ends ask for it, or the proxy is one */
 	__u8 padding;
+	__u32 service; /* numeric name of the Service that was asked for, 0: none */
+	__u32 padding2;
 };
 
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");
@@ -97,6 +99,6 @@ _Static_assert(sizeof(struct udp_peer) == 24, "udp_peer");
 _Static_assert(sizeof(struct tuple_key) == 48, "tuple_key");
 _Static_assert(sizeof(struct steering) == 64, "steering");
 _Static_assert(sizeof(struct announcement) == 32, "announcement");
-_Static_assert(sizeof(struct connection) == 48, "connection");
+_Static_assert(sizeof(struct connection) == 56, "connection");
 
 #endif

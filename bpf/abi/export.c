@@ -15,6 +15,7 @@
 #include "abi/http.h"
 #include "abi/grant.h"
 #include "abi/boost.h"
+#include "abi/service.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -31,6 +32,7 @@ EXPORT(enum, flow_closer);
 EXPORT(enum, ring);
 EXPORT(struct, policy_key);
 EXPORT(struct, policy_verdict);
+EXPORT(enum, address_flag);
 EXPORT(struct, ipcache_key);
 EXPORT(struct, ipcache_entry);
 EXPORT(struct, verdict_count_key);
@@ -55,3 +57,8 @@ EXPORT(enum, http_method);
 EXPORT(enum, boost_outcome);
 EXPORT(struct, boost_settings);
 EXPORT(struct, boost_refusal_key);
+EXPORT(struct, service_key);
+EXPORT(struct, service);
+EXPORT(struct, service_slot);
+EXPORT(struct, backend);
+EXPORT(struct, service_member);

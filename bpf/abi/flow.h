@@ -38,7 +38,8 @@ struct flow_record {
 	__u64 duration; /* ns: life of a connection, latency of a request */
 	__u64 bytes_sent; /* client to server */
 	__u64 bytes_received; /* server to client */
-	__u64 reference; /* id shown to a refused client, 0: none */
+	__u64 reference; /* FLOW_REQUEST: id shown to a refused client; of a connection: numeric
+			    name of the Service that was asked for; 0: none */
 	__u8 source_address[16];
 	__u8 destination_address[16];
 	__u32 source_identity;

@@ -55,6 +55,11 @@ struct ipcache_key {
 	__u8 address[16];
 };
 
+/* Beside the flags of its workload (enum workload_flag). */
+enum address_flag {
+	ADDRESS_TAKEN = 256, /* somebody is known to have it: it is no block of addresses */
+};
+
 struct ipcache_entry {
 	__u32 identity;
 	__u32 workload; /* 0: not a workload of this node */

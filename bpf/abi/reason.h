@@ -40,6 +40,8 @@ enum reason {
 	REASON_OPAQUE_UPGRADED = 25, /* WebSocket, CONNECT */
 	REASON_OPAQUE_EARLY = 26, /* bytes came before there was a socket */
 	REASON_WORKLOAD_PENDING = 27, /* of a pod that the agent has not met yet */
+	REASON_SERVICE_NO_BACKEND = 28, /* a Service that nobody serves */
+	REASON_SERVICE_BACKEND_GONE = 29, /* open connection to a backend that is no more */
 	REASON_BOOST_RECONNECT = 19, /* connect() of a boosted socket that was disconnected */
 
 	/* 32-95: decided where HTTP is read */

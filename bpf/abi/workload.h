@@ -12,6 +12,7 @@ enum workload_flag {
 	WORKLOAD_INGRESS_SELECTED = 2, /* some policy governs its ingress */
 	WORKLOAD_BOOST = 4, /* its messages within this node may pass TCP by */
 	WORKLOAD_VISIBLE = 8, /* asks that requests to it are read, also where no policy does */
+	WORKLOAD_SERVICES = 16, /* cluster addresses of Services are resolved for it */
 };
 
 struct workload_key {

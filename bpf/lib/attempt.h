@@ -16,6 +16,7 @@ struct attempt {
 	struct ipcache_entry peer;
 	struct policy_verdict egress;
 	struct policy_verdict ingress; /* of a destination on this node */
+	__u32 service; /* that was asked for, 0: none; then the destination is its backend */
 	__u16 port; /* host byte order */
 	__u16 reason;
 	__u8 protocol;
@@ -102,6 +103,7 @@ static __always_inline void attempt_flow(const struct attempt *attempt, struct f
 	record->egress_rule = attempt->egress.rule;
 	record->ingress_rule = attempt->ingress.rule;
 	record->destination_port = attempt->port;
+	record->reference = attempt->service;
 	record->kind = FLOW_VERDICT;
 	record->direction = attempt->direction;
 	record->path = PATH_DIRECT;
@@ -162,8 +164,20 @@ static __always_inline void attempt_source(const struct attempt *attempt, struct
 	record->source_port = sk->src_port;
 }
 
-static __always_inline void attempt_refused(const struct attempt *attempt, struct bpf_sock *sk,
-					    __u64 cookie)
+/* Functions: their records would not fit beside what their callers hold. Of datagrams; TCP is
+ * recorded when it is open. */
+SUBPROGRAM void attempt_allowed(const struct attempt *attempt, struct bpf_sock *sk, __u64 cookie)
+{
+	struct flow_record record = {};
+
+	attempt_flow(attempt, &record);
+	attempt_source(attempt, sk, &record);
+	record.connection = cookie;
+	record.verdict = attempt_verdict(attempt);
+	flow_emit_allowed(&record);
+}
+
+SUBPROGRAM void attempt_refused(const struct attempt *attempt, struct bpf_sock *sk, __u64 cookie)
 {
 	struct flow_record record = {};
 

@@ -60,6 +60,7 @@ static __always_inline bool connection_begin(struct bpf_sock *sk, const struct a
 	connection->recorded = 1;
 	connection->verdict = attempt_verdict(attempt);
 	connection->boost = attempt_boost(attempt, path);
+	connection->service = attempt->service;
 	return true;
 }
 

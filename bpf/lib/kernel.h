@@ -13,11 +13,13 @@
 #include "abi/connection.h"
 #include "abi/flow.h"
 #include "abi/sweep.h"
+#include "abi/service.h"
 
 /* Names that BTF doesn't carry, because the kernel has them as macros. */
 #define AF_INET	       2
 #define AF_INET6       10
 #define IPPROTO_ICMPV6 58
+#define ECONNREFUSED   111
 
 /* Return values of the cgroup hooks. */
 #define HOOK_ALLOW 1

@@ -34,7 +34,7 @@ const reasons: Readonly<Record<RestartReason, string>> = {
 
 /** Keeps the reconciler fed with the state of a cluster, as far as it concerns this node. */
 export async function followCluster(options: FollowClusterOptions): Promise<void> {
-  const { kubeconfig, networkPolicy } = options.settings;
+  const { kubeconfig, networkPolicy, services } = options.settings;
   // Loaded only where there is a cluster: the client's package takes 80 MiB and half a second.
   const { connect } = await import('../control/source/kubernetes/client.ts');
   const api = connect(kubeconfig === '' ? undefined : kubeconfig);
@@ -45,6 +45,7 @@ export async function followCluster(options: FollowClusterOptions): Promise<void
   const source = new ClusterSource({
     api,
     networkPolicy: networkPolicy === 'on',
+    services: services === 'enabled',
     onChange: (cluster) => follower.take(cluster),
     signal: options.signal,
   });

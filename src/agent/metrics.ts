@@ -2,6 +2,7 @@
 import type { Names } from '../control/compile/names.ts';
 import { readBoostCounts } from '../datapath/boost/counts.ts';
 import { readDrops, readFlowsLost, readOpaque } from '../datapath/counters.ts';
+import type { DesiredService } from '../core/state/desired.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { readRequestCounts } from '../datapath/request-counts.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
@@ -73,6 +74,7 @@ export async function startMetrics(
       errors: input.feed.errors.length,
       warnings: reconciler.applied?.world.conflicts.length ?? 0,
       enrolled: datapath.enrolled.length,
+      services: countServices(reconciler.applied?.compiled.desired.services ?? []),
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
       ages: input.feed.ages(),
     }),
@@ -98,6 +100,11 @@ export async function startMetrics(
       await server?.close();
     },
   };
+}
+
+function countServices(services: readonly DesiredService[]): { served: number; empty: number } {
+  const empty = services.filter(({ picked }) => picked.length === 0).length;
+  return { served: services.length - empty, empty };
 }
 
 async function proxyMetrics(supervisor: ProxySupervisor): Promise<string | undefined> {

@@ -30,6 +30,7 @@ export function flowNames(names: Names, context?: FlowContext): FlowNames {
       return { namespace, workload: name, serviceAccount, labels };
     },
     rule: (id) => ruleNames(names, id),
+    service: (id) => names.serviceOf(id),
     ...(path === undefined ? {} : { path }),
     ...(context === undefined ? {} : { holders: context.holders }),
   };

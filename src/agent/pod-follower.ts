@@ -102,7 +102,11 @@ export class PodFollower {
     this.#joined = joined;
     this.#places = textOf(places);
     feed.errors = joined.errors;
-    feed.counts = countKinds(joined.resources);
+    const { services: resolved } = joined;
+    feed.counts = {
+      ...countKinds(joined.resources),
+      ...(resolved === undefined ? {} : { Service: resolved.services.length }),
+    };
     feed.notEnrolled = joined.notEnrolled.length;
     this.#say(joined.errors);
     const governed = new Set(this.#join.governed(cluster).map(({ uid }) => uid));
@@ -112,7 +116,8 @@ export class PodFollower {
     datapath.pending.exempt(exempt, true);
     const turn = ++this.#turn;
     const { resources, otherNodeAddresses, apiServerAddresses } = joined;
-    void reconciler.take(resources, { otherNodeAddresses, apiServerAddresses }).then(() => {
+    const services = resolved === undefined ? {} : { services: resolved };
+    void reconciler.take(resources, { otherNodeAddresses, apiServerAddresses, ...services }).then(() => {
       if (turn === this.#turn && reconciler.failure === undefined) this.#settled(exempt);
     });
   }

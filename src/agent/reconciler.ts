@@ -5,6 +5,7 @@ import { type Compiled, Compiler } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
 import { type World, WorldBuilder, type WorldInput } from '../core/policy/world.ts';
 import type { Resource } from '../core/resources/kinds.ts';
+import type { ServiceSet } from '../core/service/service.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { attachmentsOf } from '../core/workload/from-resource.ts';
 import type { Datapath } from '../datapath/datapath.ts';
@@ -43,7 +44,10 @@ export interface Applied {
 }
 
 /** What is around the workloads. */
-export type Surroundings = Pick<WorldInput, 'otherNodeAddresses' | 'apiServerAddresses'>;
+export interface Surroundings extends Pick<WorldInput, 'otherNodeAddresses' | 'apiServerAddresses'> {
+  /** Absent: addresses of Services are resolved by somebody else. */
+  readonly services?: ServiceSet;
+}
 
 /** How long the kernel's maps wait for the proxy to take its part first, ms. */
 const PUSH_MS = 250;
@@ -148,13 +152,9 @@ export class Reconciler {
     const started = performance.now();
     this.#seen = this.#watch.look(attachmentsOf(resources));
     const { addresses } = this.#seen;
-    const world = this.#world.build({
-      resources,
-      nodeAddresses: hostAddresses(),
-      addresses,
-      ...this.#surroundings,
-    });
-    const compiled = this.#compiler.compile(world);
+    const { services, ...around } = this.#surroundings;
+    const world = this.#world.build({ resources, nodeAddresses: hostAddresses(), addresses, ...around });
+    const compiled = this.#compiler.compile(world, services);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     if (this.#applied === undefined) names.forgetUnused();
     this.#names.write(names);
@@ -165,8 +165,8 @@ export class Reconciler {
     const report = datapath.apply(compiled.desired);
     this.#sayInline(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
-    if (report.policyChanged || this.#failure !== undefined || this.#applied === undefined)
-      this.#sweep('first');
+    const isSure = this.#failure === undefined && this.#applied !== undefined;
+    if (report.policyChanged || report.backendsGone || !isSure) this.#sweep('first');
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     this.#options.onApplied(this.#applied);
@@ -230,7 +230,7 @@ export class Reconciler {
     const { datapath, log } = this.#options;
     try {
       const report = datapath.audit();
-      if (report?.policyChanged !== true) return;
+      if (report?.policyChanged !== true && report?.backendsGone !== true) return;
       const { upserted, removed } = report;
       log.warn({ upserted, removed }, 'the kernel held other entries than were written: put right');
       this.#sweep('first');

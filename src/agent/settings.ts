@@ -38,6 +38,12 @@ export const settingsSchema = z.strictObject({
     .enum(['on', 'off'])
     .default('on')
     .describe('Whether the NetworkPolicies of the cluster are enforced; off: the network plug-in does it'),
+  services: z
+    .enum(['enabled', 'disabled'])
+    .default('enabled')
+    .describe(
+      'Whether addresses of Services become those of their backends before policy is asked; disabled: kube-proxy, or what is in its place, does it alone, and rules of a client see the address of the Service: docs/design/services.md',
+    ),
   cgroup: z
     .string()
     .default('')
@@ -125,6 +131,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('mesh', 'mesh', 'MODE'),
   flag('pending', 'pending', 'MODE'),
   flag('networkPolicy', 'network-policy', 'MODE'),
+  flag('services', 'services', 'MODE'),
   flag('cgroup', 'cgroup', 'DIR'),
   flag('pinRoot', 'pin-root', 'DIR'),
   flag('runDirectory', 'run-directory', 'DIR'),

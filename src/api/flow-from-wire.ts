@@ -81,6 +81,12 @@ function http({ l7 }: WireFlow, detail: WireDetail): Pick<Flow, 'http'> {
   return { http: { method, path: detail.http_path ?? path, host: detail.host ?? host, status: code } };
 }
 
+function service({ destination_service: asked }: WireFlow, detail: WireDetail): Pick<Flow, 'service'> {
+  if (asked === undefined) return {};
+  const { name = '', namespace = '' } = asked;
+  return { service: { name, namespace, port: detail.service_port ?? 0 } };
+}
+
 function timingAndTrace(
   wire: WireFlow,
   { timing, trace_parent: parent }: WireDetail,
@@ -160,6 +166,7 @@ export function flowFromWire(wire: WireFlow): Flow {
     connection: wire.socket_cookie ?? '0',
     ...counters(detail),
     ...(detail.reference === undefined ? {} : { reference: detail.reference }),
+    ...service(wire, detail),
     ...http(wire, detail),
     ...timingAndTrace(wire, detail),
   };

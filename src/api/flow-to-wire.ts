@@ -83,6 +83,7 @@ function detail(flow: Flow): WireDetail {
     ...(source.entity === undefined ? {} : { source_entity: source.entity }),
     ...(destination.entity === undefined ? {} : { destination_entity: destination.entity }),
     ...(flow.http === undefined ? {} : { host: flow.http.host, http_path: flow.http.path }),
+    ...(flow.service === undefined ? {} : { service_port: flow.service.port }),
     ...timing(flow),
     ...(flow.trace === undefined
       ? {}
@@ -152,6 +153,9 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
     node_name: node,
     ...layer7(flow),
     event_type: { type: eventTypes[flow.kind] },
+    ...(flow.service === undefined
+      ? {}
+      : { destination_service: { name: flow.service.name, namespace: flow.service.namespace } }),
     traffic_direction: flow.direction.toUpperCase(),
     is_reply: { value: false },
     ...(flow.trace === undefined ? {} : { trace_context: { parent: { trace_id: flow.trace.id } } }),

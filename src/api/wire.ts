@@ -58,6 +58,7 @@ export interface WireDetail {
     readonly server_ns?: string;
     readonly response_ns?: string;
   };
+  readonly service_port?: number;
   readonly trace_parent?: { readonly span_id?: string; readonly sampled?: boolean };
 }
 
@@ -95,6 +96,7 @@ export interface WireFlow {
     };
   };
   readonly event_type?: { readonly type?: number; readonly sub_type?: number };
+  readonly destination_service?: { readonly name?: string; readonly namespace?: string };
   readonly traffic_direction?: string;
   readonly is_reply?: { readonly value?: boolean };
   readonly trace_context?: { readonly parent?: { readonly trace_id?: string } };

@@ -28,6 +28,13 @@ export interface FlowRule {
   readonly line?: number;
 }
 
+/** The Service that a client asked for, by the port that it asked for. */
+export interface FlowService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number;
+}
+
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
 export const flowClosers = ['client', 'server', 'client-reset', 'server-reset', 'timeout', 'abort'] as const;
 export type FlowCloser = (typeof flowClosers)[number];
@@ -91,6 +98,8 @@ export interface Flow {
   readonly boostedKib?: number;
   /** Which end ended the connection, where it did. */
   readonly closer?: FlowCloser;
+  /** Of a connection to a backend of a Service; the destination is the backend. */
+  readonly service?: FlowService;
   /** Shown to a refused client, 16 hex digits. */
   readonly reference?: string;
   readonly http?: {

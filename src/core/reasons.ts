@@ -135,6 +135,16 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     action:
       'Nothing, if the program tries again; if it goes on, see in `perigee status` why the pod is not enrolled',
   },
+  'service-no-backend': {
+    summary: 'A Service was asked for that no ready pod serves; the program gets ECONNREFUSED',
+    action:
+      'See `kubectl get endpointslices`: whether pods match the selector, are ready, and, with internalTrafficPolicy Local, are on this node',
+  },
+  'service-backend-gone': {
+    summary:
+      'The backend of a Service that a connection was open to is no more, and the connection was closed',
+    action: 'Nothing, if the program connects again',
+  },
   'boost-reconnect': {
     summary: 'A boosted socket was disconnected with AF_UNSPEC and then asked for another connection',
     action: 'Open a new socket for each connection, or take the label `perigee.dev/boost` off the workload',

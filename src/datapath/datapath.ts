@@ -5,7 +5,7 @@ import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
 import { type BoostNamespace, BoostPath } from './boost/boost-path.ts';
 import { type Enrolled, Enrolment, type NotCaptured } from './enrolment.ts';
 import { InlinePath } from './inline/inline-path.ts';
-import { type Hook, type PinLayout, hooks } from './layout.ts';
+import { type Hook, type PinLayout, hooks, hooksFor, serves } from './layout.ts';
 import {
   type LoadReport,
   type LoadedObjects,
@@ -54,7 +54,7 @@ export class Datapath {
     this.#options = options;
     this.loaded = loaded;
     const there = new Set([...loaded.kept, ...loaded.attached, ...loaded.replaced]);
-    this.#onDemand = new Set(hooks.filter(({ need, program }) => need !== undefined && there.has(program)));
+    this.#onDemand = new Set(hooks.filter(({ needs, program }) => needs !== undefined && there.has(program)));
     this.maps = openMaps(options.native.BpfMap, options.layout);
     this.requestCounts = new StaleRequestCounts(this.maps);
     this.pending = new PendingPods(options.native, this.maps);
@@ -62,7 +62,7 @@ export class Datapath {
     this.#enrolment = new Enrolment(options, this.maps);
     this.#walk = SocketWalk.load(options);
     const { native, layout } = options;
-    const inlineHooks = hooks.filter(({ need }) => need === 'inline');
+    const inlineHooks = hooksFor('inline');
     const load = (): void => this.#prepare(inlineHooks);
     const attach = (): void => this.#attach(inlineHooks);
     const netnsFd = (cookie: bigint): number | undefined =>
@@ -124,9 +124,9 @@ export class Datapath {
     this.inline.narrow(this.#state);
     const idle = neededHooks(this.#state).idle.filter((hook) => this.#onDemand.has(hook));
     const proxied =
-      idle.some(({ need }) => need === 'proxied') &&
+      idle.some((hook) => serves(hook, 'proxied')) &&
       this.connections().some((connection) => connection.path === flowPath.proxied);
-    this.#detach(idle.filter(({ need }) => need !== 'proxied' || !proxied));
+    this.#detach(idle.filter((hook) => !serves(hook, 'proxied') || !proxied));
   }
 
   /** The governed ends of open connections. */
@@ -156,7 +156,7 @@ export class Datapath {
     this.#attach(demand.wanted);
     const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
     this.#state = state;
-    this.#detach(demand.idle.filter(({ need }) => need === 'datagrams'));
+    this.#detach(demand.idle.filter((hook) => serves(hook, 'datagrams')));
     this.inline.settle(state, report.policyChanged);
     this.inline.forget(wanted);
     this.boost.settle();
@@ -170,7 +170,7 @@ export class Datapath {
 
   /** Has what policy may ask for verified before some policy waits for it; no packet meets it yet. */
   prepare(): void {
-    this.#prepare(hooks.filter(({ need }) => need === 'proxied'));
+    this.#prepare([...new Set([...hooksFor('proxied'), ...hooksFor('services')])]);
     this.inline.prepare();
   }
 

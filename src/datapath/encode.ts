@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   type IpcacheEntry,
+  addressFlag,
   direction,
   ipcacheEntry,
   ipcacheKey,
@@ -53,8 +54,11 @@ function flagsOf({
   return egress | ingress | (boost ? workloadFlag.boost : 0) | (visible ? workloadFlag.visible : 0);
 }
 
-/** @param kernelId the namespace's cookie or the cgroup's id */
-function encodeWorkload(desired: DesiredWorkload, kernelId: bigint): [string, Uint8Array] {
+/**
+ * @param kernelId the namespace's cookie or the cgroup's id
+ * @param more flags that are no property of the workload
+ */
+function encodeWorkload(desired: DesiredWorkload, kernelId: bigint, more: number): [string, Uint8Array] {
   const primary = (family: 4 | 6): Uint8Array => {
     const address = desired.addresses.find((candidate) => candidate.family === family);
     return address === undefined ? noAddress : addressBytes(address);
@@ -63,7 +67,7 @@ function encodeWorkload(desired: DesiredWorkload, kernelId: bigint): [string, Ui
   const value = workload.encode({
     id: desired.id,
     identity: desired.identity,
-    flags: flagsOf(desired),
+    flags: flagsOf(desired) | more,
     kind: workloadKind[desired.attachment],
     kernelId,
     address4: primary(4),
@@ -80,7 +84,7 @@ function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
   const entry: IpcacheEntry = {
     identity: desired.identity,
     workload: desired.workload,
-    flags: flagsOf(desired),
+    flags: flagsOf(desired) | (desired.taken ? addressFlag.taken : 0),
   };
   return [keyText(key), ipcacheEntry.encode(entry)];
 }
@@ -155,11 +159,12 @@ export class StateEncoder {
     kernelIds: ReadonlyMap<number, readonly bigint[]>,
   ): EncodedState {
     const workloads: Entries = new Map();
+    const resolves = state.services.length > 0 ? workloadFlag.services : 0;
     let cgroupWorkloads = 0;
     for (const desired of state.workloads) {
       for (const kernelId of kernelIds.get(desired.id) ?? []) {
         if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
-        workloads.set(...encodeWorkload(desired, kernelId));
+        workloads.set(...encodeWorkload(desired, kernelId, resolves));
       }
     }
     return {

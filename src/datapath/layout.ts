@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
  * then lives beside the old one until it has taken over.
  */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 /** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v{N}/{maps,links,programs}`. */
 export interface PinLayout {
@@ -41,35 +41,47 @@ export const hookObjects = [
 /**
  * Why a hook that every packet or connection pays for is attached at all (needs.ts says when). `datagrams`: some
  * namespace's ingress is selected. `inline`: some HTTP policy is decided in the kernel. `proxied`: some connection goes
- * to the proxy, so its ends see other addresses than they asked for.
+ * to the proxy, so its ends see other addresses than they asked for. `services`: addresses of Services are resolved, and
+ * their clients see those.
  */
-export type HookNeed = 'datagrams' | 'inline' | 'proxied';
+export type HookNeed = 'datagrams' | 'inline' | 'proxied' | 'services';
 
 /** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
 export interface Hook {
   readonly object: (typeof hookObjects)[number];
   readonly program: string;
-  /** Attached only while the state in force has this need; absent: always. */
-  readonly need?: HookNeed;
+  /** Attached only while the state in force has one of these needs; absent: always. */
+  readonly needs?: readonly HookNeed[];
 }
 
 /** In the order of attaching: what refuses comes last, when everything it leans on is there. */
 export const hooks: readonly Hook[] = [
-  { object: 'sockname', program: 'getpeername4', need: 'proxied' },
-  { object: 'sockname', program: 'getpeername6', need: 'proxied' },
-  { object: 'sockname', program: 'getsockname4', need: 'proxied' },
-  { object: 'sockname', program: 'getsockname6', need: 'proxied' },
+  { object: 'sockname', program: 'getpeername4', needs: ['proxied', 'services'] },
+  { object: 'sockname', program: 'getpeername6', needs: ['proxied', 'services'] },
+  { object: 'sockname', program: 'getsockname4', needs: ['proxied'] },
+  { object: 'sockname', program: 'getsockname6', needs: ['proxied'] },
+  { object: 'sockname', program: 'recvmsg4', needs: ['services'] },
+  { object: 'sockname', program: 'recvmsg6', needs: ['services'] },
   { object: 'sockops', program: 'tcp_lifecycle' },
   { object: 'socket', program: 'sock_create' },
   { object: 'socket', program: 'setsockopt' },
   { object: 'sendmsg', program: 'sendmsg4' },
   { object: 'sendmsg', program: 'sendmsg6' },
-  { object: 'inline', program: 'inline_egress', need: 'inline' },
-  { object: 'inline', program: 'inline_ingress', need: 'inline' },
-  { object: 'packet', program: 'packet_ingress', need: 'datagrams' },
+  { object: 'inline', program: 'inline_egress', needs: ['inline'] },
+  { object: 'inline', program: 'inline_ingress', needs: ['inline'] },
+  { object: 'packet', program: 'packet_ingress', needs: ['datagrams'] },
   { object: 'connect', program: 'connect4' },
   { object: 'connect', program: 'connect6' },
 ];
+
+/** Whether the hook is attached for this need, among others. */
+export function serves({ needs = [] }: Hook, need: HookNeed): boolean {
+  return needs.includes(need);
+}
+
+export function hooksFor(need: HookNeed): Hook[] {
+  return hooks.filter((hook) => serves(hook, need));
+}
 
 /** The hook that is loaded once per namespace. */
 export const lookupHook = { object: 'lookup', program: 'lookup' } as const;

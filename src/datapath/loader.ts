@@ -105,7 +105,7 @@ function attachHook(options: LoaderOptions, hook: Hook, program: BpfProgram, cgr
 export function loadHooks(options: LoaderOptions): LoadReport {
   ensurePinFolders(options);
   const { native, layout } = options;
-  const chosen = hooks.filter((hook) => hook.need === undefined || existsSync(hookLink(layout, hook)));
+  const chosen = hooks.filter((hook) => hook.needs === undefined || existsSync(hookLink(layout, hook)));
   const report = keptHooks(options, chosen) ?? replaceHooks(options, chosen);
   for (const name of retiredHooks(layout)) detachLink(native, join(layout.links, name));
   return report;

@@ -44,6 +44,12 @@ export const mapNames = [
   'boost_counts',
   'boost_refusals',
   'boosted_streams',
+  'services',
+  'service_slots',
+  'service_members',
+  'service_affinity',
+  'service_peer',
+  'service_peers',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

@@ -12,6 +12,7 @@ const needs: Readonly<Record<HookNeed, (state: DesiredState) => boolean>> = {
     state.workloads.some(({ attachment, ingressSelected }) => attachment === 'netns' && ingressSelected),
   inline: (state) => asksFor(state, ['inline', 'visible']),
   proxied: (state) => asksFor(state, ['proxy']),
+  services: (state) => state.services.length > 0,
 };
 
 /** The hooks attached on demand, by whether the state asks for them. */
@@ -19,7 +20,8 @@ export function neededHooks(state: DesiredState): { readonly wanted: Hook[]; rea
   const wanted: Hook[] = [];
   const idle: Hook[] = [];
   for (const hook of hooks) {
-    if (hook.need !== undefined) (needs[hook.need](state) ? wanted : idle).push(hook);
+    if (hook.needs === undefined) continue;
+    (hook.needs.some((need) => needs[need](state)) ? wanted : idle).push(hook);
   }
   return { wanted, idle };
 }

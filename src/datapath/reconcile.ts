@@ -2,6 +2,7 @@
 import type { EncodedState } from './encode.ts';
 import type { Maps } from './maps.ts';
 import type { BpfMap } from './native-types.ts';
+import type { ServiceMap } from './services.ts';
 import { type Difference, keyBytes } from './typed-map.ts';
 
 /** What a reconcile changed, entries by map. */
@@ -9,17 +10,34 @@ export interface ReconcileReport {
   readonly upserted: number;
   readonly removed: number;
   readonly policyChanged: boolean;
+  /** Some backend of a Service serves no more: connections to it may have nobody to answer them. */
+  readonly backendsGone: boolean;
 }
 
-type Owned = 'policy' | keyof EncodedState;
+type Owned = 'policy' | keyof EncodedState | ServiceMap;
 
 /** What is to be written into each map that reconciliation owns, and what goes. */
 export type Differences = Readonly<Record<Owned, Difference>>;
 
 /** What is asked comes before who asks: a workload is never selected before its answers are there. */
-const upsertOrder: readonly Owned[] = ['policy', 'ipcache', 'settings', 'workloads'];
+const upsertOrder: readonly Owned[] = [
+  'policy',
+  'ipcache',
+  'settings',
+  'service_members',
+  'service_slots',
+  'services',
+  'workloads',
+];
 /** And the other way round on the way out. */
-const removeOrder: readonly Owned[] = ['workloads', 'ipcache', 'policy'];
+const removeOrder: readonly Owned[] = [
+  'workloads',
+  'services',
+  'service_slots',
+  'service_members',
+  'ipcache',
+  'policy',
+];
 
 export interface ReconcileSteps {
   /** Between what comes and what goes: attaches hooks of namespaces that are new. */
@@ -51,6 +69,7 @@ export function reconcile(maps: Maps, differences: Differences, steps: Reconcile
     upserted,
     removed,
     policyChanged: changes.some((change) => change.upsert.length + change.remove.length > 0),
+    backendsGone: differences.service_members.remove.length > 0,
   };
 }
 

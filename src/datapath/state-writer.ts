@@ -4,11 +4,19 @@ import { type EncodedState, StateEncoder } from './encode.ts';
 import type { Maps } from './maps.ts';
 import { PolicyDifferences } from './policy-difference.ts';
 import { type Differences, type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
+import {
+  type WrittenServices,
+  changedServices,
+  differentServices,
+  placeServices,
+  readSlots,
+} from './services.ts';
 import { difference, readEntries } from './typed-map.ts';
 
 /** What the maps hold. */
 interface Written extends EncodedState {
   readonly policy: readonly DesiredTable[];
+  readonly services: WrittenServices;
 }
 
 /** How long the agent trusts what it wrote, ms: reading tens of thousands of entries back takes a second. */
@@ -35,8 +43,9 @@ export class StateWriter {
     kernelIds: ReadonlyMap<number, readonly bigint[]>,
     steps: ReconcileSteps,
   ): ReconcileReport {
-    const wish = { policy: state.policy, ...this.#encoder.encode(state, kernelIds) };
     const known = this.#written;
+    const services = placeServices(state.services, known?.services ?? readSlots(this.#maps));
+    const wish = { policy: state.policy, services, ...this.#encoder.encode(state, kernelIds) };
     if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
     return this.#put(
       wish,
@@ -61,22 +70,24 @@ export class StateWriter {
   }
 
   /** The kernel says what is there: a restart is the same as an update, and what others changed is put right. */
-  #fromKernel({ policy, ipcache, workloads, settings }: Written): Differences {
+  #fromKernel({ policy, ipcache, workloads, settings, services }: Written): Differences {
     const maps = this.#maps;
     return {
       policy: this.#policy.fromKernel(policy, readEntries(maps.policy)),
       ipcache: difference(ipcache, readEntries(maps.ipcache)),
       workloads: difference(workloads, readEntries(maps.workloads)),
       settings: { upsert: [...settings], remove: [] },
+      ...differentServices(services, maps),
     };
   }
 
-  #fromKnown({ policy, ipcache, workloads, settings }: Written, known: Written): Differences {
+  #fromKnown({ policy, ipcache, workloads, settings, services }: Written, known: Written): Differences {
     return {
       policy: this.#policy.fromKnown(policy, known.policy),
       ipcache: difference(ipcache, known.ipcache),
       workloads: difference(workloads, known.workloads),
       settings: { upsert: [...settings], remove: [] },
+      ...changedServices(services, known.services),
     };
   }
 }

@@ -76,19 +76,22 @@ function whereKnown(
   { bytes, u32 }: RecordMemory,
   at: number,
   names: FlowNames,
-): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference'> {
+): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference' | 'service'> {
   const isClose = bytes[at + Offset.kind] === flowKind.close;
+  const isRequest = bytes[at + Offset.kind] === flowKind.request;
   const boostedKib = isClose ? (u32[(at + Offset.extra) >> 2] ?? 0) : 0;
   const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
   const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
+  const service = isRequest ? undefined : names.service?.(Number(reference));
   return {
     ...(boostedKib === 0 ? {} : { boostedKib }),
     ...(closer === undefined || closer === 'unknown' ? {} : { closer }),
     ...(egressRule === undefined ? {} : { egressRule }),
     ...(ingressRule === undefined ? {} : { ingressRule }),
-    ...(reference === 0n ? {} : { reference: reference.toString(16).padStart(16, '0') }),
+    ...(service === undefined ? {} : { service }),
+    ...(reference === 0n || !isRequest ? {} : { reference: reference.toString(16).padStart(16, '0') }),
   };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { FlowRule } from '../core/flow.ts';
+import type { FlowRule, FlowService } from '../core/flow.ts';
 import type { PathRedaction } from '../core/redact.ts';
 import type { AddressHolders } from './address-holders.ts';
 
@@ -23,6 +23,8 @@ export interface FlowNames {
   rule(id: number): FlowRule | undefined;
   /** Who had the addresses of records that name no workload. */
   readonly holders?: Pick<AddressHolders, 'of' | 'addresses'>;
+  /** Absent: nobody here resolves Services. */
+  service?(id: number): FlowService | undefined;
   /** How paths are shown and found; absent: as they were sent. */
   readonly path?: PathRedaction;
 }

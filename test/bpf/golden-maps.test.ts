@@ -14,7 +14,7 @@ import { dumpMaps } from '../support/map-dump.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
 
 const folder = join(import.meta.dirname, '../golden/maps');
-const nothing = { workloads: [], ipcache: [], policy: [] };
+const nothing = { workloads: [], ipcache: [], policy: [], services: [] };
 const steps = { enrol: () => undefined, withdraw: () => undefined };
 
 /** UPDATE_GOLDEN=1 writes the expected files anew. */

@@ -106,7 +106,7 @@ for (const [name, args] of Object.entries({
   custom: [
     ...[
       '--set',
-      'mesh=disabled,pending=Refuse,networkPolicy=off,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
+      'mesh=disabled,pending=Refuse,networkPolicy=off,services=disabled,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
     ],
     ...['--set', 'settings.logLevel=debug,settings.flowStoreBytes=8388608,imagePullSecrets[0].name=registry'],
   ],
@@ -121,6 +121,7 @@ for (const [what, setting, message] of [
   ['a misspelt value', 'meshh=enabled', /meshh/],
   ['a mode that there is not', 'mesh=on', /mesh/],
   ['a word for pods to come that there is not', 'pending=Deny', /pending/],
+  ['a mode of Services that there is not', 'services=off', /services/],
   ['an address without a port', 'metricsAddress=127.0.0.1', /metricsAddress/],
   ['more workers than there may be', 'proxy.workers=65', /workers/],
 ] as const) {

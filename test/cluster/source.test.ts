@@ -31,6 +31,7 @@ class Watched {
     this.#source = new ClusterSource({
       api: connect(access),
       networkPolicy: true,
+      services: true,
       onChange: (cluster) => {
         this.cluster = cluster;
         this.onReport();

@@ -25,6 +25,9 @@ import {
 /** For programs to start; an emulated processor is slow. */
 const PATIENCE_MS = 60_000;
 
+/** Of Services in the scene. */
+const CLUSTER = '10.96.0.10';
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** The verifier's own words, if it said any. */
@@ -99,7 +102,7 @@ async function smoke(): Promise<KernelReport['smoke']> {
     () => scene.lab.run(server, ['ss', '-Hltnu']).stdout.trim().split('\n').length === 4,
     PATIENCE_MS,
   );
-  scene.govern([
+  const governed = [
     {
       host: client,
       egress: [
@@ -116,6 +119,11 @@ async function smoke(): Promise<KernelReport['smoke']> {
         { peer: client, protocol: 'UDP', port: 53, action: 'allow' },
       ],
     },
+  ] as const;
+  scene.govern(governed, [
+    { id: 501, address: CLUSTER, port: 80, picked: [[server.address4, 8080]] },
+    { id: 502, address: CLUSTER, port: 81, picked: [] },
+    { id: 503, address: CLUSTER, port: 53, protocol: 'UDP', picked: [[server.address4, 53]] },
   ]);
   for (const address of [server.address4, server.address6, `::ffff:${server.address4}`]) {
     step(`an allowed connection to ${address}`, 'ok', () => scene.python(client, tcpClient, address, '8080'));
@@ -129,6 +137,9 @@ async function smoke(): Promise<KernelReport['smoke']> {
   const datagram = (from: LabHost, to: LabHost): string =>
     scene.python(from, udpClient, to.address4, '53', 'unconnected');
   step('an allowed datagram', 'ok', () => datagram(client, server));
+  step('a connection to a Service', 'ok', () => scene.python(client, tcpClient, CLUSTER, '80'));
+  step('a Service that nobody serves', 'ECONNREFUSED', () => scene.python(client, tcpClient, CLUSTER, '81'));
+  step('a datagram to a Service', 'ok', () => scene.python(client, udpClient, CLUSTER, '53', 'unconnected'));
   step('a refused datagram', 'EPERM', () => datagram(client, stranger));
   step('a datagram of a stranger', 'silence', () => datagram(stranger, server));
   const ended = await forbidOpen(scene, client, server);

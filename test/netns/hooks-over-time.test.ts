@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { type HookNeed, hooks, pinLayout } from '../../src/datapath/layout.ts';
+import { type HookNeed, hooksFor, pinLayout } from '../../src/datapath/layout.ts';
 import { KernelScene, sceneState } from '../support/kernel-scene.ts';
 import { Held } from '../support/held.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
@@ -87,8 +87,7 @@ except OSError as e: print(errno.errorcode.get(e.errno,str(e)),flush=True)
     assert.notEqual(last[0], first);
   });
 
-  const programsOf = (wanted: HookNeed): string[] =>
-    hooks.filter(({ need }) => need === wanted).map(({ program }) => program);
+  const programsOf = (wanted: HookNeed): string[] => hooksFor(wanted).map(({ program }) => program);
   const attached = (wanted: HookNeed): string[] => {
     const links = readdirSync(pinLayout(scene.pinRoot).links);
     return programsOf(wanted).filter((program) => links.includes(program));

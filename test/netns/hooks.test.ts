@@ -236,7 +236,7 @@ except OSError as e: print(e.errno)
     scene.datapath.capture(state.workloads);
     assert.equal(scene.datapath.apply(state).policyChanged, false);
     scene.datapath.capture([]);
-    scene.datapath.apply({ workloads: [], ipcache: [], policy: [] });
+    scene.datapath.apply({ workloads: [], ipcache: [], policy: [], services: [] });
     for (const name of ['workloads', 'ipcache', 'policy'] as const) {
       assert.equal(readEntries(scene.datapath.maps[name]).size, 0, name);
     }
@@ -249,7 +249,7 @@ except OSError as e: print(e.errno)
     assert.ok(workload !== undefined);
     scene.lab.remove(guest);
     assert.equal(scene.datapath.capture([workload]).length, 1);
-    scene.datapath.apply({ workloads: [workload], ipcache: [], policy: [] });
+    scene.datapath.apply({ workloads: [workload], ipcache: [], policy: [], services: [] });
     assert.equal(readEntries(scene.datapath.maps.workloads).size, 0);
   });
 });

@@ -3,11 +3,12 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
 import type { ReasonName } from '../../src/core/abi/reason.ts';
-import { parseAddress } from '../../src/core/identity/address.ts';
+import { type Address, parseAddress } from '../../src/core/identity/address.ts';
 import { parsePrefix } from '../../src/core/identity/prefix.ts';
 import type {
   DesiredAddress,
   DesiredRow,
+  DesiredService,
   DesiredState,
   DesiredTable,
   DesiredWorkload,
@@ -37,6 +38,18 @@ export interface SceneRule {
   readonly protocol?: 'TCP' | 'UDP';
   readonly port: number;
   readonly action: 'allow' | 'deny' | 'proxy';
+}
+
+/** A Service of the scene: its name is its number, its backends are machines. */
+export interface SceneService {
+  readonly id: number;
+  readonly address: string;
+  readonly port: number;
+  readonly protocol?: 'TCP' | 'UDP';
+  readonly affinitySeconds?: number;
+  /** `address port` */
+  readonly picked: readonly (readonly [string, number])[];
+  readonly kept?: readonly (readonly [string, number])[];
 }
 
 /** A lab with the real hooks on its own cgroup, and the state that a test writes down. */
@@ -71,8 +84,8 @@ export class KernelScene {
   }
 
   /** Puts the state in force. */
-  govern(governed: readonly Governed[]): void {
-    const state = sceneState(governed);
+  govern(governed: readonly Governed[], services: readonly SceneService[] = []): void {
+    const state = { ...sceneState(governed), services: services.map(sceneService) };
     this.datapath.capture(state.workloads);
     this.datapath.apply(state);
   }
@@ -141,6 +154,7 @@ export function sceneState(governed: readonly Governed[]): DesiredState {
   }
   const peers = [WORLD, ...governed.map(({ host }) => identityOf(host))];
   return {
+    services: [],
     workloads: governed.map(sceneWorkload),
     ipcache,
     policy: governed.flatMap(({ host, egress, ingress }) => [
@@ -148,6 +162,23 @@ export function sceneState(governed: readonly Governed[]): DesiredState {
       ...(ingress === undefined ? [] : [table(host, 'ingress', ingress, peers)]),
     ]),
   };
+}
+
+function sceneService({ protocol = 'TCP', affinitySeconds = 0, kept = [], ...service }: SceneService) {
+  const backend = ([address, port]: readonly [string, number]) => ({ address: addressOf(address), port });
+  const { id, port, picked } = service;
+  const address = addressOf(service.address);
+  return {
+    ...{ id, address, port, protocol, affinitySeconds },
+    picked: picked.map(backend),
+    kept: kept.map(backend),
+  } satisfies DesiredService;
+}
+
+function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`no address: ${text}`);
+  return address;
 }
 
 function sceneWorkload({ host, egress, ingress, boost = false }: Governed): DesiredWorkload {
@@ -170,7 +201,8 @@ function addressEntry(text: string, identity: number, workload: number): Desired
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(`no prefix: ${text}`);
   const flags = { egressSelected: false, ingressSelected: false, boost: false, visible: false };
-  return { prefix, identity, workload, ...flags };
+  const taken = !text.endsWith('/0');
+  return { taken, prefix, identity, workload, ...flags };
 }
 
 function table(

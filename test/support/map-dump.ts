@@ -10,6 +10,7 @@ import {
   policyVerdict,
 } from '../../src/core/abi/policy.ts';
 import { reasonNames } from '../../src/core/abi/reason.ts';
+import { backend, service, serviceKey, serviceMember, serviceSlot } from '../../src/core/abi/service.ts';
 import { workload, workloadFlag, workloadKey, workloadKindNames } from '../../src/core/abi/workload.ts';
 import type { Names } from '../../src/control/compile/names.ts';
 import { formatAddress } from '../../src/core/identity/address.ts';
@@ -23,6 +24,33 @@ import { keyBytes, readEntries } from '../../src/datapath/typed-map.ts';
 export function dumpMaps(maps: Maps, names: Names): string {
   const sections = [dumpWorkloads(maps, names), dumpIpcache(maps, names), dumpPolicy(maps, names)];
   return sections.flatMap((lines) => lines.sort()).join('\n') + '\n';
+}
+
+/** What the kernel holds of Services, likewise. */
+export function dumpServices(maps: Maps, names: Names): string {
+  const nameOf = (id: number): string => {
+    const ref = names.serviceOf(id);
+    return ref === undefined
+      ? `unknown ${String(id)}`
+      : `${ref.namespace}/${ref.name}:${String(ref.port)}/${ref.protocol} IPv${String(ref.family)}`;
+  };
+  const place = (address: Uint8Array, port: number): string =>
+    `${formatAddress(addressOfBytes(address))} ${String(port)}`;
+  const services = [...readEntries(maps.services)].map(([text, value]) => {
+    const key = serviceKey.decode(keyBytes(text));
+    const { id, backends, affinity } = service.decode(value);
+    return `service ${place(key.address, key.port)} ${key.protocol === 6 ? 'TCP' : 'UDP'} = ${nameOf(id)} backends ${String(backends)} affinity ${String(affinity)}`;
+  });
+  // Which of its slots a backend is in depends on what was there before, and means nothing.
+  const slots = [...readEntries(maps.service_slots)].map(([key, value]) => {
+    const { address, port } = backend.decode(value);
+    return `slot ${nameOf(serviceSlot.decode(keyBytes(key)).service)} = ${place(address, port)}`;
+  });
+  const members = [...readEntries(maps.service_members)].map(([text, value]) => {
+    const key = serviceMember.decode(keyBytes(text));
+    return `member ${nameOf(key.service)} ${place(key.address, key.port)} = ${value[0] === 1 ? 'picked' : 'kept'}`;
+  });
+  return [services, slots, members].flatMap((lines) => lines.sort()).join('\n') + '\n';
 }
 
 function peerName(names: Names, id: number): string {

@@ -42,6 +42,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       errors: 1,
       warnings: 0,
       enrolled: 3,
+      services: { served: 2, empty: 1 },
       failed: 1,
       ages: { pods: 3, nodes: 0 },
     }),

@@ -16,7 +16,7 @@ function stateOf(...tables: readonly Uint8Array[]): DesiredState {
     ...{ identity: 5, protocol: 'TCP', from: index, to: index, action: 'proxy' },
     ...{ table, audit: 'none', rule: 0, reason: 'none' },
   }));
-  return { workloads: [], ipcache: [], policy: [{ workload: 1, direction: 'ingress', rows }] };
+  return { workloads: [], ipcache: [], policy: [{ workload: 1, direction: 'ingress', rows }], services: [] };
 }
 
 /** The path over maps that are plain memory; `poolBytes` of it for tables. */

@@ -38,7 +38,11 @@ function cluster(
     pods: new Map(pods.map((one) => [`${one.namespace}/${one.name}`, one])),
     namespaces: new Map([['shop', readObject('Namespace', { metadata: { name: 'shop', labels } })]]),
     policies: policies.map((object) => readObject('AccessPolicy', object)),
-    nodes: ['10.201.0.11', '10.201.0.12'],
+    nodes: ['10.201.0.11', '10.201.0.12'].map((address, index) => ({
+      name: `node${String(index + 1)}`,
+      zone: `zone${String(index + 1)}`,
+      addresses: [address],
+    })),
     apiServers: ['10.201.0.1', '10.96.0.1'],
   };
 }

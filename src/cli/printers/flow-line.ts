@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Flow, FlowEndpoint, FlowRule, FlowTiming, FlowVerdict } from '../../core/flow.ts';
+import type { Flow, FlowEndpoint, FlowRule, FlowService, FlowTiming, FlowVerdict } from '../../core/flow.ts';
 import { escapeText } from './escape.ts';
 import { formatBytes, formatDuration, formatTime } from './quantity.ts';
 import type { Style } from './style.ts';
@@ -11,6 +11,11 @@ export function endpointText({ namespace, workload, address, port, entity }: Flo
   if (workload !== undefined) return escapeText(`${namespace ?? ''}/${workload}${suffix}`);
   const host = address.includes(':') && port !== 0 ? `[${address}]` : address;
   return escapeText(`${host}${suffix}${entity === undefined ? '' : ` (${entity})`}`);
+}
+
+/** `shop/api:80`: the Service that the client asked for. */
+function serviceText({ namespace, name, port }: FlowService): string {
+  return escapeText(`${namespace}/${name}${port === 0 ? '' : `:${String(port)}`}`);
 }
 
 /** `payments/checkout-may-charge`: the policy and the rule in it. */
@@ -62,6 +67,7 @@ export function flowLine(flow: Flow, style: Style): string {
     verdictText(flow.verdict, style),
     style.faint(`(${flow.path})`),
     flow.reason === 'none' ? '' : flow.reason,
+    flow.service === undefined ? '' : `via ${serviceText(flow.service)}`,
     rule === undefined ? '' : ruleText(rule),
     flow.reference === undefined ? '' : `ref ${flow.reference}`,
   ];

@@ -7,6 +7,7 @@ import type { Policy } from '../../core/policy/rule.ts';
 import type { Direction } from '../../core/policy/rule-ref.ts';
 import { type World, selectionsOf } from '../../core/policy/world.ts';
 import type { ProxyVerdict } from '../../core/proxy/config.ts';
+import type { ServiceSet } from '../../core/service/service.ts';
 import type {
   DesiredAddress,
   DesiredState,
@@ -24,6 +25,7 @@ import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
 import type { Names } from './names.ts';
+import { ServiceCompiler } from './services.ts';
 import { type CompiledTable, TableSet } from './tables.ts';
 
 /** A world in the terms of those who enforce it. */
@@ -46,17 +48,19 @@ export class Compiler {
   readonly #addresses = new WeakMap<IpcacheEntry, DesiredAddress>();
   readonly #workloads = new WeakMap<Workload, DesiredWorkload>();
   readonly #tables: TableSet;
+  readonly #services: ServiceCompiler;
   #policies: ReadonlySet<Policy> = new Set();
 
   constructor(names: Names) {
     const keys = new ContentKeys();
     this.#names = names;
+    this.#services = new ServiceCompiler(names);
     this.#peers = new DistinctPeers(keys);
     this.#tables = new TableSet(names, new AutomatonSet(names), this.#peers, keys);
   }
 
   /** Pure but for the numbers that `names` gives to what is new. */
-  compile(world: World): Compiled {
+  compile(world: World, services?: ServiceSet): Compiled {
     const names = this.#names;
     this.#renewRules(world);
     const entries = this.#book.ipcache(world);
@@ -87,6 +91,7 @@ export class Compiler {
         workloads,
         ipcache: this.#compileAddresses(entries, workloads),
         policy: tables.map(({ workload, direction, table }) => ({ workload, direction, rows: table.rows })),
+        services: services === undefined ? [] : this.#services.compile(services),
       },
       ...compileProxy(tables.filter(({ isSelected }) => isSelected)),
     };
@@ -151,6 +156,7 @@ export class Compiler {
       const now = {
         identity: this.#names.peer(entry.peer),
         workload: owner?.id ?? 0,
+        taken: entry.taken ?? false,
         egressSelected: owner?.egressSelected ?? false,
         ingressSelected: owner?.ingressSelected ?? false,
         boost: owner?.boost ?? false,
@@ -173,8 +179,8 @@ function sameFields<T extends object>(known: T, now: Partial<T>): boolean {
 }
 
 /** Compiles one world alone. */
-export function compile(world: World, names: Names): Compiled {
-  return new Compiler(names).compile(world);
+export function compile(world: World, names: Names, services?: ServiceSet): Compiled {
+  return new Compiler(names).compile(world, services);
 }
 
 interface NamedTable extends Omit<DesiredTable, 'rows'> {

@@ -2,6 +2,7 @@
 import { IdentityAllocator } from '../../core/identity/allocator.ts';
 import { type PeerIdentity, reservedPeers } from '../../core/identity/peer-identity.ts';
 import { type RuleRef, ruleKey } from '../../core/policy/rule-ref.ts';
+import type { ServiceRef } from '../../core/service/service.ts';
 import type { Workload } from '../../core/workload/workload.ts';
 
 /** Assignments as they are kept across restarts. */
@@ -11,7 +12,7 @@ export interface NameAssignments {
 }
 
 /**
- * The numeric names of one node: peers, rules and workloads draw from one series, and what a number meant is
+ * The numeric names of one node: peers, rules, workloads and Services draw from one series, and what a number meant is
  * remembered for flows that are decoded later.
  */
 export class Names {
@@ -19,6 +20,7 @@ export class Names {
   readonly #peers = new Map<number, PeerIdentity>();
   readonly #rules = new Map<number, RuleRef>();
   readonly #workloads = new Map<number, Workload>();
+  readonly #services = new Map<number, ServiceRef>();
 
   constructor(kept: NameAssignments) {
     this.#allocator = new IdentityAllocator({ ...kept, reserved: reservedPeers });
@@ -49,6 +51,12 @@ export class Names {
     return number;
   }
 
+  service(ref: ServiceRef): number {
+    const number = this.#allocator.allocate(serviceKey(ref));
+    this.#services.set(number, ref);
+    return number;
+  }
+
   /** The number that a peer has already. */
   numberOf(peer: PeerIdentity): number | undefined {
     return this.#allocator.lookup(peer.key);
@@ -66,11 +74,17 @@ export class Names {
     return this.#workloads.get(number);
   }
 
+  serviceOf(number: number): ServiceRef | undefined {
+    return this.#services.get(number);
+  }
+
   /** Forgets the numbers that nothing used since the start; they are not given out again. */
   forgetUnused(): void {
     const rules = [...this.#rules.values()].map((ref) => `rule:${ruleKey(ref)}`);
     const workloads = [...this.#workloads.values()].map(({ key }) => `workload:${key}`);
-    this.#allocator.retain([...[...this.#peers.values()].map(({ key }) => key), ...rules, ...workloads]);
+    const services = [...this.#services.values()].map(serviceKey);
+    const peers = [...this.#peers.values()].map(({ key }) => key);
+    this.#allocator.retain([...peers, ...rules, ...workloads, ...services]);
   }
 
   /** The next number to be given out. */
@@ -81,4 +95,8 @@ export class Names {
   assignments(): NameAssignments {
     return { seed: this.#allocator.assignments(), next: this.#allocator.next };
   }
+}
+
+function serviceKey({ namespace, name, port, protocol, family }: ServiceRef): string {
+  return `service:${namespace}/${name}:${String(port)}/${protocol}/${String(family)}`;
 }

@@ -122,6 +122,12 @@ export const ipcacheKey = {
   },
 } as const;
 
+/** enum address_flag. */
+export const addressFlag = { taken: 256 } as const;
+export type AddressFlagName = keyof typeof addressFlag;
+export type AddressFlag = (typeof addressFlag)[AddressFlagName];
+export const addressFlagNames: Readonly<Record<number, AddressFlagName>> = { 256: 'taken' };
+
 export interface IpcacheEntry {
   readonly identity: number;
   readonly workload: number;

@@ -8,7 +8,13 @@ export type WorkloadKind = (typeof workloadKind)[WorkloadKindName];
 export const workloadKindNames: Readonly<Record<number, WorkloadKindName>> = { 1: 'netns', 2: 'cgroup' };
 
 /** enum workload_flag. */
-export const workloadFlag = { 'egress-selected': 1, 'ingress-selected': 2, boost: 4, visible: 8 } as const;
+export const workloadFlag = {
+  'egress-selected': 1,
+  'ingress-selected': 2,
+  boost: 4,
+  visible: 8,
+  services: 16,
+} as const;
 export type WorkloadFlagName = keyof typeof workloadFlag;
 export type WorkloadFlag = (typeof workloadFlag)[WorkloadFlagName];
 export const workloadFlagNames: Readonly<Record<number, WorkloadFlagName>> = {
@@ -16,6 +22,7 @@ export const workloadFlagNames: Readonly<Record<number, WorkloadFlagName>> = {
   2: 'ingress-selected',
   4: 'boost',
   8: 'visible',
+  16: 'services',
 };
 
 export interface WorkloadKey {

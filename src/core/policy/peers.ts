@@ -51,6 +51,8 @@ export interface IpcacheEntry {
   readonly peer: PeerIdentity;
   /** Key of the workload that owns the address. */
   readonly owner?: string;
+  /** Somebody is known to have the address: a workload of any node, or a node. */
+  readonly taken?: true;
 }
 
 /** What `isLinkLocal` knows, as blocks: such an address means somebody else on each link. */
@@ -122,6 +124,7 @@ function knownAddress(
   const entry = {
     prefix: formatPrefix(hostPrefix(address)),
     peer: peerOfAddress(world, address),
+    taken: true as const,
     ...(workload === undefined ? {} : { owner: workload.key }),
   };
   const { prefixes, egressPortNames } = world;

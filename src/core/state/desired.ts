@@ -11,6 +11,27 @@ export interface DesiredState {
   readonly ipcache: readonly DesiredAddress[];
   /** One for each direction in which policy selects a workload, or its requests are to be seen. */
   readonly policy: readonly DesiredTable[];
+  /** None: addresses of Services are left to others. */
+  readonly services: readonly DesiredService[];
+}
+
+/** One port of a Service at one of its addresses. */
+export interface DesiredService {
+  readonly id: number;
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP';
+  /** How long a client stays with its backend after each connection, seconds; 0: it need not. */
+  readonly affinitySeconds: number;
+  /** One of them takes what is new. */
+  readonly picked: readonly DesiredBackend[];
+  /** Others that serve what they have. */
+  readonly kept: readonly DesiredBackend[];
+}
+
+export interface DesiredBackend {
+  readonly address: Address;
+  readonly port: number;
 }
 
 export interface DesiredWorkload {
@@ -36,6 +57,8 @@ export interface DesiredAddress {
   readonly identity: number;
   /** 0: not a workload of this node. */
   readonly workload: number;
+  /** Somebody is known to have it: it is no block of addresses. */
+  readonly taken: boolean;
   /** Of that workload. */
   readonly egressSelected: boolean;
   readonly ingressSelected: boolean;

@@ -50,12 +50,16 @@ function referenceNumber(text: string): bigint {
   });
 }
 
+/** Of requests; a connection has something else there. */
 function referenceMatcher(texts: readonly string[]): Matcher {
   const numbers = texts.map(referenceNumber);
+  const hasReference = u64In(Offset.reference, numbers);
+  const hasNone = numbers.includes(0n);
   const terms = numbers.map((number) => term(Field.reference, Number(number & LOW), Number(number >> 32n)));
   return {
-    record: u64In(Offset.reference, numbers),
-    chunk: (summaries, slot) => numbers.includes(0n) || terms.some((one) => summaries.hasTerm(slot, one)),
+    record: (memory, at) =>
+      memory.bytes[at + Offset.kind] === flowKind.request ? hasReference(memory, at) : hasNone,
+    chunk: (summaries, slot) => hasNone || terms.some((one) => summaries.hasTerm(slot, one)),
   };
 }
 

@@ -42,6 +42,8 @@ export interface ControlFigures {
   readonly errors: number;
   readonly warnings: number;
   readonly enrolled: number;
+  /** Ports of Services that are resolved. */
+  readonly services: { readonly served: number; readonly empty: number };
   readonly failed: number;
   /** How long each collection of the API server has not been heard of, seconds. */
   readonly ages: Readonly<Record<string, number>>;
@@ -262,6 +264,8 @@ export class AgentMetrics {
     this.#set('sourceProblems', figures.errors, { severity: 'error' });
     this.#set('sourceProblems', figures.warnings, { severity: 'warning' });
     this.#set('workloads', figures.enrolled, { state: 'enrolled' });
+    this.#set('services', figures.services.served, { state: 'served' });
+    this.#set('services', figures.services.empty, { state: 'empty' });
     this.#set('workloads', figures.failed, { state: 'failed' });
     for (const [collection, age] of Object.entries(figures.ages)) this.#set('sourceAge', age, { collection });
   }

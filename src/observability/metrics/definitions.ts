@@ -197,6 +197,12 @@ export const metricDefinitions = {
     help: 'Workloads of the configuration by whether they are enrolled',
     labels: ['state'],
   },
+  services: {
+    name: 'perigee_control_services',
+    type: 'gauge',
+    help: 'Ports of Services at their addresses that the kernel resolves, by whether somebody serves them',
+    labels: ['state'],
+  },
   ready: {
     name: 'perigee_agent_ready',
     type: 'gauge',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Resource } from '../../../core/resources/kinds.ts';
 import type { ResourceError } from '../../../core/resources/resource-error.ts';
+import type { EndpointSlice, Service, ServiceSet } from '../../../core/service/service.ts';
 import type { ReadObject } from './policy.ts';
 import type { Pod } from './pod.ts';
 
@@ -10,9 +11,18 @@ export interface Cluster {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly namespaces: ReadonlyMap<string, ReadObject>;
   readonly policies: readonly ReadObject[];
-  /** Addresses of all nodes. */
-  readonly nodes: readonly string[];
+  readonly nodes: readonly Node[];
   readonly apiServers: readonly string[];
+  /** Absent: their addresses are resolved by somebody else. */
+  readonly services?: ReadonlyMap<string, Service>;
+  readonly slices?: ReadonlyMap<string, EndpointSlice>;
+}
+
+export interface Node {
+  readonly name: string;
+  /** Empty: it is in none. */
+  readonly zone: string;
+  readonly addresses: readonly string[];
 }
 
 /** Whether pods that say nothing are governed. */
@@ -32,6 +42,7 @@ export interface Joined {
   readonly resources: readonly Resource[];
   readonly otherNodeAddresses: readonly string[];
   readonly apiServerAddresses: readonly string[];
+  readonly services?: ServiceSet;
   readonly errors: readonly ResourceError[];
   readonly notEnrolled: readonly NotEnrolled[];
 }
@@ -75,10 +86,23 @@ export class Join {
     for (const { resource } of read) if (resource !== undefined) resources.push(resource);
     return {
       resources,
-      otherNodeAddresses: cluster.nodes,
+      otherNodeAddresses: cluster.nodes.flatMap(({ addresses }) => addresses),
       apiServerAddresses: cluster.apiServers,
       errors: read.flatMap(({ errors }) => errors),
       notEnrolled,
+      ...this.#services(cluster),
+    };
+  }
+
+  #services({ services, slices, nodes }: Cluster): Pick<Joined, 'services'> {
+    if (services === undefined || slices === undefined) return {};
+    const zone = nodes.find(({ name }) => name === this.#node)?.zone ?? '';
+    return {
+      services: {
+        services: [...services.values()],
+        slices: [...slices.values()],
+        place: { node: this.#node, zone },
+      },
     };
   }
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { EndpointSlice, Service } from '../../../core/service/service.ts';
 import type { ApiObject, KubernetesApi, Query } from './api.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, Node } from './cluster.ts';
 import { ListWatch, type RestartReason, type WatchState } from './list-watch.ts';
 import { type Pod, podOf } from './pod.ts';
 import { type ReadObject, readObject } from './policy.ts';
+import { serviceOf, sliceOf } from './service.ts';
 
 export interface ClusterSourceOptions {
   readonly api: KubernetesApi;
   /** Without it NetworkPolicies are not read: somebody else enforces them. */
   readonly networkPolicy: boolean;
+  /** Without it Services are not read: somebody else resolves their addresses. */
+  readonly services: boolean;
   /** Something has changed, some milliseconds ago. Not before all of the cluster was seen once. */
   readonly onChange: (cluster: Cluster) => void;
   readonly signal: AbortSignal;
@@ -20,6 +24,11 @@ export interface ClusterSourceOptions {
 export interface CollectionState extends WatchState {
   readonly path: string;
   readonly restarts: Readonly<Record<RestartReason, number>>;
+}
+
+interface ServiceWatches {
+  readonly services: ListWatch<Service>;
+  readonly slices: ListWatch<EndpointSlice>;
 }
 
 type Strip<T> = (object: ApiObject) => T | undefined;
@@ -38,7 +47,8 @@ export class ClusterSource {
   readonly #collections = new Map<string, ListWatch<unknown>>();
   readonly #pods: ListWatch<Pod>;
   readonly #namespaces: ListWatch<ReadObject>;
-  readonly #nodes: ListWatch<readonly string[]>;
+  readonly #nodes: ListWatch<Node>;
+  readonly #services: ServiceWatches | undefined;
   readonly #policies: readonly ListWatch<ReadObject>[];
   readonly #apiServers: readonly ListWatch<readonly string[]>[];
   #timer: NodeJS.Timeout | undefined;
@@ -48,7 +58,7 @@ export class ClusterSource {
     const running = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
     this.#pods = this.#collection('/api/v1/pods', podOf, running);
     this.#namespaces = this.#collection('/api/v1/namespaces', (object) => readObject('Namespace', object));
-    this.#nodes = this.#collection('/api/v1/nodes', nodeAddresses);
+    this.#nodes = this.#collection('/api/v1/nodes', nodeOf);
     const networkPolicies = '/apis/networking.k8s.io/v1/networkpolicies';
     this.#policies = [
       this.#collection(`${OURS}/accesspolicies`, (object) => readObject('AccessPolicy', object)),
@@ -59,12 +69,23 @@ export class ClusterSource {
         ? [this.#collection(networkPolicies, (object) => readObject('NetworkPolicy', object))]
         : []),
     ];
+    this.#services = options.services ? this.#watchServices() : undefined;
     this.#apiServers = [
       this.#collection(SERVICE, clusterAddresses, { fieldSelector: 'metadata.name=kubernetes' }),
       this.#collection(ENDPOINTS, endpointAddresses, {
         labelSelector: 'kubernetes.io/service-name=kubernetes',
       }),
     ];
+  }
+
+  /** But those that another proxy than the node's serves; a headless one has no address to be resolved. */
+  #watchServices(): ServiceWatches {
+    const services = { labelSelector: '!service.kubernetes.io/service-proxy-name' };
+    const slices = { labelSelector: 'kubernetes.io/service-name,!service.kubernetes.io/headless' };
+    return {
+      services: this.#collection('/api/v1/services', serviceOf, services),
+      slices: this.#collection('/apis/discovery.k8s.io/v1/endpointslices', sliceOf, slices),
+    };
   }
 
   /** Until the signal. */
@@ -112,17 +133,24 @@ export class ClusterSource {
       pods: this.#pods.objects,
       namespaces: this.#namespaces.objects,
       policies: this.#policies.flatMap(({ objects }) => [...objects.values()]),
-      nodes: [...this.#nodes.objects.values()].flat(),
+      nodes: [...this.#nodes.objects.values()],
+      ...(this.#services === undefined
+        ? {}
+        : { services: this.#services.services.objects, slices: this.#services.slices.objects }),
       apiServers: this.#apiServers.flatMap(({ objects }) => [...objects.values()].flat()),
     });
   }
 }
 
-function nodeAddresses({ status }: ApiObject): readonly string[] {
+function nodeOf({ metadata, status }: ApiObject): Node {
   const { addresses = [] } = (status ?? {}) as {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
   };
-  return addresses.filter(({ type }) => type.endsWith('IP')).map(({ address }) => address);
+  return {
+    name: metadata.name,
+    zone: metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
+    addresses: addresses.filter(({ type }) => type.endsWith('IP')).map(({ address }) => address),
+  };
 }
 
 function clusterAddresses({ spec }: ApiObject): readonly string[] {
