@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Explainer, RuleSource } from '../api/ports.ts';
-import { evaluate } from '../core/policy/evaluate.ts';
 import type { RuleRef } from '../core/policy/rule-ref.ts';
 import type { Decision } from '../core/policy/verdict.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import { type BoostSources, boostOf } from './boost-state.ts';
 import { type PathSources, connectionPath } from './connection-path.ts';
+import { explainResolved, type ServiceSources } from './explain-service.ts';
 
 /** Lines of one rule shown at most. */
 const MAX_LINES = 14;
@@ -15,27 +15,30 @@ const MAX_LINES = 14;
 /** What is in force, as far as answers need it. */
 export interface InForce extends PathSources {
   readonly boost: Pick<BoostSources, 'off' | 'refusals'>;
+  readonly names: PathSources['names'] & ServiceSources['names'];
 }
 
 /** Answers questions over the state that is in force. */
 export function createExplainer(inForce: () => InForce | undefined, directory: string): Explainer {
   return {
-    explain: (question) => {
+    explain: (asked) => {
       const now = inForce();
       if (now === undefined) {
         throw new PerigeeError('ERR_NOT_READY', 'the agent has not yet read its configuration', {
           hint: 'wait until `perigee status` says ready',
         });
       }
-      const decision = evaluate(now.world, question);
+      const { world, compiled, names } = now;
+      const { services } = compiled.desired;
+      const { question, decision, ...resolved } = explainResolved({ world, services, names }, asked);
       const sources = ruleSources(decision, directory);
       const taken = connectionPath(now, question, decision);
-      if (taken === undefined) return { decision, sources };
+      if (taken === undefined) return { decision, ...resolved, sources };
       const { path, ...reason } = taken;
-      const { world, compiled } = now;
       const boost = boostOf({ world, workloads: compiled.desired.workloads, ...now.boost }, question, path);
       return {
         decision: { ...decision, path },
+        ...resolved,
         path: reason,
         ...(boost === undefined ? {} : { boost }),
         sources,

@@ -115,6 +115,8 @@ export interface PathReason {
 
 export interface Explanation {
   readonly decision: Decision;
+  /** Of a question for the address of a Service: what it leads to, and which backend the answer is for. */
+  readonly service?: Pick<PathReason, 'why'>;
   /** Absent if it is refused before it opens. */
   readonly path?: PathReason;
   /** Whether its messages pass TCP by, and why or why not; absent where that is no question. */

@@ -121,12 +121,12 @@ describe('what is kept of the API’s objects', () => {
   test('an endpoint without conditions is ready; a slice of nobody’s is left out', () => {
     const labels = { 'kubernetes.io/service-name': 'web' };
     const made = { addressType: 'IPv6', endpoints: [{ addresses: ['fd00::1'] }], ports: null };
-    const read = sliceOf({ metadata: { namespace: 'shop', name: 'a', labels }, ...made } as never);
+    const read = sliceOf({ metadata: { namespace: 'shop', name: 'a', labels }, ...made });
     assert.deepEqual(read, {
       ...{ service: 'shop/web', family: 6, ports: [] },
       endpoints: [endpoint('fd00::1', { node: '' })],
     });
-    assert.equal(sliceOf({ metadata: { namespace: 'shop', name: 'a' }, ...made } as never), undefined);
+    assert.equal(sliceOf({ metadata: { namespace: 'shop', name: 'a' }, ...made }), undefined);
   });
 });
 

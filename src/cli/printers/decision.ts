@@ -38,13 +38,14 @@ function reasonLines(what: string, { why, change }: PathReason, style: Style): s
 /** The answer of `explain`: verdict, deciding rule with its text, and every rule that was considered. */
 export function decisionText(
   question: Question,
-  { decision, path: taken, boost, sources }: Explanation,
+  { decision, service, path: taken, boost, sources }: Explanation,
   style: Style,
 ): string {
   const { verdict, reason, layer, path, decidingRule, auditWouldDeny } = decision;
   const isAllowed = verdict === 'Allow';
   const lines = [
     questionText(question),
+    ...(service === undefined ? [] : reasonLines('Service', service, style)),
     `${isAllowed ? style.good('ALLOWED') : style.bad('DENIED')}  ${meanings[reason]}`,
     style.faint(`decided at ${layer === 'L7' ? 'layer 7' : 'layers 3 and 4'}`),
   ];
