@@ -20,7 +20,7 @@ export interface FlowLossResults {
   readonly lostDenials: number;
   /** Processor time of the agent, of one core. */
   readonly agentShare: number;
-  /** Full speed with an agent that reads flows, by that with one that is stopped. */
+  /** Full speed where every request is recorded, by that where only refused ones are. */
   readonly cost: Ratio;
 }
 
@@ -71,9 +71,9 @@ connections, some refused; stores and rings at their default sizes. \`make bench
 | refused requests: sent, recorded | ${number(denials.sent)}, ${number(denials.recorded)} (${number(lostDenials)} lost) | the same |
 | flows lost | ${percent(lost / requests.sent)} | ${percent(BARS.lostShare)} |
 | agent, of one core | ${percent(agentShare)} | ${percent(BARS.agentShare)} |
-| full speed, by that with an agent that is stopped | ${cost.median.toFixed(2)} (${cost.low.toFixed(2)}–${cost.high.toFixed(2)}) | ${String(BARS.cost)} |
+| full speed, by that with \`requestFlows: refused\` | ${cost.median.toFixed(2)} (${cost.low.toFixed(2)}–${cost.high.toFixed(2)}) | ${String(BARS.cost)} |
 
-A stopped agent's rings are full after a moment, so records are neither written nor read. That row is only as good as its range is
-narrow: where it is wide, the machine's own speed changed from turn to turn.
+The last row compares two nodes of one machine, turn by turn: one records every request, the other only refused ones. It is only as good as
+its range is narrow: where it is wide, the machine's own speed changed from turn to turn.
 `;
 }

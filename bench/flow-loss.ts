@@ -15,7 +15,7 @@ import { wholeNumber } from './options.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import type { BenchPath } from './path.ts';
 import { publishSection } from './section.ts';
-import { ratioOf } from './statistics.ts';
+import { type Ratio, ratioOf } from './statistics.ts';
 import { readVersions } from './versions.ts';
 
 const NAME = 'pgloss';
@@ -109,20 +109,18 @@ async function count(path: BenchPath, pid: number, seconds: number, signal: Abor
   };
 }
 
-async function cost(path: BenchPath, pid: number, rounds: number, signal: AbortSignal) {
+/** Full speed of a node that records every request, by that of one that records refused ones alone, round by round. */
+async function cost(all: BenchPath, refused: BenchPath, rounds: number, signal: AbortSignal): Promise<Ratio> {
   const pairs: [number, number][] = [];
+  const rateOf = async (path: BenchPath): Promise<number> =>
+    (await measure(path, cases.keepalive, TURN_SECONDS, signal)).rate;
+  await rateOf(refused);
   for (let round = 0; round < rounds; round += 1) {
-    const rates = { on: 0, off: 0 };
-    for (const turn of round % 2 === 0 ? (['on', 'off'] as const) : (['off', 'on'] as const)) {
-      process.kill(pid, turn === 'on' ? 'SIGCONT' : 'SIGSTOP');
-      await sleep(500);
-      rates[turn] = (await measure(path, cases.keepalive, TURN_SECONDS, signal)).rate;
-    }
-    process.kill(pid, 'SIGCONT');
-    pairs.push([rates.on, rates.off]);
-    console.log(
-      `${rates.on.toFixed(0)} requests/s with flows, ${(rates.on / rates.off).toFixed(3)} of that without`,
-    );
+    const first = await rateOf(round % 2 === 0 ? all : refused);
+    const second = await rateOf(round % 2 === 0 ? refused : all);
+    const [on, off] = round % 2 === 0 ? [first, second] : [second, first];
+    pairs.push([on, off]);
+    console.log(`${on.toFixed(0)} requests/s with flows, ${(on / off).toFixed(3)} of that without`);
   }
   const ratio = ratioOf(pairs);
   if (ratio === undefined) throw new Error('no round gave a ratio');
@@ -131,28 +129,34 @@ async function cost(path: BenchPath, pid: number, rounds: number, signal: AbortS
 
 async function main(seconds: number, rounds: number, signal: AbortSignal): Promise<FlowLossResults> {
   const network = createNetwork(NAME);
-  const cgroup = new GovernedCgroup(`perigee-${NAME}`);
-  const { agent, inline } = await perigeePaths(network, cgroup, `perigee-${NAME}`, {
+  const cgroups = ['a', 'b'].map((letter) => new GovernedCgroup(`perigee-${NAME}${letter}`));
+  const [cgroup, quietCgroup] = cgroups as [GovernedCgroup, GovernedCgroup];
+  const { agent, inline } = await perigeePaths(network, cgroup, `perigee-${NAME}a`, {
     flags: ['--metrics-address', METRICS],
   });
+  const quiet = await perigeePaths(network, quietCgroup, `perigee-${NAME}b`, {
+    flags: ['--request-flows', 'refused', '--metrics-address', 'off'],
+    machines: 'quiet',
+  });
   try {
-    await agent.clear();
-    await agent.start();
+    for (const each of [agent, quiet.agent]) {
+      await each.clear();
+      await each.start();
+    }
     // The first moments of a process are no load.
     await measure(inline, cases.keepalive, 2, signal);
     await sleep(3000);
     const counted = await count(inline, agent.pid, seconds, signal);
-    const ratio = await cost(inline, agent.pid, rounds, signal);
+    const ratio = await cost(inline, quiet.inline, rounds, signal);
     const machine = describeMachine(readVersions());
     return { machine, date: new Date().toISOString(), seconds, ...counted, cost: ratio };
   } catch (error) {
     console.error(agent.logs(10));
     throw error;
   } finally {
-    if (agent.pid > 0) process.kill(agent.pid, 'SIGCONT');
-    await agent.cleanup();
+    for (const each of [agent, quiet.agent]) await each.cleanup();
     await destroyNetwork(network);
-    await cgroup.remove();
+    for (const each of cgroups) await each.remove();
   }
 }
 

@@ -74,6 +74,8 @@ export interface PerigeeOptions {
   readonly kind?: PerigeeKind;
   /** Of the agent. */
   readonly flags?: readonly string[];
+  /** Machines are called after it; `kind` unless told. */
+  readonly machines?: string;
 }
 
 /**
@@ -89,12 +91,12 @@ export async function perigeePaths(
   network: Network,
   cgroup: GovernedCgroup,
   name: string,
-  { program, kind = 'layer7', flags = [] }: PerigeeOptions = {},
+  { program, kind = 'layer7', flags = [], machines = kind }: PerigeeOptions = {},
 ): Promise<PerigeePaths> {
-  const client = addMachine(network, `${kind}-client`);
-  const server = addMachine(network, `${kind}-server`);
+  const client = addMachine(network, `${machines}-client`);
+  const server = addMachine(network, `${machines}-server`);
   await startServer(network, server, cgroup);
-  const config = join(network.folder, `${kind}-resources`);
+  const config = join(network.folder, `${machines}-resources`);
   mkdirSync(config);
   const asks = kind.endsWith('-boost');
   const rules = kind.startsWith('layer7') ? layer7 : '';

@@ -169,10 +169,15 @@ static __always_inline void request_record_fill(struct flow_record *record,
 		}                                                                          \
 	})
 
+/* A setting (src/datapath/loader.ts): allowed requests are counted and leave no record. */
+extern bool CONFIG_PERIGEE_REFUSED_REQUESTS_ONLY __kconfig __weak;
+
 SUBPROGRAM int request_record(struct http_stream *stream, const struct request_outcome *outcome)
 {
 	__u64 flags;
 
+	if (CONFIG_PERIGEE_REFUSED_REQUESTS_ONLY && outcome->verdict == VERDICT_ALLOWED)
+		return 0;
 	if (outcome->verdict == VERDICT_DENIED) {
 		drop_count(outcome->reason);
 		flags = ring_wakeup(bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA), DENIALS_BYTES);

@@ -66,7 +66,9 @@ function loadDatapath(settings: Settings, cgroup: string, native: Native, log: L
     ...(settings.inline === 'off' ? { inlineOff } : {}),
     ...(settings.boost === 'off' ? { boostOff } : {}),
   };
-  const datapath = Datapath.load({ native, layout: pinLayout(settings.pinRoot), objects, cgroup, ...off });
+  const layout = pinLayout(settings.pinRoot);
+  const { requestFlows } = settings;
+  const datapath = Datapath.load({ native, layout, objects, cgroup, requestFlows, ...off });
   log.info({ ...datapath.loaded }, 'hooks are in place');
   return datapath;
 }

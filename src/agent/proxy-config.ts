@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CompiledRules } from '../control/compile/automata.ts';
 import type { Compiled } from '../control/compile/compile.ts';
-import type { ProxyAutomaton, ProxyConfig, ProxyLimits } from '../core/proxy/config.ts';
+import type { ProxyAutomaton, ProxyConfig, ProxyLimits, RequestFlows } from '../core/proxy/config.ts';
 import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
 
 /** Where a namespace is found, and its cookie. */
@@ -15,6 +15,7 @@ export interface ProxyConfigInput {
   readonly mapsRoot: string;
   readonly compiled: Compiled;
   readonly limits: ProxyLimits;
+  readonly requestFlows: RequestFlows;
   /** The namespaces that a workload's sockets are in, its own last; none: not captured. */
   readonly netnsOf: (workload: DesiredWorkload) => readonly NetnsPlace[];
 }
@@ -49,6 +50,7 @@ export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
     verdicts: [...verdicts],
     automata: automata.map(automatonOf),
     limits: input.limits,
+    ...(input.requestFlows === 'all' ? {} : { requestFlows: input.requestFlows }),
   };
   return { config, tables: new Map(automata.map(({ digest, bytes }) => [digest, bytes])) };
 }

@@ -216,12 +216,13 @@ export class Reconciler {
       if (workload.attachment === 'cgroup') return [self];
       return (enrolled.get(workload.id) ?? []).map(placeOf);
     };
-    const { limits } = settings;
+    const { limits, requestFlows } = settings;
     return proxyPushOf({
       revision,
       mapsRoot: datapath.layout.maps,
       compiled,
       limits,
+      requestFlows,
       netnsOf,
     });
   }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { proxyLimits } from '../core/proxy/config.ts';
+import { proxyLimits, requestFlows } from '../core/proxy/config.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
 const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
@@ -70,6 +70,7 @@ export const settingsSchema = z.strictObject({
       'auto: messages within this node pass TCP by between workloads that ask for it, where it is safe; off: never',
     ),
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
+  requestFlows,
   flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
   denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
   flowExport: z
@@ -141,6 +142,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('inline', 'inline', 'MODE'),
   flag('boost', 'boost', 'MODE'),
   flag('proxyWorkers', 'proxy-workers', 'N'),
+  flag('requestFlows', 'request-flows', 'WHICH'),
   flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
   flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),
   flag('socketGroup', 'socket-group', 'GID'),

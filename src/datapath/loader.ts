@@ -24,6 +24,8 @@ export interface LoaderOptions {
   readonly programs?: ProgramPins;
   /** Why messages must not pass TCP by; absent: they may where workloads ask for it. */
   readonly boostOff?: BoostOff;
+  /** Which requests the kernel records; absent: all. */
+  readonly requestFlows?: 'all' | 'refused';
 }
 
 /** What loading did: a hook is attached anew, its program replaced behind the pinned link, or in force already. */
@@ -46,18 +48,23 @@ function configure(object: BpfObject, name: string): void {
   object.setReadOnlyData(constants);
 }
 
+type ObjectOptions = Pick<LoaderOptions, 'native' | 'layout' | 'objects' | 'requestFlows'>;
+
+/** What all programs are loaded with, in the form of a kernel configuration. */
+function switches({ native, requestFlows = 'all' }: ObjectOptions): string {
+  const refusedOnly = requestFlows === 'refused' ? 'y' : 'n';
+  return `${featureSwitches(native)}CONFIG_PERIGEE_REFUSED_REQUESTS_ONLY=${refusedOnly}\n`;
+}
+
 /** Where programs of this build are found again. */
-export function programPins(options: Pick<LoaderOptions, 'native' | 'layout' | 'objects'>): ProgramPins {
-  return new ProgramPins(options, [featureSwitches(options.native), JSON.stringify(rejectReasons)]);
+export function programPins(options: ObjectOptions): ProgramPins {
+  return new ProgramPins(options, [switches(options), JSON.stringify(rejectReasons)]);
 }
 
 /** An object whose maps are the pinned ones; not loaded yet. */
-export function openObject(
-  options: Pick<LoaderOptions, 'native' | 'layout' | 'objects'>,
-  name: string,
-): BpfObject {
+export function openObject(options: ObjectOptions, name: string): BpfObject {
   const path = join(options.objects, `${name}.bpf.o`);
-  const kconfig = featureSwitches(options.native);
+  const kconfig = switches(options);
   return options.native.BpfObject.open(path, { pinRoot: options.layout.maps, kconfig });
 }
 

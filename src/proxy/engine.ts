@@ -2,7 +2,7 @@
 import { responseTable } from '../core/automaton/response-table.ts';
 import { ResponseHead } from '../core/http/response-head.ts';
 import { EVENT_STRIDE, type Reactor, ReactorEvent } from '../core/port/reactor.ts';
-import type { ProxyLimits, ProxyVerdict } from '../core/proxy/config.ts';
+import type { ProxyLimits, ProxyVerdict, RequestFlows } from '../core/proxy/config.ts';
 import { flowRecord } from '../core/abi/flow.ts';
 import { reason } from '../core/abi/reason.ts';
 import { Acceptor } from './acceptor.ts';
@@ -49,6 +49,7 @@ export interface EngineConfig {
   readonly sockets: number;
   /** Keep upstream connections for the next client of the same workload. */
   readonly pooling: boolean;
+  readonly requestFlows: RequestFlows;
 }
 
 const RECORDED_LINES = 64;
@@ -113,6 +114,7 @@ export class Engine implements Context {
     if (config.rules.length > 0) this.rules = new RuleLists(config.rules);
     this.policy = new PolicyTable(config.verdicts, config.workloads);
     this.pool.isOn = config.pooling;
+    this.flows.requests = config.requestFlows;
     this.gates = this.makeGates();
     this.responseHeads = this.makeResponseHeads();
     this.routes.reset(config.workloads);

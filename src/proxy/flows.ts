@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { flowDetail, flowKind, flowPath, flowRecord } from '../core/abi/flow.ts';
 import { verdict } from '../core/abi/policy.ts';
+import type { RequestFlows } from '../core/proxy/config.ts';
 import { copyBytes } from './bytes.ts';
 import type { FlowRing } from './flow-ring.ts';
 import { hexInto, TraceParent } from './trace-parent.ts';
@@ -86,6 +87,8 @@ const noText = new Uint8Array(0);
 /** Writes records of this worker to its ring. */
 export class FlowWriter {
   readonly facts = new FlowFacts();
+  /** Which requests are recorded. */
+  requests: RequestFlows = 'all';
   private readonly ring: FlowRing;
 
   constructor(ring: FlowRing) {
@@ -115,6 +118,8 @@ export class FlowWriter {
 
   write(template: Uint8Array, nowNs: number): void {
     const facts = this.facts;
+    if (this.requests === 'refused' && facts.kind === flowKind.request && facts.verdict === verdict.allowed)
+      return;
     const methodLength = Math.min(facts.methodEnd - facts.methodStart, FLOW_METHOD_BYTES);
     const pathLength = Math.min(facts.pathEnd - facts.pathStart, FLOW_PATH_BYTES);
     const hostLength = Math.min(facts.hostEnd - facts.hostStart, FLOW_HOST_BYTES);

@@ -283,6 +283,7 @@ function workerConfig(config: ProxyConfig, sockets: number, tables: TableStore):
       ],
     ),
     pooling: true,
+    requestFlows: config.requestFlows ?? 'all',
     sockets,
   };
 }

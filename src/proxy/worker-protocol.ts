@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the main thread and its workers say to each other. Plain data: it crosses threads.
-import type { ProxyLimits, ProxyVerdict } from '../core/proxy/config.ts';
+import type { ProxyLimits, ProxyVerdict, RequestFlows } from '../core/proxy/config.ts';
 import type { CounterSnapshot } from './counters.ts';
 import type { Listener } from './route.ts';
 import type { RequestRulesData } from './request-rules.ts';
@@ -19,6 +19,7 @@ export interface WorkerConfig {
   readonly rules: readonly WorkerRules[];
   readonly workloads: readonly (readonly [number, WorkloadFacts])[];
   readonly pooling: boolean;
+  readonly requestFlows: RequestFlows;
   /** Sockets that each worker may have. */
   readonly sockets: number;
 }

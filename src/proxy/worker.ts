@@ -84,6 +84,7 @@ export class ProxyWorker {
       rules: this.loadAll(config.rules),
       workloads: new Map(config.workloads),
       pooling: config.pooling,
+      requestFlows: config.requestFlows,
       sockets: config.sockets,
     };
     const kernel = this.kernelOf(config.mapsRoot);

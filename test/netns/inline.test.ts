@@ -264,4 +264,22 @@ sys.exit(1)
     assert.ok(revision > 0);
     assert.equal(node.curl(web, `http://${api.address4}:${RULED}/admin`).status, '403');
   });
+
+  test('an agent that is told so leaves allowed requests out of the flows, and nothing else', async () => {
+    await node.killAgent();
+    await node.startAgent('--request-flows', 'refused');
+    const requests = (path: string): number =>
+      flows().filter(({ kind, http }) => kind === 'request' && http?.path === path).length;
+    const closes = (): number => flows().filter(({ kind }) => kind === 'close').length;
+    assert.equal(node.curl(web, `http://${api.address4}:${RULED}/quiet`).status, '200');
+    // Behind the record of its request, had there been one.
+    await until('the end of its connection', () => closes() > 0);
+    assert.equal(requests('/quiet'), 0);
+    assert.equal(node.curl(web, `http://${api.address4}:${RULED}/admin/loud`).status, '403');
+    await until('the refused one', () => requests('/admin/loud') === 1);
+    await node.killAgent();
+    await node.startAgent();
+    assert.equal(node.curl(web, `http://${api.address4}:${RULED}/heard`).status, '200');
+    await until('the allowed one', () => requests('/heard') === 1);
+  });
 });

@@ -9,7 +9,7 @@ import {
   flowRecord,
   type FlowRecord,
 } from '../../src/core/abi/flow.ts';
-import { type ProxyLimits, proxyLimits } from '../../src/core/proxy/config.ts';
+import { type ProxyLimits, proxyLimits, type RequestFlows } from '../../src/core/proxy/config.ts';
 import { loadNative, type Native } from '../../src/datapath/native.ts';
 import { SocketReactor } from '../../src/datapath/reactor.ts';
 import { parseAddressBytes } from '../../src/proxy/address.ts';
@@ -41,6 +41,7 @@ export interface ProxyOptions {
   readonly egressAction?: 'allow' | 'http';
   readonly limits?: Partial<ProxyLimits>;
   readonly pooling?: boolean;
+  readonly requestFlows?: RequestFlows;
   /** Sockets that the worker may have. */
   readonly sockets?: number;
   /** The kernel has no word on connections. */
@@ -226,6 +227,7 @@ export class TestProxy {
         ],
       ]),
       pooling: options.pooling ?? true,
+      requestFlows: options.requestFlows ?? 'all',
       sockets: options.sockets ?? 32000,
     };
   }

@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { until } from '../support/lab.ts';
 import { get, OK, withWire } from '../support/proxy-wire.ts';
+import { flowKind } from '../../src/core/abi/flow.ts';
+import { verdict } from '../../src/core/abi/policy.ts';
 import { findTraceParent } from '../../src/proxy/trace-parent.ts';
 
 const ID = '0af7651916cd43dd8448eb211c80319c';
@@ -38,6 +40,26 @@ test(
     await client.sees('ok');
     assert.equal(wire.proxy.flows()[0]?.extra, 8);
   }),
+);
+
+test(
+  'told so, it records refused requests alone',
+  withWire(
+    async (wire) => {
+      wire.server.answer(OK);
+      const client = await wire.client();
+      client.write(get('/'));
+      await client.sees('ok');
+      client.write('GET / HTTP/1.1\r\n: \r\n\r\n');
+      await client.sees('HTTP/1.1 400 ');
+      const requests = wire.proxy.flows().filter(({ kind }) => kind === flowKind.request);
+      assert.deepEqual(
+        requests.map(({ verdict: found }) => found),
+        [verdict.denied],
+      );
+    },
+    { requestFlows: 'refused' },
+  ),
 );
 
 test(

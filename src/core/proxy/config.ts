@@ -95,6 +95,14 @@ export const proxyLimits = z.strictObject({
   upgrade: z.boolean().default(true).describe('Pass Upgrade through where policy allows the request'),
 });
 
+export const requestFlows = z
+  .enum(['all', 'refused'])
+  .default('all')
+  .describe(
+    'all: a flow for every HTTP request; refused: only for those that policy refuses, or would if it were enforced, and those that failed. All are counted',
+  );
+export type RequestFlows = z.infer<typeof requestFlows>;
+
 export const proxyConfig = z.strictObject({
   version: z.literal(3),
   revision: z.int().min(0).describe('Grows with each change; shown by status'),
@@ -103,6 +111,8 @@ export const proxyConfig = z.strictObject({
   verdicts: z.array(proxyVerdict),
   automata: z.array(proxyAutomaton),
   limits: proxyLimits,
+  // Left out where it is the default: a proxy of an earlier build doesn't know it.
+  requestFlows: requestFlows.optional(),
 });
 
 export type ProxyWorkload = z.infer<typeof proxyWorkload>;
