@@ -238,9 +238,10 @@ SUBPROGRAM int stream_ended(struct http_stream *stream)
 	if (stream->refused)
 		bpf_map_delete_elem(&refused, &stream->cookie);
 	if (stream->current)
-		request_end(stream, stream->response.phase == HTTP_UNTIL_CLOSE
-					    ? stream->response.status
-					    : 0);
+		request_end(stream,
+			    stream->response.phase == HTTP_UNTIL_CLOSE ? stream->response.status
+								       : 0,
+			    bpf_ktime_get_ns());
 	return 0;
 }
 

@@ -27,10 +27,9 @@ enum flow_closer {
 };
 
 /*
- * One record of what happened. The kernel writes it to a ring; the proxy writes
- * the same record, followed by method, path and host (lengths below, no
- * terminator, in that order) and what else it knows: a struct flow_detail, at
- * any address, of which the trace may be missing.
+ * One record of what happened, as the kernel and the proxy write it to their rings. Behind that of
+ * a request come method, path and host (lengths below, no terminator, in that order) and a struct
+ * flow_detail, at any address, of which the trace may be missing.
  */
 struct flow_record {
 	__u64 time; /* ns, CLOCK_MONOTONIC */

@@ -14,6 +14,7 @@ enum {
 	HTTP_METHOD_BYTES = 31, /* one less than a power of two */
 	HTTP_PATH_BYTES = 224,
 	HTTP_HOST_BYTES = 64,
+	HTTP_TRACE_BYTES = 64, /* power of two: of a traceparent */
 	HTTP_LATENCY_BUCKETS = 16,
 };
 
@@ -62,6 +63,8 @@ struct http_stream {
 	__u64 netns;
 	__u64 cookie;
 	__u64 request_start; /* ns, end of the head of the current request */
+	__u64 request_sent; /* ns, when all of it had been read; 0: not yet */
+	__u64 answered; /* ns, beginning of the response; 0: not yet */
 	__u64 request_bytes; /* of the current request */
 	__u64 response_bytes;
 	__u64 opened; /* ns */
@@ -90,10 +93,15 @@ struct http_stream {
 		     */
 	__u8 cuts; /* times that a request line was dropped to come again with more */
 	__u8 moved; /* 1: it goes on in `boosted_streams`, and what stays here is old */
-	__u8 padding2[7];
+	__u8 traces; /* lines with a traceparent; 2: more */
+	__u8 trace_open; /* 1: inside the value of one */
+	__u8 trace_length; /* kept of it; HTTP_TRACE_BYTES + 1: it is longer */
+	__u8 traced; /* 1: `trace` has ids and flags of a valid one, as struct flow_detail */
+	__u8 padding2[3];
 	struct http_reader request;
 	struct http_reader response;
 	__u8 text[320]; /* HTTP_TEXT_BYTES and HTTP_HOST_BYTES: method, path and host */
+	__u8 trace[64]; /* HTTP_TRACE_BYTES: of the traceparent */
 };
 
 /*
@@ -175,8 +183,8 @@ enum http_method {
 };
 
 _Static_assert(sizeof(struct http_reader) == 88, "http_reader");
-_Static_assert(sizeof(struct http_stream) == 680, "http_stream");
-_Static_assert(sizeof(struct boosted_stream) == 704, "boosted_stream");
+_Static_assert(sizeof(struct http_stream) == 760, "http_stream");
+_Static_assert(sizeof(struct boosted_stream) == 784, "boosted_stream");
 _Static_assert(sizeof(struct refusal) == 88, "refusal");
 _Static_assert(sizeof(struct request_count_key) == 16, "request_count_key");
 _Static_assert(sizeof(struct request_count) == 144, "request_count");

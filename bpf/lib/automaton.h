@@ -4,6 +4,7 @@
 
 #include "lib/head-text.h"
 #include "lib/registers.h"
+#include "lib/trace.h"
 
 /* Runs the tables of core/automaton over HTTP heads, as head-machine.ts does. */
 
@@ -116,6 +117,8 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u64 low, __u64 high, __u32 s
 	switch (op) {
 	case OP_STEP:
 	case OP_SKIP:
+		if (id == HEADER_TRACE_PARENT)
+			trace_begin(frame, position + 1);
 		break;
 	case OP_VALUE:
 		if (!reader->open && !*slot) {
@@ -147,6 +150,8 @@ SUBPROGRAM int head_act(struct http_frame *frame, __u64 low, __u64 high, __u32 s
 	case OP_LINE:
 		if (scratch->host_from != HTTP_NOWHERE)
 			host_keep(frame, position - 1);
+		if (scratch->trace_from != HTTP_NOWHERE)
+			trace_end(frame, position);
 		if (++reader->lines > HTTP_HEADER_LINES + 1) {
 			scratch->rejected = REJECT_TOO_MANY_HEADERS;
 			return HEAD_REJECTED;
@@ -233,7 +238,7 @@ static __always_inline bool head_act_simply(struct http_scratch *scratch,
 		return false;
 	if (op == OP_SKIP)
 		return true;
-	if (op != OP_LINE || scratch->host_from != HTTP_NOWHERE ||
+	if (op != OP_LINE || (scratch->host_from & scratch->trace_from) != HTTP_NOWHERE ||
 	    reader->lines > HTTP_HEADER_LINES)
 		return false;
 	reader->lines++;

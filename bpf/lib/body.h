@@ -53,6 +53,8 @@ static __always_inline bool window_load(struct http_frame *frame)
 		return true;
 	if (frame->reader->open)
 		lanes_run(frame, scratch->window_to);
+	if (scratch->trace_from != HTTP_NOWHERE)
+		trace_keep(frame);
 	size = scratch->length - scratch->position;
 	if (size > HTTP_WINDOW)
 		size = HTTP_WINDOW;
@@ -181,6 +183,8 @@ static __always_inline void scratch_begin(struct http_scratch *scratch, __u32 pa
 	scratch->position = 0;
 	scratch->head_from = HTTP_NOWHERE;
 	scratch->host_from = HTTP_NOWHERE;
+	scratch->trace_from = HTTP_NOWHERE;
+	scratch->now = 0;
 	scratch->lanes_from = HTTP_NOWHERE;
 	scratch->rejected = 0;
 	scratch->rule = 0;

@@ -73,7 +73,7 @@ SUBPROGRAM int stream_opaque(struct http_stream *stream, __u16 reason)
 		return 0;
 	}
 	if (stream->current)
-		request_end(stream, 0);
+		request_end(stream, 0, bpf_ktime_get_ns());
 	return opaque_record(stream, reason);
 }
 

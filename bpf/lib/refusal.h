@@ -71,7 +71,8 @@ SUBPROGRAM int stream_refuse(struct http_frame *frame, struct segment *segment,
 	if (reason == REASON_SEGMENT_SHARED)
 		sharer_remember(stream->source_workload);
 	if (stream->current)
-		request_end(stream, 0);
+		request_end(stream, 0, event->time);
+	stream->answered = 0;
 	outcome.time = event->time;
 	outcome.reference = event->answer ? event->reference : 0;
 	outcome.rule = reason == REASON_HTTP_DENIED ? scratch->rule : 0;

@@ -4,6 +4,7 @@
 
 #include "lib/flow.h"
 #include "lib/scratch.h"
+#include "lib/trace.h"
 
 /*
  * Records and counts of the requests of inline connections. A miss costs the
@@ -115,6 +116,8 @@ struct request_outcome {
 
 /* Most records have so much text, at most; the others get room for all there can be. */
 #define SHORT_TEXT_BYTES 56
+#define TIMES_BYTES	 __builtin_offsetof(struct flow_detail, trace_id)
+#define DETAIL_BYTES	 sizeof(struct flow_detail)
 #define LONG_TEXT_BYTES	 (HTTP_TEXT_BYTES + HTTP_HOST_BYTES)
 
 /* Every field: what the ring gives is not empty. */
@@ -155,18 +158,65 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->extra = 0;
 }
 
-/* Writes the record of the stream's current request. The text behind it may be more than counts. */
-#define REQUEST_RECORD(ring, size, stream, outcome, flags, lost)                           \
-	({                                                                                 \
-		struct flow_record *record_ =                                              \
-			bpf_ringbuf_reserve(ring, sizeof(struct flow_record) + (size), 0); \
-		if (record_) {                                                             \
-			request_record_fill(record_, stream, outcome);                     \
-			__builtin_memcpy(record_ + 1, (stream)->text, size);               \
-			bpf_ringbuf_submit(record_, flags);                                \
-		} else {                                                                   \
-			flow_lost(lost);                                                   \
-		}                                                                          \
+static __always_inline __u64 microseconds(__u64 from, __u64 to)
+{
+	__u64 time = (to - from) / 1000;
+
+	return time < 0xffffffff ? time : 0xffffffff;
+}
+
+/* Where the time went, if there was a response. A server may answer before it has heard all. */
+static __always_inline void request_times(struct flow_detail *detail,
+					  const struct http_stream *stream)
+{
+	__u64 answered = stream->answered, sent = stream->request_sent;
+
+	if (answered < stream->request_start) {
+		detail->request_time = 0;
+		detail->server_time = 0;
+		return;
+	}
+	if (!sent || sent > answered)
+		sent = answered;
+	detail->request_time = microseconds(stream->request_start, sent);
+	detail->server_time = microseconds(sent, answered);
+}
+
+/* Behind `room` bytes there are `size` more; without a trace the times are all. */
+static __always_inline void request_detail(struct flow_record *record, __u32 room, __u32 size,
+					   const struct http_stream *stream)
+{
+	__u32 length = stream->text_length + stream->host_length;
+	struct flow_detail *detail;
+
+	asm volatile("" : "+r"(length));
+	if (length > room)
+		return;
+	detail = (void *)(record + 1) + length;
+	request_times(detail, stream);
+	record->extra = TIMES_BYTES;
+	if (size == TIMES_BYTES || !stream->traced)
+		return;
+	trace_fill(detail, stream);
+	record->extra = sizeof(*detail);
+}
+
+/*
+ * Writes the record of the stream's current request, with room for `room` bytes of text and a
+ * detail of `size`. The text may be more than counts: the detail comes over it.
+ */
+#define REQUEST_RECORD(ring, room, size, stream, outcome, flags, lost)          \
+	({                                                                      \
+		struct flow_record *record_ = bpf_ringbuf_reserve(              \
+			ring, sizeof(struct flow_record) + (room) + (size), 0); \
+		if (record_) {                                                  \
+			request_record_fill(record_, stream, outcome);          \
+			__builtin_memcpy(record_ + 1, (stream)->text, room);    \
+			request_detail(record_, room, size, stream);            \
+			bpf_ringbuf_submit(record_, flags);                     \
+		} else {                                                        \
+			flow_lost(lost);                                        \
+		}                                                               \
 	})
 
 /* A setting (src/datapath/loader.ts): allowed requests are counted and leave no record. */
@@ -181,22 +231,28 @@ SUBPROGRAM int request_record(struct http_stream *stream, const struct request_o
 	if (outcome->verdict == VERDICT_DENIED) {
 		drop_count(outcome->reason);
 		flags = ring_wakeup(bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA), DENIALS_BYTES);
-		REQUEST_RECORD(&denials, LONG_TEXT_BYTES, stream, outcome, flags, RING_DENIALS);
+		REQUEST_RECORD(&denials, LONG_TEXT_BYTES, DETAIL_BYTES, stream, outcome, flags,
+			       RING_DENIALS);
 		return 0;
 	}
 	flags = ring_wakeup(bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA), FLOWS_BYTES);
-	if (stream->text_length + stream->host_length <= SHORT_TEXT_BYTES)
-		REQUEST_RECORD(&flows, SHORT_TEXT_BYTES, stream, outcome, flags, RING_FLOWS);
+	if (stream->text_length + stream->host_length > SHORT_TEXT_BYTES)
+		REQUEST_RECORD(&flows, LONG_TEXT_BYTES, DETAIL_BYTES, stream, outcome, flags,
+			       RING_FLOWS);
+	else if (stream->traced)
+		REQUEST_RECORD(&flows, SHORT_TEXT_BYTES, DETAIL_BYTES, stream, outcome, flags,
+			       RING_FLOWS);
 	else
-		REQUEST_RECORD(&flows, LONG_TEXT_BYTES, stream, outcome, flags, RING_FLOWS);
+		REQUEST_RECORD(&flows, SHORT_TEXT_BYTES, TIMES_BYTES, stream, outcome, flags,
+			       RING_FLOWS);
 	return 0;
 }
 
 /* Ends the current request: one record, one count. */
-SUBPROGRAM int request_end(struct http_stream *stream, __u32 status)
+SUBPROGRAM int request_end(struct http_stream *stream, __u32 status, __u64 now)
 {
 	struct request_outcome outcome = {
-		.time = bpf_ktime_get_ns(),
+		.time = now,
 		.rule = stream->rule,
 		.status = status,
 		.verdict = stream->audited ? VERDICT_AUDITED : VERDICT_ALLOWED,

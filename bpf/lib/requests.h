@@ -24,7 +24,9 @@ static __always_inline void request_begin(struct http_frame *frame)
 	stream->current = 1;
 	stream->rule = frame->scratch->rule;
 	stream->audited = frame->scratch->audited;
-	stream->request_start = bpf_ktime_get_ns();
+	stream->request_start = scratch_now(frame->scratch);
+	stream->request_sent = 0;
+	stream->answered = 0;
 	stream->request_bytes = reader->head_bytes;
 	stream->response_bytes = 0;
 }
@@ -89,10 +91,11 @@ SUBPROGRAM int request_next(struct http_frame *frame)
 		return HEAD_REJECTED;
 	}
 	if (frame->stream->current) /* its response has not ended: pipelined */
-		request_end(frame->stream, 0);
+		request_end(frame->stream, 0, scratch_now(scratch));
 	frame->stream->method_length = 0;
 	frame->stream->text_length = 0;
 	frame->stream->host_length = 0;
+	trace_forget(frame->stream);
 	automaton_begin(frame->reader, frame->pool);
 	automaton_use(frame);
 	scratch->head_from = scratch->position;
@@ -116,6 +119,8 @@ static __always_inline void request_body(struct http_frame *frame)
 		reader->phase = HTTP_BODY;
 		reader->remaining = reader->length;
 		frame->stream->body_from = frame->scratch->first + frame->scratch->position;
+	} else {
+		frame->stream->request_sent = frame->stream->request_start;
 	}
 	reader->head_bytes = 0;
 }
@@ -144,6 +149,13 @@ SUBPROGRAM int request_steady(struct http_frame *frame)
 	return 0;
 }
 #endif
+
+static __always_inline void request_body_ended(struct http_frame *frame)
+{
+	frame->reader->phase = HTTP_HEAD;
+	if (!frame->stream->request_sent)
+		frame->stream->request_sent = scratch_now(frame->scratch);
+}
 
 static __always_inline int request_turn_head(struct http_frame *frame)
 {
@@ -186,7 +198,7 @@ static long request_turn(__u32 index __unused, struct http_frame *frame)
 	if (reader->remaining) {
 		body_take(frame);
 		if (!reader->remaining && reader->phase == HTTP_BODY)
-			reader->phase = HTTP_HEAD;
+			request_body_ended(frame);
 		return 0;
 	}
 	if (!window_load(frame)) {
@@ -198,7 +210,7 @@ static long request_turn(__u32 index __unused, struct http_frame *frame)
 	} else {
 		status = request_steady(frame) ? chunk_block(frame) : HEAD_REJECTED;
 		if (status == HEAD_DONE) {
-			reader->phase = HTTP_HEAD;
+			request_body_ended(frame);
 			status = HEAD_MORE;
 		}
 		if (reader->remaining)
@@ -260,6 +272,8 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 			return stream_refuse(frame, segment, tcp, REASON_POLICY_CHANGED);
 		}
 		automaton_use(frame);
+		if (stream->trace_open)
+			scratch->trace_from = scratch->position;
 	}
 	bpf_loop(TURNS, request_turn, frame, 0);
 	if (frame->scratch->status == HEAD_REJECTED || scratch->overrun)
@@ -267,6 +281,8 @@ SUBPROGRAM int stream_read(struct http_frame *frame, struct segment *segment, st
 	if (reader->head_bytes && !stream->opaque) {
 		if (reader->open)
 			lanes_run(frame, scratch->window_to);
+		if (scratch->trace_from != HTTP_NOWHERE)
+			trace_keep(frame);
 		scratch->rule = 0;
 		if (automaton_hopeless(frame))
 			return stream_refuse(frame, segment, tcp, reason_of(scratch));

@@ -20,7 +20,7 @@ static __always_inline void response_end(struct http_frame *frame)
 	stream->responses++;
 	/* The record is of the last request: answers to earlier ones went without. */
 	if (stream->current && stream->responses == stream->requests)
-		request_end(stream, reader->status);
+		request_end(stream, reader->status, scratch_now(frame->scratch));
 	reader->phase = HTTP_HEAD;
 }
 
@@ -30,12 +30,14 @@ static __always_inline bool request_connects(const struct http_stream *stream)
 }
 
 /* The connection has left HTTP. Policy that the kernel decides lets none do that. */
-static __always_inline void response_leaves(struct http_stream *stream, __u16 status)
+static __always_inline void response_leaves(struct http_frame *frame, __u16 status)
 {
+	struct http_stream *stream = frame->stream;
+
 	if (!stream->visible)
 		return;
 	if (stream->current)
-		request_end(stream, status);
+		request_end(stream, status, scratch_now(frame->scratch));
 	stream_opaque(stream, REASON_OPAQUE_UPGRADED);
 }
 
@@ -46,9 +48,12 @@ static __always_inline void response_body(struct http_frame *frame)
 	struct http_reader *reader = frame->reader;
 	bool bodyless = stream->heads >> (stream->responses & 63) & 1;
 
+	/* A later one's beginning takes its place: the record is of the last request. */
+	if (reader->status >= 200 || reader->status == 101)
+		stream->answered = scratch_now(frame->scratch);
 	if (reader->status == 101 || (request_connects(stream) && reader->status / 100 == 2)) {
 		reader->phase = HTTP_UNTIL_CLOSE;
-		response_leaves(stream, reader->status);
+		response_leaves(frame, reader->status);
 	} else if (reader->status >= 100 && reader->status < 200) {
 		return; /* another head follows */
 	} else if (bodyless || reader->status == 204 || reader->status == 304) {
@@ -271,6 +276,7 @@ static __always_inline void response_segment(struct http_frame *frame,
 	__u32 end = segment->sequence + segment->length;
 
 	frame->reader = reader;
+	scratch->now = 0;
 	if (reader->phase == HTTP_UNTRACKED)
 		response_resume(stream, reader);
 	if (segment->length && sequence_before(stream->out_next, end)) {

@@ -29,6 +29,7 @@ struct http_scratch {
 	__u32 position; /* in the payload: everything before has been read */
 	__u32 head_from; /* position of the head's first byte, HTTP_NOWHERE: an earlier segment */
 	__u32 host_from; /* of the Host value, likewise */
+	__u32 trace_from; /* of a traceparent's, what isn't kept yet */
 	__u32 scan, head_ends; /* of a response, in the window */
 	__u32 lanes_from; /* position up to which the lanes have run */
 	__u32 rejected; /* Reject */
@@ -45,6 +46,8 @@ struct http_scratch {
 	/* The table in use. */
 	__u32 table;
 	__u32 shift, skip, classes, next, actions;
+	__u64 now; /* see scratch_now */
+	__u8 trace[2 * HTTP_TRACE_BYTES]; /* where parts of a traceparent are joined */
 	struct http_reader saved;
 	struct refusal refusal;
 };
@@ -119,6 +122,14 @@ static __always_inline void scratch_give(const struct http_scratch *scratch)
 
 	if (taken)
 		__sync_fetch_and_and(taken, ~(1U << (scratch->number & 31)));
+}
+
+/* The time of this run, ns: the clock is read once, by who asks first. */
+static __always_inline __u64 scratch_now(struct http_scratch *scratch)
+{
+	if (!scratch->now)
+		scratch->now = bpf_ktime_get_ns();
+	return scratch->now;
 }
 
 /* Handed to the callbacks of bpf_loop. */

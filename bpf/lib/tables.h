@@ -117,6 +117,7 @@ enum {
 };
 
 #define HEADER_HOST	    1
+#define HEADER_TRACE_PARENT 11
 #define TABLE_ACTION_BIT    0x8000
 #define TABLE_NO_AUDIT	    0xffffffffU
 #define TABLE_FINAL_BIT	    0x80000000U

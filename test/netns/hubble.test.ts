@@ -76,18 +76,46 @@ describe("Hubble's client at a node", () => {
     assert.equal(observe('--http-method', 'POST', '--drop-reason-desc', 'POLICY_DENIED').length, 1);
   });
 
-  test('finds a request by the trace that its client began', async () => {
-    const id = '0af7651916cd43dd8448eb211c80319c';
-    const header = `traceparent: 00-${id}-b7ad6b7169203331-01`;
-    node.curl(careful, `http://${api.address4}:${String(RULED)}/traced`, '-H', header);
-    node.curl(careful, `http://${api.address4}:${String(RULED)}/other`);
-    await until('the traced request', () => observe('--trace-id', id).length === 1);
-    const [line = ''] = observe('--trace-id', id, '-o', 'json');
-    const { flow } = JSON.parse(line) as { flow: { trace_context: object; l7: { http: { url: string } } } };
-    assert.deepEqual(flow.trace_context, { parent: { trace_id: id } });
-    assert.match(flow.l7.http.url, /\/traced$/);
-    const wide = node.perigee('observe', '--trace', id, '-o', 'wide', '--socket', node.socket);
-    assert.match(wide, /request \S+ server \S+ response \S+ {2}trace 0af7651916cd43dd8448eb211c80319c/);
+  for (const path of ['inline', 'proxied'])
+    test(`finds a request by the trace that its client began, and says where its time went: ${path}`, async () => {
+      const client = path === 'inline' ? web : careful;
+      const id = `0af7651916cd43dd8448eb211c8031${path === 'inline' ? '9c' : '9d'}`;
+      const header = `traceparent: 00-${id}-b7ad6b7169203331-01`;
+      node.curl(client, `http://${api.address4}:${String(RULED)}/traced`, '-H', header);
+      node.curl(client, `http://${api.address4}:${String(RULED)}/other`);
+      await until('the traced request', () => observe('--trace-id', id).length === 1);
+      const [line = ''] = observe('--trace-id', id, '-o', 'json');
+      const { flow } = JSON.parse(line) as { flow: { trace_context: object; l7: { http: { url: string } } } };
+      assert.deepEqual(flow.trace_context, { parent: { trace_id: id } });
+      assert.match(flow.l7.http.url, /\/traced$/);
+      const wide = node.perigee('observe', '--trace', id, '-o', 'wide', '--socket', node.socket);
+      assert.match(wide, new RegExp(`request \\S+ server \\S+ response \\S+ {2}trace ${id}`));
+      const json = node.perigee('observe', '--trace', id, '-o', 'json', '--socket', node.socket);
+      const found = JSON.parse(json) as { path: string; trace: object; timing: object };
+      assert.deepEqual([found.path, found.trace], [path, { id, parent: 'b7ad6b7169203331', sampled: true }]);
+    });
+
+  test('tells the time that a request took to come from that of its server, inline', async () => {
+    const late = `
+import socket,sys,time
+c=socket.create_connection((sys.argv[1],int(sys.argv[2])))
+c.sendall(b'POST /late HTTP/1.1\\r\\nHost: api\\r\\nContent-Length: 4\\r\\n\\r\\nab')
+time.sleep(0.2); c.sendall(b'cd'); print(c.recv(4096).split()[1].decode())
+`;
+    const { stdout } = node.lab.run(web, node.inside(['python3', '-c', late, api.address4, String(RULED)]));
+    assert.match(stdout, /^\d{3}$/m);
+    const find = (): string =>
+      node.perigee('observe', '--path', '/late', '-o', 'json', '--socket', node.socket);
+    await until('the late request', () => find() !== '');
+    const flow = JSON.parse(find()) as {
+      path: string;
+      duration: number;
+      timing: { request: number; server: number; response: number };
+    };
+    const { request, server, response } = flow.timing;
+    assert.deepEqual([flow.path, request + server + response], ['inline', flow.duration]);
+    // The body's end came when the client had slept.
+    assert.ok(request > 0);
   });
 
   test('follows a filter while traffic goes on', async () => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { flowDetail } from '../../src/core/abi/flow.ts';
 import { rejectReason } from '../../src/core/http/reject-reason.ts';
 import { Reject } from '../../src/core/http/reasons.ts';
 import { featureSwitches } from '../../src/datapath/features.ts';
@@ -11,6 +12,9 @@ const FRAME_BYTES = 14;
 /** Payload that one run takes: the kernel wants the packet in one page. */
 export const SEGMENT_BYTES = 3000;
 
+/** Trace id, parent id and flags. */
+const TRACE_BYTES = 25;
+
 /** Fields of `struct exchange` in inline-read.bpf.c. */
 const At = {
   begin: 0,
@@ -22,7 +26,9 @@ const At = {
   refused: 24,
   phase: 28,
   headBytes: 32,
+  traced: 36,
   remaining: 40,
+  detail: 48,
 };
 
 /** What the kernel's reader says after a segment. */
@@ -39,6 +45,8 @@ export interface KernelState {
   readonly phase: number;
   readonly headBytes: number;
   readonly remaining: number;
+  /** What the last head's traceparent says, if it is valid: trace id, parent id and flags, hex digits. */
+  readonly trace: string | undefined;
 }
 
 /** The kernel's reader of requests, run by BPF_PROG_TEST_RUN over tables in the real pool. */
@@ -84,6 +92,7 @@ export class KernelReader implements Disposable {
     data.write(text, FRAME_BYTES, 'latin1');
     const { returnValue } = this.#program.testRun({ dataIn: data });
     this.runs += 1;
+    const trace = At.detail + flowDetail.offset.traceId;
     const field = (at: number): number => this.#exchange.readUInt32LE(at);
     return {
       passed: returnValue === 1,
@@ -95,6 +104,7 @@ export class KernelReader implements Disposable {
       phase: field(At.phase),
       headBytes: field(At.headBytes),
       remaining: Number(this.#exchange.readBigUInt64LE(At.remaining)),
+      trace: field(At.traced) === 0 ? undefined : this.#exchange.toString('hex', trace, trace + TRACE_BYTES),
     };
   }
 

@@ -66,7 +66,7 @@ export const Op = {
   Empty: 3,
   /** The colon after a header name of interest; `id` is the header's number. */
   Header: 4,
-  /** The colon after any other header name: its value may be skipped by searching for the CR. */
+  /** The colon after any other header name: its value may be skipped by searching for the CR; `id` as of Header, where it has one. */
   Skip: 5,
   /** A digit (`register`) of Content-Length (`id` 0) or of the status code (`id` 1). */
   Digit: 6,
@@ -121,6 +121,8 @@ export const HeaderId = {
   Upgrade: 8,
   Expect: 9,
   Trailer: 10,
+  /** Of Skip and Step: executors that record where the value is, do so by it. */
+  TraceParent: 11,
   /** The first number given to names from `CompileOptions.record`, in their order. */
   FirstRecorded: 16,
 } as const;

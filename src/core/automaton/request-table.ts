@@ -14,6 +14,7 @@ import type { CompiledField } from './registers.ts';
 
 const QUESTION = 0x3f;
 const PERCENT = 0x25;
+const TRACE_PARENT = 'traceparent';
 
 /** States whose early-refusal masks the compiler fills in, by what they are. */
 export interface RequestStates {
@@ -150,8 +151,9 @@ function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame
     );
     const recorded = fields.record.indexOf(name);
     const isUpgrade = name === 'upgrade';
-    const id = isUpgrade ? HeaderId.Upgrade : recorded >= 0 ? HeaderId.FirstRecorded + recorded : 0;
-    const op = id === 0 ? Op.Step : Op.Header;
+    const kept = isUpgrade ? HeaderId.Upgrade : recorded >= 0 ? HeaderId.FirstRecorded + recorded : 0;
+    const id = kept === 0 && name === TRACE_PARENT ? HeaderId.TraceParent : kept;
+    const op = kept === 0 ? Op.Step : Op.Header;
     const flags = isUpgrade ? Flag.Upgrade : 0;
     const folded = isSoft(field) && !isUpgrade ? ambiguity(asm, ambiguous, { next: frame.skip }) : undefined;
     headers.push({ name, entry: asm.action({ op, id, open, next, flags }), folded: folded ?? guarded });
@@ -160,6 +162,10 @@ function placeHeaders(asm: Assembler, fields: RequestFields, frame: MessageFrame
     if (headers.some((header) => header.name === name)) continue;
     const id = HeaderId.FirstRecorded + index;
     headers.push({ name, entry: asm.action({ op: Op.Header, id, next: frame.skip }) });
+  }
+  if (!headers.some(({ name }) => name === TRACE_PARENT)) {
+    const id = HeaderId.TraceParent;
+    headers.push({ name: TRACE_PARENT, entry: asm.action({ op: Op.Skip, id, next: frame.skip }) });
   }
   closeFrame(asm, frame);
 }

@@ -14,8 +14,9 @@ struct exchange {
   __u32 refused;
   __u32 phase; /* enum http_phase */
   __u32 head_bytes;
-  __u32 padding;
+  __u32 traced; /* the last head had a valid traceparent: */
   __u64 remaining;
+  struct flow_detail detail;
   struct http_stream stream;
 };
 
@@ -60,6 +61,9 @@ int read_segment(struct __sk_buff *skb) {
   exchange->phase = stream->request.phase;
   exchange->head_bytes = stream->request.head_bytes;
   exchange->remaining = stream->request.remaining;
+  exchange->traced = stream->traced;
+  if (exchange->traced)
+    trace_fill(&exchange->detail, stream);
   return verdict;
 }
 
