@@ -26,6 +26,9 @@ export interface CollectionState extends WatchState {
   readonly restarts: Readonly<Record<RestartReason, number>>;
 }
 
+/** `disabled` on a Service: its addresses are left to others. */
+const SERVICES_LABEL = 'perigee.dev/services';
+
 interface ServiceWatches {
   readonly services: ListWatch<Service>;
   readonly slices: ListWatch<EndpointSlice>;
@@ -80,7 +83,9 @@ export class ClusterSource {
 
   /** But those that another proxy than the node's serves; a headless one has no address to be resolved. */
   #watchServices(): ServiceWatches {
-    const services = { labelSelector: '!service.kubernetes.io/service-proxy-name' };
+    const services = {
+      labelSelector: `!service.kubernetes.io/service-proxy-name,${SERVICES_LABEL}!=disabled`,
+    };
     const slices = { labelSelector: 'kubernetes.io/service-name,!service.kubernetes.io/headless' };
     return {
       services: this.#collection('/api/v1/services', serviceOf, services),
