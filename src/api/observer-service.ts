@@ -9,6 +9,7 @@ import type { FlowEvent, FlowQuery, LossSource } from '../core/flow-filter.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { AgentEventQuery } from '../core/agent-event.ts';
 import { agentEventToWire } from './agent-event-to-wire.ts';
+import { fieldMask } from './field-mask.ts';
 import { filtersFromWire } from './filter-from-wire.ts';
 import { flowToWire } from './flow-to-wire.ts';
 import type { ApiOptions } from './ports.ts';
@@ -76,7 +77,11 @@ async function* flowsOf(
   request: WireFlowsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WireFlowsResponse, void, undefined> {
-  for await (const event of flows.query(queryFromWire(request, node), signal)) yield responseOf(event, node);
+  const mask = fieldMask(request.field_mask?.paths);
+  for await (const event of flows.query(queryFromWire(request, node), signal)) {
+    const { flow, ...response } = responseOf(event, node);
+    yield flow === undefined ? response : { ...response, flow: mask(flow) };
+  }
 }
 
 async function* agentEventsOf(

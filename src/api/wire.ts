@@ -192,6 +192,7 @@ export interface WireAgentEventsResponse {
 export interface WireFlowsRequest extends WireEventsRequest {
   readonly whitelist?: readonly WireFilter[];
   readonly blacklist?: readonly WireFilter[];
+  readonly field_mask?: { readonly paths?: readonly string[] };
 }
 
 export interface WireFlowsResponse {

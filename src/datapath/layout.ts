@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
  * then lives beside the old one until it has taken over.
  */
-export const LAYOUT_VERSION = 5;
+export const LAYOUT_VERSION = 6;
 
 /** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v{N}/{maps,links,programs}`. */
 export interface PinLayout {

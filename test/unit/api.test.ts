@@ -120,18 +120,23 @@ suite('the API over a unix socket', () => {
     const definition = observerDefinition()['GetFlows'];
     assert.ok(definition !== undefined);
     const connection = new Client(`unix:${agent.socketPath}`, credentials.createInsecure());
-    const request: WireFlowsRequest & object = { whitelist: [{ dns_query: ['x'] } as object] };
-    const stream = connection.makeServerStreamRequest(
-      definition.path,
-      definition.requestSerialize,
-      definition.responseDeserialize,
-      request,
-    );
-    await assert.rejects(
-      stream.toArray(),
-      (error: unknown) =>
-        error instanceof Error && 'code' in error && error.code === grpcStatus.INVALID_ARGUMENT,
-    );
+    const requests: readonly (WireFlowsRequest & object)[] = [
+      { whitelist: [{ dns_query: ['x'] } as object] },
+      { field_mask: { paths: ['source..pod_name'] } },
+    ];
+    for (const request of requests) {
+      const stream = connection.makeServerStreamRequest(
+        definition.path,
+        definition.requestSerialize,
+        definition.responseDeserialize,
+        request,
+      );
+      await assert.rejects(
+        stream.toArray(),
+        (error: unknown) =>
+          error instanceof Error && 'code' in error && error.code === grpcStatus.INVALID_ARGUMENT,
+      );
+    }
     connection.close();
   });
 

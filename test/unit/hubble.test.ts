@@ -99,6 +99,13 @@ suite("Hubble's client", () => {
     assert.equal(refused.flow.source.pod_name, 'web');
   });
 
+  test('gets the fields that it asks for, and no others', async () => {
+    const mask = 'l7.http.code,source.pod_name,tunnel';
+    const lines = await observe('--field-mask', mask, '--http-status', '403');
+    const flow = { source: { pod_name: 'web' }, l7: { http: { code: 403 } } };
+    assert.deepEqual(lines, [{ ...lines[0], flow }]);
+  });
+
   test('prints them for people', async () => {
     const { out } = await run('observe', '--all', '--print-policy-names', '--color', 'never');
     const lines = out.split('\n').map((line) => line.replace(/^\w+ \d+ [\d:.]+: /, ''));
