@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services of a real cluster, resolved for pods beside kube-proxy.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { ClusterAgent } from '../support/cluster-agent.ts';
+import {
+  apply,
+  freshNamespace,
+  installDefinitions,
+  kubectl,
+  pod,
+  ready,
+  server,
+  tryKubectl,
+} from '../support/cluster.ts';
+import { until } from '../support/lab.ts';
+
+const namespace = 'test-services';
+const agent = new ClusterAgent('node1');
+
+function service(name: string, app: string, spec: object = {}): object {
+  const ports = [
+    { name: 'http', port: 80, targetPort: 'http' },
+    { name: 'udp', port: 81, targetPort: 8081, protocol: 'UDP' },
+  ];
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace, name },
+    spec: { selector: { app }, ports, ...spec },
+  };
+}
+
+const clusterAddress = (name: string): string =>
+  kubectl('-n', namespace, 'get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}');
+
+/** Which pods answer the client's requests to a Service, each over a connection of its own; empty: none does. */
+function answers(name: string, times: number, client = 'near'): readonly string[] {
+  const request = String.raw`GET /hostname HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`;
+  const once = `printf '${request}' | busybox timeout 5 nc ${clusterAddress(name)} 80 | tail -n 1; echo`;
+  const script = `for i in $(seq ${String(times)}); do ${once}; done`;
+  const { stdout } = tryKubectl(['-n', namespace, 'exec', client, '--', 'sh', '-c', script]);
+  return [...new Set(stdout.split('\n').filter((line) => line !== ''))].sort();
+}
+
+const answersOf = (name: string, ...expected: readonly string[]): Promise<void> =>
+  until(`answers of ${expected.join()}`, () => answers(name, 12).join() === expected.join());
+
+before(async () => {
+  installDefinitions();
+  freshNamespace(namespace);
+  apply(
+    server({ namespace, name: 'one', node: 'node1', labels: { app: 'api' } }),
+    server({ namespace, name: 'two', node: 'node2', labels: { app: 'api' } }),
+    server({ namespace, name: 'other', node: 'node2' }),
+    pod({ namespace, name: 'near', node: 'node1' }),
+    pod({ namespace, name: 'free', node: 'node1' }),
+    service('api', 'api'),
+    service('other', 'other'),
+    service('local', 'api', { internalTrafficPolicy: 'Local' }),
+    service('sticky', 'api', { sessionAffinity: 'ClientIP' }),
+  );
+  ready(namespace, 'one', 'two', 'other', 'near', 'free');
+  await agent.start();
+  await until('the client', () => agent.isEnrolled(`${namespace}/near`));
+});
+after(async () => {
+  kubectl('delete', 'namespace', namespace, '--wait=false');
+  await agent.remove();
+});
+
+test('rules of a client hold for the pods behind a Service', async () => {
+  await answersOf('api', 'one', 'two');
+  apply({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { namespace, name: 'near' },
+    spec: {
+      podSelector: { matchLabels: { app: 'near' } },
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ podSelector: { matchLabels: { app: 'api' } } }] }],
+    },
+  });
+  await until('the policy', () => answers('other', 1).length === 0);
+  assert.deepEqual(answers('api', 12), ['one', 'two']);
+  const flows = await agent.run('observe', '--last', '100', '--from', `${namespace}/near`);
+  assert.match(flows, /via test-services\/api:80/);
+  assert.match(flows, /DENIED.*via test-services\/other:80/);
+});
+
+test('a Service that says so is left to kube-proxy: rules of a client see its address', async () => {
+  const label = (text: string): string => kubectl('-n', namespace, 'label', 'service', 'api', text);
+  label('perigee.dev/services=disabled');
+  await until('a refusal', () => answers('api', 1).length === 0);
+  assert.equal(answers('api', 1, 'free').length, 1);
+  label('perigee.dev/services-');
+  await answersOf('api', 'one', 'two');
+});
+
+test('internalTrafficPolicy keeps to the node, session affinity to one backend', () => {
+  assert.deepEqual(answers('local', 12), ['one']);
+  assert.equal(answers('sticky', 12).length, 1);
+});
+
+test('datagrams reach a backend and their answers the client', () => {
+  const command = ['agnhost', 'connect', '--timeout=5s', '--protocol=udp', `${clusterAddress('api')}:81`];
+  const { status, stderr } = tryKubectl(['-n', namespace, 'exec', 'near', '--', ...command]);
+  assert.equal(status, 0, stderr);
+});
