@@ -105,9 +105,7 @@ describe('policies in Audit mode that read requests', () => {
   const flowOf = async (path: string): Promise<SeenFlow> => {
     let found: SeenFlow | undefined;
     await until(`the flow of ${path}`, () => {
-      const text = node.perigee('observe', '--socket', node.socket, '--path', path, '-o', 'json');
-      const [line] = text.split('\n').filter((one) => one !== '');
-      found = line === undefined ? undefined : (JSON.parse(line) as SeenFlow);
+      [found] = node.flows('--path', path) as SeenFlow[];
       return found !== undefined;
     });
     assert.ok(found !== undefined);

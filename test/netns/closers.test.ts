@@ -59,23 +59,7 @@ describe('the record of a close', () => {
   });
   after(() => node.destroy());
 
-  const closes = (): Close[] =>
-    node
-      .perigee(
-        'observe',
-        '--all',
-        '--kind',
-        'close',
-        '--port',
-        String(PORT),
-        '-o',
-        'json',
-        '--socket',
-        node.socket,
-      )
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Close);
+  const closes = (): Close[] => node.flows('--all', '--kind', 'close', '--port', String(PORT)) as Close[];
 
   for (const word of ['client', 'server', 'client-reset', 'server-reset']) {
     for (const [name, from] of [

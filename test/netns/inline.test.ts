@@ -58,12 +58,7 @@ describe('HTTP policy in the kernel', () => {
   let web: LabHost;
   let stranger: LabHost;
 
-  const flows = (...filter: string[]): FlowLine[] =>
-    node
-      .perigee('observe', '--last', '50', '-o', 'json', '--socket', node.socket, ...filter)
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as FlowLine);
+  const flows = (...filter: string[]): FlowLine[] => node.flows('--last', '50', ...filter) as FlowLine[];
   const python = (host: LabHost, program: string, ...args: string[]): string[] =>
     node
       .runIn(host, ['python3', '-c', program, ...args])

@@ -52,10 +52,8 @@ describe('a workload floods', () => {
   after(() => node.destroy());
 
   /** Whether a workload was refused for its share. */
-  const overShare = (from: string): boolean => {
-    const flags = ['--socket', node.socket, '--last', '1', '-o', 'json', '--reason', 'connection-limit'];
-    return node.perigee('observe', ...flags, '--from', from).trim() !== '';
-  };
+  const overShare = (from: string): boolean =>
+    node.flows('--last', '1', '--reason', 'connection-limit', '--from', from).length > 0;
 
   for (const [what, port] of [
     ['through the proxy', RULED],

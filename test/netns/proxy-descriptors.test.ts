@@ -69,11 +69,8 @@ describe('a proxy with few descriptors', () => {
 
   const url = (): string => `http://${api.address4}:${String(RULED)}/`;
   const descriptors = (): number => readdirSync(`/proc/${String(proxy)}/fd`).length;
-  const refused = (from: string): number => {
-    const about = ['observe', '--socket', node.socket, '--last', '1000', '-o', 'json'];
-    const flows = node.perigee(...about, '--reason', 'connection-limit', '--from', from).trim();
-    return flows === '' ? 0 : flows.split('\n').length;
-  };
+  const refused = (from: string): number =>
+    node.flows('--last', '1000', '--reason', 'connection-limit', '--from', from).length;
   const hold = (host: LabHost, count: number): { child: ChildProcess; lines: readonly string[] } => {
     const program = ['python3', '-c', holder, api.address4, String(RULED), String(count)];
     const child = node.lab.start(host, node.inside(program), { stdio: ['pipe', 'pipe', 'inherit'] });

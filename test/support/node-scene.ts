@@ -78,6 +78,14 @@ export class NodeScene {
     return execFileSync(perigee, args, { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
   }
 
+  /** Flows as `perigee observe` gives them, one object each. @param filter its flags */
+  flows(...filter: readonly string[]): unknown[] {
+    return this.perigee('observe', '--socket', this.socket, '-o', 'json', ...filter)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as unknown);
+  }
+
   /** A command in the governed cgroup. */
   inside(command: readonly string[]): string[] {
     return ['sh', '-c', `echo $$ > ${this.cgroup}/cgroup.procs && exec "$@"`, 'sh', ...command];
