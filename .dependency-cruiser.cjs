@@ -145,6 +145,14 @@ module.exports = {
       to: { path: '^node_modules/@grpc/' },
     },
     {
+      name: 'opentelemetry-on-demand',
+      comment:
+        'Its packages cost memory and time to load; one folder uses them, and the agent imports that lazily when a collector is named.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/observability/otlp/' },
+      to: { path: '^node_modules/@opentelemetry/', dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'src-stands-alone',
       comment: 'What ships does not contain tests, benchmarks, the demo or build tools.',
       severity: 'error',

@@ -40,6 +40,9 @@ GO_PROGRAM := $(if $(GO_SOURCES),build/test-go/peer)
 
 # Hubble's own client, which the flow API must please.
 HUBBLE := build/test-go/hubble
+# The receiver of OpenTelemetry's collector, which what the agent exports must please.
+OTLP := build/test-go/otlp
+OTLP_SOURCES := $(wildcard test/support/otlp/*)
 # What metrics, dashboards and alerts are tried with.
 PROMETHEUS := build/test-tools/prometheus
 
@@ -115,17 +118,20 @@ build/test-go/peer: $(GO_SOURCES) tools/go.sh | deps
 build/test-tools/prometheus: tools/prometheus.sh
 	@$(STEP) 'Fetching Prometheus' sh tools/prometheus.sh $(@D)
 
-build/test-go/hubble: test/support/hubble/go.mod test/support/hubble/go.sum tools/hubble.sh | deps
+build/test-go/otlp: $(OTLP_SOURCES) tools/go-kept.sh | deps
+	@$(STEP) -v "Building the collector's receiver" sh tools/go-kept.sh otlp . $@
+
+build/test-go/hubble: test/support/hubble/go.mod test/support/hubble/go.sum tools/hubble.sh tools/go-kept.sh | deps
 	@$(STEP) -v 'Building the hubble client' sh tools/hubble.sh $@
 
 .PHONY: test test-unit test-privileged
-test: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMETHEUS) ## all tests, on the real kernel
+test: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(OTLP) $(PROMETHEUS) ## all tests, on the real kernel
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property bpf netns
 
 test-unit: build $(HUBBLE) $(PROMETHEUS) ## the tests that need no privileges
 	@$(STEP) -v 'Testing' node tools/test.ts unit golden property
 
-test-privileged: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(PROMETHEUS) ## the tests of the kernel side, in namespaces
+test-privileged: check-privileged build $(GO_PROGRAM) $(HUBBLE) $(OTLP) $(PROMETHEUS) ## the tests of the kernel side, in namespaces
 	@$(STEP) -v 'Testing' node tools/test.ts bpf netns
 
 # Debian's newest kernel of each series, fetched once.

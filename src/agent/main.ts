@@ -28,6 +28,7 @@ import { takeLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { startMetrics } from './metrics.ts';
 import { flowNames } from './names-view.ts';
+import { otlpConditions } from './otlp.ts';
 import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
 import type { ProxyPush } from './proxy-config.ts';
@@ -173,6 +174,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const feed = createFeed();
   readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);
   followProxy(supervisor.client, flows, signal);
+  const metrics = await startMetrics({
+    ...{ settings, datapath, verdicts, flows, names, supervisor, reconciler, feed, log, signal },
+    exported: exported?.counts,
+  });
   const status = (): AgentStatus => {
     const { applied } = reconciler;
     const { level: logLevel } = log;
@@ -180,7 +185,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
     const { failure } = reconciler;
     const { counts: objects, errors: problems } = feed;
-    const conditions = feed.conditions();
+    const conditions = [...feed.conditions(), ...otlpConditions(metrics.otlp)];
     const figures = { connections, objects, errors: problems, failure, conditions };
     return statusOf({ ...parts, ...shortcuts(datapath), ...figures });
   };
@@ -197,22 +202,11 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     shortcuts: () => shortcuts(datapath),
     native,
   });
-  const metrics = await startMetrics({
-    settings,
-    datapath,
-    verdicts,
-    flows,
-    names,
-    supervisor,
-    reconciler,
-    feed,
-    exported: exported?.counts,
-  });
   void supervisor.start();
   await follow({ settings, datapath, cgroupRoot, native, reconciler, feed, log, signal });
   await api.close();
   await metrics.close();
-  await exported?.ended;
+  await Promise.all([exported?.ended, metrics.otlp?.ended]);
   datapath.close();
   for (const lock of locks) lock.release();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Logger } from 'pino';
 import type { Names } from '../control/compile/names.ts';
 import { readBoostCounts } from '../datapath/boost/counts.ts';
 import { readDrops, readFlowsLost, readOpaque } from '../datapath/counters.ts';
@@ -8,11 +9,14 @@ import { readRequestCounts } from '../datapath/request-counts.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
 import { AuditMeter } from '../observability/metrics/audit-meter.ts';
+import { readExemplars } from '../observability/metrics/exemplars.ts';
 import { FlowMeter } from '../observability/metrics/flow-meter.ts';
 import { requestTotals } from '../observability/metrics/request-totals.ts';
 import { startMetricsServer } from '../observability/metrics/server.ts';
+import type { OtlpExport } from '../observability/otlp/export.ts';
 import type { Feed } from './feed.ts';
 import { flowNames } from './names-view.ts';
+import { otlpTotals, startOtlp } from './otlp.ts';
 import type { ProxySupervisor } from './proxy-supervisor.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
@@ -30,20 +34,23 @@ export interface MetricsInput {
   readonly feed: Readonly<Feed>;
   /** Flows by what became of them on their way to a file; undefined: there is none. */
   readonly exported: Readonly<Record<string, number>> | undefined;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
 }
 
 /** How often the rings' own counts of lost records are looked at, ms. */
 const LOSS_MS = 1000;
 
-/** Joins the kernel's counters, the stores and the proxy into the agent's metrics, and serves them. */
+/** Joins the kernel's counters, the stores and the proxy into the agent's metrics, serves them, and sends them on. */
 export async function startMetrics(
   input: MetricsInput,
-): Promise<{ readonly metrics: AgentMetrics; close(): Promise<void> }> {
+): Promise<{ readonly otlp: OtlpExport | undefined; close(): Promise<void> }> {
   const { settings, datapath, names, flows, supervisor, reconciler } = input;
   const meter = new FlowMeter(flowNames(names));
   const audited = new AuditMeter();
   flows.onRecord(meter.observe);
   flows.onRecord(audited.observe);
+  const pushed: { otlp?: OtlpExport | undefined } = {};
   const metrics = new AgentMetrics({
     version,
     kernel: {
@@ -54,6 +61,7 @@ export async function startMetrics(
     },
     flows: () => flows.stats(),
     exported: () => input.exported ?? {},
+    otlp: () => otlpTotals(pushed.otlp),
     pairs: () => meter.totals(),
     requests: () => requestTotals(readRequestCounts(datapath.maps), flowNames(names)),
     inline: () => {
@@ -91,10 +99,13 @@ export async function startMetrics(
       : await startMetricsServer({
           address: settings.metricsAddress,
           metrics,
+          exemplars: () => readExemplars(flows, BigInt(Date.now()) * 1_000_000n),
           waitingFor: () => (reconciler.applied === undefined ? ['the first reconcile'] : []),
         });
+  const { log, signal } = input;
+  pushed.otlp = await startOtlp({ settings, flows, log, signal, families: () => metrics.families() });
   return {
-    metrics,
+    otlp: pushed.otlp,
     close: async () => {
       clearInterval(losses);
       await server?.close();

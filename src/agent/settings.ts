@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { proxyLimits, requestFlows } from '../core/proxy/config.ts';
 import { PerigeeError } from '../lib/errors.ts';
+import { otlpSettings } from './otlp-settings.ts';
 
 const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
 
@@ -102,6 +103,7 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({})
     .describe('What flows hide beside queries and header values, which are never recorded'),
+  otlp: otlpSettings.prefault({}).describe('OpenTelemetry: docs/design/opentelemetry.md'),
   socketGroup: z.int().min(0).optional().describe('Group id that may use the agent socket, too'),
   logLevel: level.default('info').describe('Changeable live'),
   limits: proxyLimits.prefault({}).describe('Limits of the proxy'),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Flow, type FlowEndpoint, type FlowRule, type FlowVerdict, tcpFlagsOf } from '../core/flow.ts';
+import { urlText } from '../core/http/url-text.ts';
 import { dropReasonNumbers, dropReasonOf } from './drop-reasons.ts';
 import { toTimestamp } from './timestamp.ts';
 import type { WireDetail, WireEndpoint, WireFlow, WirePolicy, WireRule } from './wire.ts';
@@ -89,16 +90,6 @@ function detail(flow: Flow): WireDetail {
       ? {}
       : { trace_parent: { span_id: flow.trace.parent, sampled: flow.trace.sampled } }),
   };
-}
-
-/**
- * Text of a request as a URL may hold it: Hubble's clients print it as it is, so what could move a cursor or
- * pretend to be something else is percent-encoded.
- */
-function urlText(text: string): string {
-  return text.replace(/[^\x21-\x7e]+/gu, (part) =>
-    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
-  );
 }
 
 /** A refused request has no response: Hubble shows those as requests. */

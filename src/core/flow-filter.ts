@@ -68,6 +68,8 @@ export interface FlowFilter {
   readonly references?: readonly string[];
   /** Trace ids of requests, 32 hex digits in lower case. */
   readonly traces?: readonly string[];
+  /** Requests that belong to a trace which its client samples. */
+  readonly isSampled?: true;
   readonly uuids?: readonly string[];
   /** Policies that decided, whatever the verdict. */
   readonly policies?: readonly NamePattern[];
@@ -96,6 +98,8 @@ export type FlowEvent =
       readonly type: 'flow';
       /** The same whenever it is asked for. */ readonly uuid: string;
       readonly flow: Flow;
+      /** Which ends are workloads of the node that recorded it; absent: that is not known any more. */
+      readonly here?: Readonly<Record<'source' | 'destination', boolean>>;
     }
   | { readonly type: 'lost'; readonly source: LossSource; readonly count: number; readonly time: bigint };
 

@@ -168,6 +168,7 @@ function decisionTests(filter: FlowFilter): readonly Test<Flow>[] {
         ({ trace }) =>
           trace !== undefined && wanted.includes(trace.id),
     ),
+    ...(filter.isSampled === undefined ? [] : [({ trace }: Flow) => trace?.sampled === true]),
     ...given(
       filter.policies,
       (patterns): Test<Flow> =>

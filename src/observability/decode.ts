@@ -7,11 +7,9 @@ import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
 import { endNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
-import { detailAt, Offset, type RecordMemory, traceIdAt } from './record-layout.ts';
+import { detailAt, isSampledAt, Offset, type RecordMemory, traceIdAt } from './record-layout.ts';
 
 const IPPROTO_UDP = 17;
-/** Of a trace's flags. */
-const SAMPLED = 1;
 
 /** Addresses stand as 16 bytes, IPv4 as ::ffff:a.b.c.d. */
 function addressText(bytes: Buffer, at: number): string {
@@ -65,7 +63,7 @@ function detail(memory: RecordMemory, at: number, duration: number): Pick<Flow, 
           trace: {
             id: bytes.toString('hex', id, id + 16),
             parent: bytes.toString('hex', id + 16, id + 24),
-            sampled: ((bytes[times + flowDetail.offset.traceFlags] ?? 0) & SAMPLED) !== 0,
+            sampled: isSampledAt(memory, id),
           },
         }),
   };
@@ -121,5 +119,13 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
     ...whereKnown(memory, at, names),
     ...(kind === 'request' ? { http: http(memory, at, names), ...detail(memory, at, duration) } : {}),
+  };
+}
+
+/** Which ends are workloads of this node. */
+export function endsHere({ u32 }: RecordMemory, at: number): Record<'source' | 'destination', boolean> {
+  return {
+    source: u32[(at + Offset.sourceWorkload) >> 2] !== 0,
+    destination: u32[(at + Offset.destinationWorkload) >> 2] !== 0,
   };
 }

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { FlowEvent, FlowQuery } from '../core/flow-filter.ts';
 import type { ChangeSignal } from './change-signal.ts';
-import { decodeFlow } from './decode.ts';
+import { decodeFlow, endsHere } from './decode.ts';
 import type { FlowArena } from './flow-arena.ts';
 import { flowUuid } from './flow-uuid.ts';
 import type { IndexedRing } from './indexed-ring.ts';
@@ -101,7 +101,8 @@ export class FlowWalk {
 
   #event({ arena, position }: Found): FlowEvent {
     const at = arena.recordAt(position);
-    return { type: 'flow', uuid: flowUuid(arena.bytes, at), flow: decodeFlow(arena, at, this.#names) };
+    const flow = decodeFlow(arena, at, this.#names);
+    return { type: 'flow', uuid: flowUuid(arena.bytes, at), flow, here: endsHere(arena, at) };
   }
 
   async *#newest(limit: number): AsyncGenerator<FlowEvent, void, undefined> {

@@ -31,6 +31,14 @@ export function traceIdAt(memory: RecordMemory, at: number): number {
   return detail === -1 ? -1 : detail + flowDetail.offset.traceId;
 }
 
+/** Of a trace's flags (W3C). */
+const SAMPLED = 1;
+
+/** Whether the client samples the trace whose id is at `trace`. */
+export function isSampledAt({ bytes }: RecordMemory, trace: number): boolean {
+  return ((bytes[trace + flowDetail.offset.traceFlags - flowDetail.offset.traceId] ?? 0) & SAMPLED) !== 0;
+}
+
 /** What a predicate reads from: views of the same memory, in which records start at multiples of 8. */
 export interface RecordMemory {
   readonly bytes: Buffer;

@@ -109,6 +109,8 @@ for (const [name, args] of Object.entries({
       'mesh=disabled,pending=Refuse,networkPolicy=off,services=disabled,metricsAddress=0.0.0.0:9000,proxy.workers=4,proxy.drainSeconds=60',
     ],
     ...['--set', 'settings.logLevel=debug,settings.flowStoreBytes=8388608,imagePullSecrets[0].name=registry'],
+    ...['--set', 'otlp.endpoint=https://collector:4318,otlp.existingSecret=otlp,otlp.caConfigMap=otlp-ca'],
+    ...['--set', 'settings.otlp.logs=denied'],
   ],
 })) {
   test(`templates with ${name} values`, () => {
@@ -123,6 +125,7 @@ for (const [what, setting, message] of [
   ['a word for pods to come that there is not', 'pending=Deny', /pending/],
   ['a mode of Services that there is not', 'services=off', /services/],
   ['an address without a port', 'metricsAddress=127.0.0.1', /metricsAddress/],
+  ['a collector that is no address', 'otlp.endpoint=collector:4318', /endpoint/],
   ['more workers than there may be', 'proxy.workers=65', /workers/],
 ] as const) {
   test(`helm refuses ${what}`, () => {

@@ -9,6 +9,9 @@ import { NodeScene } from '../support/node-scene.ts';
 import { alertsFile, freePort, Prometheus, shippedBoard } from '../support/prometheus.ts';
 import { PLAIN, RULED, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
 
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+const TRACED = `00-${TRACE}-00f067aa0ba902b7-01`;
+
 /** A client's own rules on requests need the proxy. */
 const clientPolicies = ({ name }: LabHost): string => `apiVersion: perigee.dev/v1alpha1
 kind: AccessPolicy
@@ -69,7 +72,7 @@ describe('dashboards and alerts', () => {
           [RULED, '/admin/keys'],
           [PLAIN, '/'],
         ] as const)
-          node.curl(client, `http://${api.address4}:${String(port)}${path}`);
+          node.curl(client, `http://${api.address4}:${String(port)}${path}`, '-H', `traceparent: ${TRACED}`);
     };
     // A rate needs a series from before its first increase, and two scrapes after.
     for (let round = 0; round < 8; round += 1) {
@@ -125,6 +128,19 @@ describe('dashboards and alerts', () => {
     assert.ok((await value('sum(perigee_http_audited_requests_total{policy=~".*trial"})')) >= 8);
     assert.equal(await value('sum(perigee_control_workloads{state="enrolled"})'), 3);
     assert.equal(await value('sum(perigee_flows_lost_total)'), 0);
+  });
+
+  test('buckets of the latency name the traces of their requests', async () => {
+    const found = await prometheus.exemplars('perigee_http_request_duration_seconds_bucket');
+    const proxied = found.filter(({ seriesLabels: { path_mode: mode } }) => mode === 'proxied');
+    assert.ok(proxied.length > 0);
+    for (const { seriesLabels, exemplars } of proxied) {
+      assert.equal(seriesLabels['destination_workload'], 'shop/api');
+      for (const { labels, value } of exemplars) {
+        assert.deepEqual(labels, { trace_id: TRACE });
+        assert.ok(Number(value) <= Number((seriesLabels['le'] ?? '').replace('+Inf', 'Infinity')));
+      }
+    }
   });
 
   test('no alert would be raised while all is well', async () => {

@@ -49,6 +49,7 @@ export function fullMetrics(count: number): AgentMetrics {
       lost: { flows: 2, denials: 0, proxy: 0, store: 0 },
     }),
     exported: () => ({ written: 5, failed: 0, missed: 1 }),
+    otlp: () => [{ signal: 'logs', outcome: 'sent', count: 3 }],
     pairs: () =>
       all.map(({ source_workload: source, destination_workload: destination }) => ({
         ...{ source, destination },

@@ -16,6 +16,15 @@ export interface Series {
   readonly value: readonly [number, string];
 }
 
+/** A series with those of its samples that name a trace. */
+export interface Exampled {
+  readonly seriesLabels: Readonly<Record<string, string>>;
+  readonly exemplars: readonly {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly value: string;
+  }[];
+}
+
 /** A port of the loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -53,6 +62,7 @@ scrape_configs: [{job_name: perigee, static_configs: [{targets: ['${target}']}]}
         `--config.file=${config}`,
         `--storage.tsdb.path=${join(folder, 'data')}`,
         `--web.listen-address=${address}`,
+        '--enable-feature=exemplar-storage',
         '--log.level=error',
       ],
       { stdio: ['ignore', 'inherit', 'inherit'] },
@@ -65,15 +75,27 @@ scrape_configs: [{job_name: perigee, static_configs: [{targets: ['${target}']}]}
     return prometheus;
   }
 
+  async #ask<Data>(path: string, parameters: Readonly<Record<string, string>>): Promise<Data> {
+    const response = await fetch(`${this.#url}/api/v1/${path}`, {
+      method: 'POST',
+      body: new URLSearchParams(parameters),
+    });
+    const answer = (await response.json()) as { error?: string; data?: Data };
+    if (answer.data === undefined)
+      throw new Error(`${JSON.stringify(parameters)}: ${answer.error ?? 'no answer'}`);
+    return answer.data;
+  }
+
   /** What an instant query finds now. */
   async query(expression: string): Promise<readonly Series[]> {
-    const response = await fetch(`${this.#url}/api/v1/query`, {
-      method: 'POST',
-      body: new URLSearchParams({ query: expression }),
-    });
-    const answer = (await response.json()) as { error?: string; data?: { result: readonly Series[] } };
-    if (answer.data === undefined) throw new Error(`${expression}: ${answer.error ?? 'no answer'}`);
-    return answer.data.result;
+    return (await this.#ask<{ result: readonly Series[] }>('query', { query: expression })).result;
+  }
+
+  /** Exemplars of the series that an expression names, of the last ten minutes. */
+  async exemplars(expression: string): Promise<readonly Exampled[]> {
+    const now = Date.now() / 1000;
+    const range = { start: String(now - 600), end: String(now + 60) };
+    return this.#ask('query_exemplars', { query: expression, ...range });
   }
 
   async end(): Promise<void> {

@@ -7,7 +7,7 @@ import { FlowStore } from '../../src/observability/flow-store.ts';
 import { AgentMetrics, type MetricSources } from '../../src/observability/metrics/agent-metrics.ts';
 import { type MetricDefinition, metricDefinitions } from '../../src/observability/metrics/definitions.ts';
 import { FlowMeter } from '../../src/observability/metrics/flow-meter.ts';
-import { mergeExpositions } from '../../src/observability/metrics/merge.ts';
+import { mergedFamilies, prometheusText } from '../../src/observability/metrics/families.ts';
 import { startMetricsServer } from '../../src/observability/metrics/server.ts';
 import { batch, names, record } from '../support/flow-records.ts';
 
@@ -30,6 +30,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       rate: 1,
     }),
     exported: () => ({ written: 5, failed: 0, missed: 1 }),
+    otlp: () => [{ signal: 'logs', outcome: 'sent', count: 3 }],
     pairs: () => [],
     audited: () => [],
     requests: () => ({ requests: [], durations: [] }),
@@ -191,7 +192,7 @@ test('two expositions become one in which no family or series appears twice', ()
   const proxy =
     '# HELP both B\n# TYPE both counter\nboth 5\nboth{reason="}"} 6\n# HELP p P\n# TYPE p gauge\np 1\n';
   assert.equal(
-    mergeExpositions(agent, proxy),
+    prometheusText(mergedFamilies(agent, proxy)),
     [
       '# HELP a A\n# TYPE a counter\na{x="1"} 1\n',
       '# HELP both B\n# TYPE both counter\nboth 1\nboth{component="kernel"} 2',
@@ -205,7 +206,7 @@ test('requests of both paths are one family, told apart by path_mode alone', () 
   const family = '# HELP perigee_http_requests_total R\n# TYPE perigee_http_requests_total counter\n';
   const inline = 'perigee_http_requests_total{code="200",path_mode="inline"} 5';
   const proxied = 'perigee_http_requests_total{code="200",path_mode="proxied"} 6';
-  const merged = mergeExpositions(`${family}${inline}\n`, `${family}${proxied}\n`);
+  const merged = prometheusText(mergedFamilies(`${family}${inline}\n`, `${family}${proxied}\n`));
   assert.equal(merged, `${family}${inline}\n${proxied}\n`);
 });
 

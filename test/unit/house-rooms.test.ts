@@ -94,6 +94,7 @@ const planted: Readonly<Record<string, readonly [path: string, source: string]>>
   'addon-in-one-place': ['src/datapath/second-door.ts', uses('node:module')],
   'kubernetes-client-in-one-place': ['src/control/join.ts', uses('@kubernetes/client-node')],
   'grpc-at-the-contract': ['src/observability/export.ts', uses('@grpc/grpc-js')],
+  'opentelemetry-on-demand': ['src/agent/spans.ts', uses('@opentelemetry/api')],
   'src-stands-alone': ['src/core/tested.ts', uses('../../test/unit/any.test.ts')],
 };
 

@@ -75,6 +75,12 @@ capabilities:
 # The runtime mounts the container's own part at /sys/fs/cgroup.
 - {name: cgroup, mountPath: /host/cgroup, readOnly: true}
 - {name: settings, mountPath: /etc/perigee, readOnly: true}
+{{- if .Values.otlp.existingSecret }}
+- {name: otlp-headers, mountPath: /etc/perigee-otlp/headers, readOnly: true}
+{{- end }}
+{{- if .Values.otlp.caConfigMap }}
+- {name: otlp-authority, mountPath: /etc/perigee-otlp/authority, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "perigee.volumes" -}}

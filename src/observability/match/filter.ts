@@ -8,11 +8,11 @@ import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
-import { Offset, traceIdAt } from '../record-layout.ts';
+import { isSampledAt, Offset, traceIdAt } from '../record-layout.ts';
 import { endpointMatchers, matchesName } from './endpoint.ts';
 import { type SmallField, smallFields } from '../chunk-summaries.ts';
 import { Field, statusTerm, statusUnits, term, textTerm } from '../terms.ts';
-import { all, any, type Matcher, not } from './matcher.ts';
+import { all, any, type Matcher, not, unsummarised } from './matcher.ts';
 import { byteIn, u16In, u64Between, u64In } from './predicate.ts';
 import { hostMatcher, methodMatcher, pathMatcher, urlMatcher } from './text.ts';
 
@@ -74,6 +74,11 @@ function traceMatcher(texts: readonly string[]): Matcher {
     chunk: (summaries, slot) => terms.some((one) => summaries.hasTerm(slot, one)),
   };
 }
+
+const isSampled = unsummarised((memory, at) => {
+  const trace = traceIdAt(memory, at);
+  return trace !== -1 && isSampledAt(memory, trace);
+});
 
 function ruleMatcher(filter: NonNullable<FlowFilter['policies']>, names: FlowNames): Matcher {
   const known = new Map<number, boolean>([[0, false]]);
@@ -203,8 +208,8 @@ function flagsMatcher(sets: readonly (readonly TcpFlag[])[]): Matcher {
 }
 
 function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readonly Matcher[] {
-  const { methods, httpPaths, uuids, urls, hosts, traces } = filter;
-  const text = [methods, httpPaths, urls, hosts, traces];
+  const { methods, httpPaths, uuids, urls, hosts, traces, isSampled: wantsSampled } = filter;
+  const text = [methods, httpPaths, urls, hosts, traces, wantsSampled];
   return [
     ...(text.every((values) => values === undefined) ? [] : [isRequest]),
     ...(hosts === undefined ? [] : [hostMatcher(hosts)]),
@@ -212,6 +217,7 @@ function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readon
     ...(methods === undefined ? [] : [methodMatcher(methods)]),
     ...(httpPaths === undefined ? [] : [any(httpPaths.map((pattern) => pathMatcher(pattern, redacted)))]),
     ...(traces === undefined ? [] : [traceMatcher(traces)]),
+    ...(wantsSampled === undefined ? [] : [isSampled]),
     ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),
   ];
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { FlowStats } from '../../core/flow-filter.ts';
+import { type Families, mergedFamilies } from './families.ts';
 import { type MetricDefinition, metricDefinitions, type MetricKey } from './definitions.ts';
 import type { Sample } from './series-limit.ts';
 import { TotalsCounter } from './totals-counter.ts';
@@ -62,6 +63,8 @@ export interface MetricSources {
   /** Flows by what became of them on their way to a file; empty: there is none. */
   readonly exported: () => Readonly<Record<string, number>>;
   readonly pairs: () => readonly NamedTotals[];
+  /** What was sent to a collector by signal and outcome; empty: there is none. */
+  readonly otlp: () => readonly Readonly<{ signal: string; outcome: string; count: number }>[];
   /** Requests that policies in Audit mode would refuse. */
   readonly audited: () => readonly {
     readonly policy: string;
@@ -150,6 +153,14 @@ export class AgentMetrics {
     this.#overflowed(name, this.#totals.get(name)?.show(samples, this.#maxSeries) ?? 0);
   }
 
+  /** The same, of rows that are labels and a count. */
+  #rows(key: MetricKey, rows: Iterable<{ readonly count: number }>): void {
+    this.#total(
+      key,
+      Array.from(rows, ({ count, ...labels }) => ({ labels, value: count })),
+    );
+  }
+
   #set(key: MetricKey, value: number, labels: Readonly<Record<string, string>> = {}): void {
     this.#gauges.get(metricDefinitions[key].name)?.set(labels, value);
   }
@@ -198,13 +209,6 @@ export class AgentMetrics {
     );
   }
 
-  #collectAudited(): void {
-    this.#total(
-      'audited',
-      this.#sources.audited().map(({ count, ...labels }) => ({ labels, value: count })),
-    );
-  }
-
   #collectRequests(): void {
     const { requests, durations } = this.#sources.requests();
     this.#total('requests', requests);
@@ -238,21 +242,12 @@ export class AgentMetrics {
 
   #collectKernel(): void {
     const { kernel } = this.#sources;
-    this.#total(
-      'policyVerdicts',
-      [...kernel.verdicts()].map(({ count, ...labels }) => ({ labels, value: count })),
-    );
-    this.#total(
+    this.#rows('policyVerdicts', kernel.verdicts());
+    this.#rows(
       'drops',
-      [...kernel.drops()].map(({ reason, count }) => ({
-        labels: { reason, component: 'kernel' },
-        value: count,
-      })),
+      [...kernel.drops()].map((row) => ({ ...row, component: 'kernel' })),
     );
-    this.#total(
-      'opaque',
-      [...kernel.opaque()].map(({ reason, count }) => ({ labels: { reason }, value: count })),
-    );
+    this.#rows('opaque', kernel.opaque());
     this.#total('pendingPassed', [{ labels: {}, value: kernel.pendingPassed() }]);
   }
 
@@ -286,12 +281,19 @@ export class AgentMetrics {
     });
     this.#collect('flows', () => this.#collectFlows());
     this.#collect('pairs', () => this.#collectPairs());
-    this.#collect('audited', () => this.#collectAudited());
+    this.#collect('audited', () => this.#rows('audited', this.#sources.audited()));
+    this.#collect('otlp', () => this.#rows('otlpExported', this.#sources.otlp()));
     this.#collect('kernel', () => this.#collectKernel());
     this.#collect('requests', () => this.#collectRequests());
     this.#collect('inline', () => this.#collectInline());
     this.#collect('boost', () => this.#collectBoost());
     this.#collect('control', () => this.#collectControl());
     return { agent: await this.registry.metrics(), proxy };
+  }
+
+  /** The same as one, each family once. */
+  async families(): Promise<Families> {
+    const { agent, proxy } = await this.render();
+    return mergedFamilies(agent, proxy);
   }
 }

@@ -136,6 +136,12 @@ export const metricDefinitions = {
     help: 'Flows by what became of them on their way to the export file: written, failed (the file could not be written) or missed (overwritten in the store before)',
     labels: ['outcome'],
   },
+  otlpExported: {
+    name: 'perigee_otlp_exported_total',
+    type: 'counter',
+    help: 'Data points, log records and spans by what became of them on their way to the OpenTelemetry collector: sent, failed (it refused them, or was away when they were due) or missed (flows that were overwritten in the store before)',
+    labels: ['signal', 'outcome'],
+  },
   flowsStored: {
     name: 'perigee_flow_store_flows',
     type: 'gauge',

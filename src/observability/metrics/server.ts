@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
-import { mergeExpositions } from './merge.ts';
+import { metricDefinitions } from './definitions.ts';
+import { Exemplars } from './exemplars.ts';
+import { prometheusText } from './families.ts';
+import { OPEN_METRICS_TYPE, openMetricsText, wantsOpenMetrics } from './open-metrics.ts';
 
 export interface MetricsServerOptions {
   /** `127.0.0.1:9975`, `[::1]:9975`; port 0 takes a free one. */
@@ -11,6 +14,8 @@ export interface MetricsServerOptions {
   readonly metrics: AgentMetrics;
   /** What readiness waits for; empty: ready. */
   readonly waitingFor: () => readonly string[];
+  /** Requests that stand for those of a bucket, for scrapers that take them. Default: none. */
+  readonly exemplars?: () => Promise<Exemplars>;
 }
 
 export interface MetricsServer {
@@ -37,19 +42,23 @@ function answer(response: ServerResponse, status: number, text: string): void {
 
 /** Serves /metrics for Prometheus, /healthz (this process turns its loop) and /readyz (all is in force). */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
-  const { metrics, waitingFor } = options;
+  const { metrics, waitingFor, exemplars = () => Promise.resolve(new Exemplars()) } = options;
   const { host, port } = parseListenAddress(options.address);
-  const scrape = async (response: ServerResponse): Promise<void> => {
-    const { agent, proxy } = await metrics.render();
-    const text = proxy === undefined ? agent : mergeExpositions(agent, proxy);
-    response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
+  const scrape = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const families = await metrics.families();
+    const isOpen = wantsOpenMetrics(request.headers.accept);
+    const text = isOpen
+      ? openMetricsText(families, metricDefinitions.requestDuration.name, await exemplars())
+      : prometheusText(families);
+    const type = isOpen ? OPEN_METRICS_TYPE : metrics.registry.contentType;
+    response.writeHead(200, { 'content-type': type, vary: 'accept' }).end(text);
   };
   const server = createServer((request, response) => {
     const [path] = (request.url ?? '/').split('?', 1);
     const waits = waitingFor();
     if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'method not allowed');
     else if (path === '/metrics') {
-      scrape(response).catch((error: unknown) => {
+      scrape(request, response).catch((error: unknown) => {
         answer(response, 500, `cannot read the metrics: ${String(error)}`);
       });
     } else if (path === '/healthz') answer(response, 200, 'ok');
