@@ -22,6 +22,8 @@ export interface Agents {
   status(): Promise<readonly NodeStatus[]>;
   explain(question: Question): Promise<Explanation>;
   flows(query: FlowQuery, signal: AbortSignal): AsyncGenerator<WireFlowsResponse, void, undefined>;
+  /** Agents that went away while their flows were followed. */
+  lost(): number;
   close(): void;
 }
 
@@ -47,6 +49,7 @@ export async function connectAgents(flags: ConnectionFlags, context: CliContext)
     status: async () => [await client.status()],
     explain: (question) => client.explain(question),
     flows: (query, signal) => client.flows(query, signal),
+    lost: () => 0,
     close: () => client.close(),
   };
 }

@@ -140,6 +140,10 @@ class ClusterAgents implements Agents {
     }
   }
 
+  lost(): number {
+    return this.#lost;
+  }
+
   close(): void {
     for (const { client, relay } of this.#members) {
       client.close();

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { AgentClient } from '../../api/client.ts';
 import { flowFromWire } from '../../api/flow-from-wire.ts';
 import type { Flow, FlowRule } from '../../core/flow.ts';
 import type { EndpointFilter, FlowQuery } from '../../core/flow-filter.ts';
 import { PerigeeError } from '../../lib/errors.ts';
+import { type Agents, connectAgents, type ConnectionFlags } from '../agents.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { usageError } from '../observe/filters.ts';
 import { decidingRule } from '../printers/flow-line.ts';
@@ -15,15 +15,16 @@ import { History, peerName, uiRule } from './history.ts';
 import { type UiEdgeDetail, type UiFlow, type UiMap, windows } from './model.ts';
 import { startUiServer } from './server.ts';
 
-export interface UiFlags {
+export interface UiFlags extends ConnectionFlags {
   readonly listen: string;
-  readonly socket: string;
 }
 
 const MAX_WINDOW_MS = Math.max(...windows) * 1000;
 /** Flows of an edge that the page gets. */
 const DETAIL_FLOWS = 200;
 const RETRY_MS = 1000;
+/** How often a cluster is looked at for agents that have gone: they may be there again, ms. */
+const LOOK_MS = 5000;
 
 /** Folder of the page: in a checkout, or beside a shipped bundle. */
 function findAssets(): string {
@@ -46,33 +47,41 @@ function parseListen(text: string): { host: string; port: number } {
   throw usageError(`--listen: not an address: ${JSON.stringify(text)}`, 'Write it as 127.0.0.1:4255');
 }
 
-/** Adds flows up as they come, from `since` on, until the agent goes; returns where to go on. */
+/** Adds flows up as they come, from `since` on, until an agent goes; returns where to go on. */
 async function followOnce(history: History, since: bigint, parts: FollowParts): Promise<bigint> {
   const { flags, context, state } = parts;
-  const client = await AgentClient.connect(flags.socket);
+  const agents = state.agents ?? (await connectAgents(flags, context));
+  const gone = new AbortController();
+  const timer = setInterval(() => {
+    if (agents.lost() > 0) gone.abort();
+  }, LOOK_MS);
   let next = since;
   try {
-    await client.status();
+    state.node = await agents.name();
+    state.agents = agents;
     delete state.problem;
     const query: FlowQuery = { include: [], exclude: [], end: 'newest', follow: true, since };
-    for await (const { flow: wire, lost_events: lost } of client.flows(query, context.signal)) {
+    const signal = AbortSignal.any([context.signal, gone.signal]);
+    for await (const { flow: wire, lost_events: lost } of agents.flows(query, signal)) {
       if (wire === undefined) {
         history.missed += Number(lost?.num_events_lost ?? 0);
         continue;
       }
       const flow = flowFromWire(wire);
-      next = flow.time + 1n;
+      if (flow.time >= next) next = flow.time + 1n;
       history.add(flow, context.now());
     }
   } catch (error) {
     state.problem = error instanceof Error ? error.message : String(error);
   } finally {
-    client.close();
+    clearInterval(timer);
+    delete state.agents;
+    agents.close();
   }
   return next;
 }
 
-/** Begins with what the agent has stored, and goes on when it comes back. */
+/** Begins with what the agents have stored, and goes on when they come back. */
 async function follow(history: History, parts: FollowParts): Promise<void> {
   const { context, state } = parts;
   let since = BigInt(context.now() - MAX_WINDOW_MS) * 1_000_000n;
@@ -87,6 +96,10 @@ async function follow(history: History, parts: FollowParts): Promise<void> {
 }
 
 interface State {
+  /** What the page calls them. */
+  node: string;
+  /** While they are followed. */
+  agents?: Agents;
   problem?: string;
 }
 
@@ -117,10 +130,11 @@ function uiFlow(flow: Flow): UiFlow {
   };
 }
 
-async function detailOf(query: URLSearchParams, flags: UiFlags, context: CliContext): Promise<UiEdgeDetail> {
+async function detailOf(query: URLSearchParams, state: State, context: CliContext): Promise<UiEdgeDetail> {
   const [source, destination] = [query.get('source') ?? '', query.get('destination') ?? ''];
   const seconds = windowOf(query);
-  const client = await AgentClient.connect(flags.socket);
+  if (state.agents === undefined)
+    throw new PerigeeError('ERR_AGENT_NOT_RUNNING', state.problem ?? 'no agent is connected');
   const flows: UiFlow[] = [];
   const rules = new Map<string, { rule: FlowRule; verdict: Flow['verdict']; count: number }>();
   const count = (rule: FlowRule | undefined, { verdict }: Flow): void => {
@@ -130,23 +144,19 @@ async function detailOf(query: URLSearchParams, flags: UiFlags, context: CliCont
     known.count += 1;
     rules.set(key, known);
   };
-  try {
-    const wanted: FlowQuery = {
-      include: [{ source: endpointOf(source), destination: endpointOf(destination) }],
-      exclude: [],
-      ...{ end: 'newest', follow: false, limit: DETAIL_FLOWS },
-      since: BigInt(context.now() - seconds * 1000) * 1_000_000n,
-    };
-    for await (const { flow: wire } of client.flows(wanted, context.signal)) {
-      if (wire === undefined) continue;
-      const flow = flowFromWire(wire);
-      if (peerName(flow.source) !== source || peerName(flow.destination) !== destination) continue;
-      flows.push(uiFlow(flow));
-      if (flow.verdict === 'denied' || flow.verdict === 'audited') count(decidingRule(flow), flow);
-      else for (const rule of [flow.egressRule, flow.ingressRule]) count(rule, flow);
-    }
-  } finally {
-    client.close();
+  const wanted: FlowQuery = {
+    include: [{ source: endpointOf(source), destination: endpointOf(destination) }],
+    exclude: [],
+    ...{ end: 'newest', follow: false, limit: DETAIL_FLOWS },
+    since: BigInt(context.now() - seconds * 1000) * 1_000_000n,
+  };
+  for await (const { flow: wire } of state.agents.flows(wanted, context.signal)) {
+    if (wire === undefined) continue;
+    const flow = flowFromWire(wire);
+    if (peerName(flow.source) !== source || peerName(flow.destination) !== destination) continue;
+    flows.push(uiFlow(flow));
+    if (flow.verdict === 'denied' || flow.verdict === 'audited') count(decidingRule(flow), flow);
+    else for (const rule of [flow.egressRule, flow.ingressRule]) count(rule, flow);
   }
   return {
     flows: flows.toReversed(),
@@ -164,18 +174,17 @@ function windowOf(query: URLSearchParams): number {
 /** Serves the page until the person interrupts. */
 export async function ui(flags: UiFlags, context: CliContext): Promise<ExitCode> {
   const listen = parseListen(flags.listen);
-  const client = await AgentClient.connect(flags.socket);
-  const { node } = await client.status();
-  client.close();
+  // Whoever has no way to them should be told at once.
+  const agents = await connectAgents(flags, context);
+  const state: State = { node: await agents.name(), agents };
   const history = new History();
-  const state: State = {};
   const map = (query: URLSearchParams): UiMap => ({
-    node,
+    node: state.node,
     missed: history.missed,
-    ...state,
+    ...(state.problem === undefined ? {} : { problem: state.problem }),
     ...history.view(windowOf(query), context.now()),
   });
-  const edge = (query: URLSearchParams): Promise<UiEdgeDetail> => detailOf(query, flags, context);
+  const edge = (query: URLSearchParams): Promise<UiEdgeDetail> => detailOf(query, state, context);
   const answers = { '/api/map': map, '/api/edge': edge };
   const server = await startUiServer({ listen, assets: findAssets(), answers });
   context.out(`${server.url}\n`);
