@@ -25,16 +25,18 @@ const { forbidden } = require('../../.dependency-cruiser.cjs') as { forbidden: r
 
 const packageJson = JSON.stringify({
   type: 'module',
-  dependencies: { '@grpc/grpc-js': '1', '@kubernetes/client-node': '1', zod: '1' },
+  dependencies: { '@grpc/grpc-js': '1', '@kubernetes/client-node': '1', '@opentelemetry/api': '1', zod: '1' },
   devDependencies: { prettier: '1' },
 });
 
 /** Stand-ins, so that their paths lie inside the tree as those of installed packages do. */
 const packages = Object.fromEntries(
-  ['@grpc/grpc-js', '@kubernetes/client-node', 'zod', 'prettier', 'undeclared'].flatMap((name) => [
-    [`node_modules/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', main: 'index.js' })],
-    [`node_modules/${name}/index.js`, 'module.exports = {};'],
-  ]),
+  ['@grpc/grpc-js', '@kubernetes/client-node', '@opentelemetry/api', 'zod', 'prettier', 'undeclared'].flatMap(
+    (name) => [
+      [`node_modules/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', main: 'index.js' })],
+      [`node_modules/${name}/index.js`, 'module.exports = {};'],
+    ],
+  ),
 );
 
 const scaffold = { 'package.json': packageJson, ...packages };
