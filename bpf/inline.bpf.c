@@ -115,25 +115,6 @@ SUBPROGRAM int opaque_segment(struct http_frame *frame, struct segment *segment)
 	return stream_refuse(frame, segment, tcp, reason);
 }
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct inline_ports);
-	MAP_PINNED;
-} inline_ports SEC(".maps");
-
-/*
- * Every TCP segment of the machine comes by here: all but those of ports whose requests are read
- * are let go for the price of one bit.
- */
-static __always_inline bool port_may_be_inline(const struct bpf_sock *sk)
-{
-	__u32 zero = 0;
-
-	return port_is_in(bpf_map_lookup_elem(&inline_ports, &zero), sk);
-}
-
 /* A segment for a socket without a stream. */
 static __always_inline int strange_segment(struct http_frame *frame, struct segment *segment,
 					   struct bpf_sock *sk, __u32 state)
@@ -162,7 +143,7 @@ int inline_ingress(struct __sk_buff *skb)
 	__u64 cookie;
 	__u32 state;
 
-	if (!sk || !port_may_be_inline(sk))
+	if (!sk || !port_may_be_read(sk->src_port))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)
@@ -203,7 +184,7 @@ int inline_egress(struct __sk_buff *skb)
 	struct segment segment = {};
 	struct http_frame frame = { .skb = skb };
 
-	if (!sk || !port_may_be_inline(sk))
+	if (!sk || !port_may_be_read(sk->src_port))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)

@@ -11,6 +11,7 @@
 #include "lib/boost.h"
 #include "lib/boosted-stream.h"
 #include "lib/connection.h"
+#include "lib/read-ports.h"
 #include "lib/steer.h"
 #include "lib/stream-begin.h"
 
@@ -103,13 +104,15 @@ static __always_inline void proxy_established(struct bpf_sock_ops *ctx, struct b
 static __always_inline void active_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
-	struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
+	struct steering *steering = NULL;
 	struct tuple_key key = {};
 
 	if (!connection)
 		proxy_established(ctx, sk);
 	else
 		opened(ctx, connection);
+	if (!connection || connection->path == PATH_PROXIED)
+		steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
 	if (!steering && !(connection && connection->boost))
 		return;
 	tuple_of(ctx, true, &key);
@@ -158,8 +161,9 @@ static __always_inline bool take_announcement(struct bpf_sock_ops *ctx, struct b
 }
 
 /*
- * A governed workload accepted a connection. One from this node was judged, and
- * is counted and recorded, at its own end.
+ * A governed workload accepted a connection. One from this node was judged, and is counted and
+ * recorded, at its client's end: the server's has a storage of its own only for requests that are
+ * read, and for boost. A storage is the dearest thing that a short connection pays for.
  */
 static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					   const struct tuple_key *key,
@@ -176,6 +180,7 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		.port = ctx->local_port,
 	};
 	struct policy_verdict ingress;
+	bool boosts, reads;
 	__u64 epoch;
 
 	if (address_is_loopback(&remote) || address_equal(&local, &remote))
@@ -183,17 +188,21 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 	peer = ipcache_find(&remote);
 	if (peer.workload == workload->id)
 		return;
+	boosts = peer.flags & workload->flags & WORKLOAD_BOOST;
+	if (peer.workload && !boosts && !port_may_be_read(side.port))
+		return;
 	side.peer = peer.identity;
 	epoch = inline_epoch();
 	ingress = policy_decide(&side);
-	if (policy_reads(&ingress))
+	reads = policy_reads(&ingress);
+	if (reads)
 		passive_inline(ctx, sk, key, workload, &peer, &ingress, epoch);
-	connection = connection_accept(sk, workload, &peer,
-				       policy_reads(&ingress) ? PATH_INLINE : PATH_DIRECT);
-	if ((ingress.action == ACTION_ALLOW || policy_reads(&ingress)) &&
-	    peer.flags & workload->flags & WORKLOAD_BOOST)
-		boost_meet(ctx, sk, peer.workload, workload->id, key, policy_reads(&ingress));
-	if (!connection || peer.workload)
+	if (boosts && (reads || ingress.action == ACTION_ALLOW))
+		boost_meet(ctx, sk, peer.workload, workload->id, key, reads);
+	if (peer.workload)
+		return;
+	connection = connection_accept(sk, workload, &peer, reads ? PATH_INLINE : PATH_DIRECT);
+	if (!connection)
 		return;
 	connection->recorded = 1;
 	connection->ingress_rule = ingress.rule;
@@ -299,14 +308,12 @@ static __always_inline __u8 closer_of(const struct tcp_sock *tcp, __u32 state, b
 	return CLOSER_UNKNOWN;
 }
 
-static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+static __always_inline void recorded_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					    const struct connection *connection)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 	struct flow_record record = {};
 	struct tcp_sock *tcp;
 
-	if (!connection || !connection->recorded)
-		return;
 	if (connection->path == PATH_PROXIED && connection->established) {
 		drop_handoff(ctx);
 		return;
@@ -321,7 +328,8 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 		connection_bytes(tcp, connecting, &record);
 		record.closer = closer_of(tcp, ctx->args[0], connecting);
 	}
-	boost_bytes(ctx, sk, &record);
+	if (connection->boost)
+		boost_bytes(ctx, sk, &record);
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;
 	if (connection->established) {
@@ -344,6 +352,20 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 	}
 	record.verdict = VERDICT_ERROR;
 	flow_emit_allowed(&record);
+}
+
+/* Each look for a storage that isn't there goes through all that the socket has. */
+static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	bool opening = connection && connection->direction == DIRECTION_EGRESS;
+
+	if (!opening)
+		stream_closed(sk);
+	if (connection && connection->recorded)
+		recorded_closed(ctx, sk, connection);
+	if (!opening || connection->boost)
+		boost_closed(ctx, sk);
 }
 
 SEC("sockops")
@@ -373,9 +395,7 @@ int tcp_lifecycle(struct bpf_sock_ops *ctx)
 		passive_established(ctx, sk);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		stream_closed(sk);
 		closed(ctx, sk);
-		boost_closed(ctx, sk);
 		break;
 	}
 	return 1;

@@ -4,10 +4,11 @@
  * and what policy no longer bears.
  *
  * Stance: every end is judged as if it were opened now, identities as of now.
- * A socket's storage says whose end it is. One that was open before its
- * workload was enrolled has none: its namespace or cgroup tells whose it is, and
- * what the kernel kept of the handshake tells which side. What the proxy holds,
- * and what was steered to it, the proxy judges by itself.
+ * A socket's storage says whose end it is. A server's whose client is on this
+ * node has none, nor one that was open before its workload was enrolled: its
+ * namespace or cgroup tells whose it is, and what the kernel kept of the
+ * handshake tells which side. What the proxy holds, and what was steered to it,
+ * the proxy judges by itself.
  */
 #include "lib/connection.h"
 #include "lib/boosted-stream.h"
@@ -143,6 +144,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	struct service_peer *asked;
 	struct http_stream *stream;
 	bool is_read;
+	__u8 path; /* of an accepted end that has a client on this node */
 
 	if (!workload || bpf_sk_storage_get(&own_sockets, common, 0, 0))
 		return 0;
@@ -154,6 +156,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	if (end->accepted && workload->kind != WORKLOAD_NETNS)
 		return 0; /* a cgroup is governed on egress alone */
 	stream = bpf_sk_storage_get(&streams, common, 0, 0);
+	path = stream ? PATH_INLINE : PATH_DIRECT;
 	if (stream && stream->moved) {
 		struct boosted_stream *boosted = boosted_of(stream);
 
@@ -164,7 +167,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 			    : open_allowed(end, workload, &record)))
 		open.state = OPEN_FORBIDDEN;
 	record.connection = bpf_get_socket_cookie(common);
-	record.path = connection ? connection->path : PATH_DIRECT;
+	record.path = connection ? connection->path : path;
 	record.protocol = end->protocol;
 	record.family = address_is4(&end->remote) ? 4 : 6;
 	if (record.path == PATH_PROXIED)

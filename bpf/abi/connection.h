@@ -70,8 +70,8 @@ struct udp_peers {
 };
 
 /*
- * Life of one governed connection, from its first hook to its close. Of the client's socket and of
- * the server's; a proxy's sockets have none.
+ * Life of one governed connection, from its first hook to its close. Of the client's socket; of the
+ * server's if its client is not on this node, or came by the proxy. A proxy's sockets have none.
  */
 struct connection {
 	__u64 start; /* ns, CLOCK_MONOTONIC */
@@ -87,7 +87,7 @@ struct connection {
 	__u8 established;
 	__u8 verdict; /* enum verdict */
 	__u8 owner_kind; /* … and enum workload_kind */
-	__u8 recorded; /* 0: the other end, on this node too, counts and records it */
+	__u8 recorded; /* 0: the proxy counts and records it, or a sweep has */
 	__u8 boost; /* may be boosted: the workloads at its ends ask for it, or the proxy is one */
 	__u8 padding;
 	__u32 service; /* numeric name of the Service that was asked for, 0: none */

@@ -5,8 +5,8 @@
 #include "lib/attempt.h"
 
 /*
- * The one truth about who a connection belongs to, at both of its ends: what
- * records, counts and closes connections reads it here.
+ * The one truth about who a connection belongs to: what records, counts and
+ * closes connections reads it here.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -4,6 +4,7 @@
 
 #include "lib/announce.h"
 #include "lib/features.h"
+#include "lib/read-ports.h"
 #include "lib/requests.h"
 
 /* Segments whose socket has no stream: before there is one, or because there was no room for it. */
@@ -90,21 +91,6 @@ SUBPROGRAM struct workload *stranger_inline(struct http_frame *frame, const stru
 	return policy_reads(&stranger->verdict) ? workload : NULL;
 }
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct inline_ports);
-	MAP_PINNED;
-} enforced_ports SEC(".maps");
-
-static __always_inline bool port_is_in(const struct inline_ports *ports, const struct bpf_sock *sk)
-{
-	__u32 port = sk->src_port;
-
-	return !ports || ports->words[port >> 6 & (INLINE_PORT_WORDS - 1)] >> (port & 63) & 1;
-}
-
 /*
  * A segment that can't be read, for a socket that may need a stream: TCP takes what is behind
  * headers that nobody uses, such as an atomic fragment's.
@@ -112,9 +98,8 @@ static __always_inline bool port_is_in(const struct inline_ports *ports, const s
 static __always_inline int unreadable_segment(struct http_frame *frame)
 {
 	struct workload *workload = workload_of_netns(netns_of_packet(frame->skb, frame->sk));
-	__u32 zero = 0;
 
-	if (!port_is_in(bpf_map_lookup_elem(&enforced_ports, &zero), frame->sk))
+	if (!port_may_be_enforced(frame->sk->src_port))
 		return HOOK_ALLOW;
 	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
 		return HOOK_ALLOW;

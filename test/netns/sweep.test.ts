@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { FlowRecord } from '../../src/core/abi/flow.ts';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
@@ -127,6 +128,38 @@ describe('open connections under a policy that came later', () => {
     const ids = sceneState([{ host: client }, { host: server }]).workloads.map(({ id }) => id);
     assert.deepEqual(text, [`${String(ids[0])} 1 false`, `${String(ids[1])} 2 true`]);
     held.close();
+  });
+
+  test('the server keeps a storage of its own for a client of another node alone', async () => {
+    const { native, pinRoot, cgroup } = scene;
+    const layout = pinLayout(pinRoot);
+    const governed: readonly Governed[] = [
+      { host: client, egress: [{ peer: server, port: HIGH, action: 'allow' }] },
+      {
+        host: server,
+        ingress: [
+          { peer: client, port: HIGH, action: 'allow' },
+          { port: HIGH, action: 'allow' },
+        ],
+      },
+    ];
+    scene.govern(governed);
+    const here = new Set(sceneState(governed).workloads.map(({ identity }) => identity));
+    const held = await Promise.all([client, stranger].map((from) => open(from, server.address4, HIGH)));
+    const walk = SocketWalk.load({ native, layout, objects, cgroup });
+    const storage = native.BpfMap.openPinned(join(layout.maps, 'connections'));
+    const kept = walk.cookies(storage);
+    const found = ends()
+      .filter(({ localPort, remotePort }) => localPort === HIGH || remotePort === HIGH)
+      .map((end) => [end.direction, here.has(end.peer), kept.has(end.cookie)].join(' '));
+    walk.close();
+    storage.close();
+    for (const one of held) one.close();
+    assert.deepEqual(found.sort(), [
+      `${String(direction.egress)} true true`,
+      `${String(direction.ingress)} false true`,
+      `${String(direction.ingress)} true false`,
+    ]);
   });
 
   test('what was open before its workload was enrolled is judged by its true direction, whatever the ports', async () => {
