@@ -70,5 +70,5 @@ function conditionOf({ path, reason, problem, synced, staleSince }: CollectionSt
 
 /** Seconds since it was heard of; 0: it is current. */
 function ageOf({ staleSince }: { readonly staleSince?: number | undefined }): number {
-  return staleSince === undefined ? 0 : (Date.now() - staleSince) / 1000;
+  return staleSince === undefined ? 0 : (performance.now() - staleSince) / 1000;
 }

@@ -24,7 +24,7 @@ import { createFeed, type Feed } from './feed.ts';
 import { followFiles } from './follow-files.ts';
 import { cgroup2In, findCgroup2, findObjects, nodeName, requireBpffs } from './host.ts';
 import { inlineOffText } from './inline-state.ts';
-import { takeLock } from './lock.ts';
+import { type Lock, takeLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { startMetrics } from './metrics.ts';
 import { flowNames } from './names-view.ts';
@@ -36,6 +36,7 @@ import { ProxySupervisor } from './proxy-supervisor.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 import { type StatusInput, statusOf } from './status.ts';
+import { Succession } from './succession.ts';
 import { VerdictTotals } from './verdict-totals.ts';
 import { version } from './version.ts';
 
@@ -136,16 +137,20 @@ async function follow(parts: FollowParts): Promise<void> {
   clearInterval(timer);
 }
 
+function takeLocks(native: Native, { pinRoot }: Settings, cgroupRoot: string): readonly Lock[] {
+  return [
+    takeLock(native, 'pins', pinRoot),
+    takeLock(native, 'cgroup', String(native.cgroup.id(cgroupRoot))),
+  ];
+}
+
 /** Runs the node agent until the signal. Traffic does not notice its end: what is pinned goes on. */
 export async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> {
   const log = createLog('perigee-agent', settings.logLevel);
   const native = loadNative();
   const startedAt = new Date();
   const cgroupRoot = governedCgroup(settings);
-  const locks = [
-    takeLock(native, 'pins', settings.pinRoot),
-    takeLock(native, 'cgroup', String(native.cgroup.id(cgroupRoot))),
-  ];
+  const locks = takeLocks(native, settings, cgroupRoot);
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
@@ -155,6 +160,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const verdicts = new VerdictTotals(datapath.maps, names);
   const wanted = (): ProxyPush | undefined => reconciler.push;
   const supervisor = new ProxySupervisor({ settings, log, command: selfCommand(), wanted, signal });
+  const succession = new Succession({ native, datapath, settings, log, supervisor, signal });
   const reconciler: Reconciler = new Reconciler({
     native,
     datapath,
@@ -162,9 +168,11 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     settings,
     log,
     pushConfig: (pushed) => supervisor.push(pushed),
+    awaitProxy: () => succession.awaitProxy(),
     cgroupRoot,
     onApplied: (applied) => {
       const { compiled, revision } = applied;
+      succession.finish();
       events.applied(applied);
       holders.update(applied.world.workloads.values(), applied.at.getTime());
       verdicts.prune(compiled.desired.policy);

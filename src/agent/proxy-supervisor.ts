@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ProxyState } from '../api/ports.ts';
 import type { ProxyStatus } from '../core/proxy/control.ts';
+import { controlSocketName, stateFileName } from '../core/proxy/places.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { ProxyClient } from './proxy-client.ts';
 import type { ProxyPush } from './proxy-config.ts';
@@ -29,9 +30,8 @@ function isAbsent(error: unknown): boolean {
   return code === 'ECONNREFUSED' || code === 'ENOENT';
 }
 
-export const proxySocket = (settings: Settings): string => join(settings.runDirectory, 'proxy.sock');
-export const proxyStateFile = (settings: Settings): string =>
-  join(settings.runDirectory, 'proxy-config.json');
+const proxySocket = (settings: Settings): string => join(settings.runDirectory, controlSocketName);
+const proxyStateFile = (settings: Settings): string => join(settings.runDirectory, stateFileName());
 
 /**
  * Keeps a proxy there and its configuration current. The proxy is a process of its own session: it outlives
@@ -42,7 +42,7 @@ export class ProxySupervisor {
   readonly #options: SupervisorOptions;
   readonly #repeats = new RepeatFilter();
   #status: ProxyStatus | undefined;
-  #startedAt = 0;
+  #startedAt = Number.NEGATIVE_INFINITY;
   #spawned: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -93,6 +93,12 @@ export class ProxySupervisor {
 
   #saw(status: ProxyStatus): void {
     this.#status = status;
+  }
+
+  /** Whether the proxy has the configuration that is wanted. */
+  get isCurrent(): boolean {
+    const status = this.#status;
+    return status?.draining === false && status.revision === this.#options.wanted()?.config.revision;
   }
 
   state(): ProxyState {
@@ -147,9 +153,9 @@ export class ProxySupervisor {
     const { settings, log, command } = this.#options;
     // One that was started and does not answer yet, or hangs, is not doubled.
     const last = this.#spawned;
-    if (settings.proxy !== 'spawn' || Date.now() - this.#startedAt < 1000) return;
+    if (settings.proxy !== 'spawn' || performance.now() - this.#startedAt < 1000) return;
     if (last?.exitCode === null && last.signalCode === null) return;
-    this.#startedAt = Date.now();
+    this.#startedAt = performance.now();
     const [program = process.execPath, ...rest] = command;
     const output = openSync(join(settings.runDirectory, 'proxy.log'), 'a', 0o600);
     const flags = [

@@ -28,6 +28,8 @@ export interface ReconcilerOptions {
   readonly log: Logger;
   /** Tells the proxy; resolves once the configuration is in force there, or it did not take it. */
   readonly pushConfig: (push: ProxyPush) => Promise<unknown>;
+  /** What the first state in force waits for. */
+  readonly awaitProxy: () => Promise<void>;
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
   readonly onApplied: (applied: Applied) => void;
@@ -74,7 +76,7 @@ export class Reconciler {
   /** Why the last attempt failed; undefined after a success. */
   #failure: Error | undefined;
   #failedAt = 0;
-  /** When the second round of the last sweep is due, ms since 1970. */
+  /** When the second round of the last sweep is due, by `performance.now()`. */
   #restAt: number | undefined;
   #tidyAt = 0;
   /** What was said last of HTTP policy that goes to the proxy. */
@@ -115,7 +117,7 @@ export class Reconciler {
   /** Looks whether namespaces came, went or changed their addresses, and tries again what failed. */
   async refresh(): Promise<void> {
     if (this.#failure !== undefined) {
-      if (Date.now() - this.#failedAt >= RETRY_MS) await this.run();
+      if (performance.now() - this.#failedAt >= RETRY_MS) await this.run();
       return;
     }
     if (this.#applied === undefined) return;
@@ -162,6 +164,7 @@ export class Reconciler {
     this.#push = this.#proxyPush(revision, compiled);
     // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
     await Promise.race([this.#options.pushConfig(this.#push), sleep(PUSH_MS)]);
+    if (this.#applied === undefined) await this.#options.awaitProxy();
     const report = datapath.apply(compiled.desired);
     this.#sayInline(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
@@ -241,7 +244,7 @@ export class Reconciler {
   }
 
   #failed(error: unknown): void {
-    this.#failedAt = Date.now();
+    this.#failedAt = performance.now();
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.onAttempt(undefined);
     const { log } = this.#options;
@@ -252,7 +255,7 @@ export class Reconciler {
   #sweep(round: SweepRound): void {
     const { datapath, log } = this.#options;
     const { closed, failed } = datapath.sweep(round);
-    this.#restAt = round === 'first' ? Date.now() + REST_MS : undefined;
+    this.#restAt = round === 'first' ? performance.now() + REST_MS : undefined;
     const [problem] = failed;
     if (problem !== undefined) {
       warnRepeated(log, this.#repeats, problem, 'a connection that policy forbids now could not be closed');
@@ -264,7 +267,7 @@ export class Reconciler {
   #lookAfter(): void {
     const { datapath, log } = this.#options;
     try {
-      if (this.#restAt !== undefined && Date.now() >= this.#restAt) this.#sweep('rest');
+      if (this.#restAt !== undefined && performance.now() >= this.#restAt) this.#sweep('rest');
       datapath.inline.sweepLost();
       const failure = datapath.inline.takeFailure();
       if (failure !== undefined)
@@ -276,8 +279,8 @@ export class Reconciler {
   }
 
   #tidy(): void {
-    if (Date.now() < this.#tidyAt) return;
-    this.#tidyAt = Date.now() + TIDY_MS;
+    if (performance.now() < this.#tidyAt) return;
+    this.#tidyAt = performance.now() + TIDY_MS;
     const { datapath, log } = this.#options;
     const removed = datapath.removeStale();
     if (removed > 0) log.info({ removed }, 'removed entries whose sockets are gone');

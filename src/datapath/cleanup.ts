@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { stopBoost } from './boost/boost-path.ts';
+import type { PinLayout } from './layout.ts';
 import type { Native } from './native.ts';
 
 export interface CleanupReport {
@@ -17,11 +18,33 @@ export interface CleanupReport {
  */
 export function removeDatapath(native: Native, root: string): CleanupReport {
   if (!existsSync(root)) return { detached: 0, removed: 0 };
-  const versions = readdirSync(root).map((name) => join(root, name));
+  const report = removeVersions(native, versionsBelow(root));
+  rmdirSync(root);
+  return report;
+}
+
+/**
+ * Takes off what agents of other layout versions left, whose maps nobody keeps current any more. Call once this version
+ * enforces: until then theirs do.
+ */
+export function removeOtherVersions(native: Native, layout: PinLayout): CleanupReport {
+  return removeVersions(native, otherVersions(layout));
+}
+
+/** Folders of what agents of other layout versions left. */
+export function otherVersions({ root, version }: PinLayout): readonly string[] {
+  return versionsBelow(root).filter((other) => other !== version);
+}
+
+function versionsBelow(root: string): readonly string[] {
+  return readdirSync(root).map((name) => join(root, name));
+}
+
+function removeVersions(native: Native, versions: readonly string[]): CleanupReport {
   for (const version of versions) stopBoost(native, version);
-  let detached = 0;
+  let [detached, removed] = [0, 0];
   for (const version of versions) detached += detachAll(native, join(version, 'links'));
-  const removed = removeTree(root);
+  for (const version of versions) removed += removeTree(version);
   return { detached, removed };
 }
 

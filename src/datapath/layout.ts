@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path';
-
-/**
- * Version of everything that is pinned. It grows whenever a map's key, value or type changes: the new version
- * then lives beside the old one until it has taken over.
- */
-export const LAYOUT_VERSION = 6;
+import { LAYOUT_VERSION } from '../core/state/layout-version.ts';
 
 /** Where the datapath lives in bpffs: `/sys/fs/bpf/perigee/v{N}/{maps,links,programs}`. */
 export interface PinLayout {
@@ -17,8 +12,8 @@ export interface PinLayout {
   readonly programs: string;
 }
 
-export function pinLayout(root: string): PinLayout {
-  const version = join(root, `v${String(LAYOUT_VERSION)}`);
+export function pinLayout(root: string, number = LAYOUT_VERSION): PinLayout {
+  const version = join(root, `v${String(number)}`);
   return {
     root,
     version,

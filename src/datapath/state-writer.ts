@@ -30,7 +30,7 @@ export class StateWriter {
   readonly #policy = new PolicyDifferences();
   /** As written last; undefined: unknown. */
   #written: Written | undefined;
-  /** When the kernel is to be read again, ms since 1970. */
+  /** When the kernel is to be read again, by `performance.now()`. */
   #auditAt = 0;
 
   constructor(maps: Maps) {
@@ -46,7 +46,7 @@ export class StateWriter {
     const known = this.#written;
     const services = placeServices(state.services, known?.services ?? readSlots(this.#maps));
     const wish = { policy: state.policy, services, ...this.#encoder.encode(state, kernelIds) };
-    if (known === undefined) this.#auditAt = Date.now() + AUDIT_MS;
+    if (known === undefined) this.#auditAt = performance.now() + AUDIT_MS;
     return this.#put(
       wish,
       known === undefined ? this.#fromKernel(wish) : this.#fromKnown(wish, known),
@@ -57,8 +57,8 @@ export class StateWriter {
   /** When it is time, reads the kernel and puts right what is not as it was written; undefined: nothing to do. */
   audit(): ReconcileReport | undefined {
     const written = this.#written;
-    if (written === undefined || Date.now() < this.#auditAt) return undefined;
-    this.#auditAt = Date.now() + AUDIT_MS;
+    if (written === undefined || performance.now() < this.#auditAt) return undefined;
+    this.#auditAt = performance.now() + AUDIT_MS;
     return this.#put(written, this.#fromKernel(written), NO_STEPS);
   }
 

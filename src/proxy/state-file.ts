@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type ProxyConfig, proxyConfig, stateTables } from '../core/proxy/config.ts';
+import { type ProxyConfig, proxyConfig } from '../core/proxy/config.ts';
+import { stateTables } from '../core/proxy/places.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { TableStore } from './table-store.ts';
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { controlSocketName, stateFileName } from '../../src/core/proxy/places.ts';
 import { type LabHost, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import {
@@ -39,7 +40,12 @@ describe("a node's proxy is replaced under load", () => {
 
   /** A second proxy as an operator starts it: the same control socket and state. */
   const startProxy = (): void => {
-    const flags = ['--control', join(node.run, 'proxy.sock'), '--state', join(node.run, 'proxy-config.json')];
+    const flags = [
+      '--control',
+      join(node.run, controlSocketName),
+      '--state',
+      join(node.run, stateFileName()),
+    ];
     const [program = 'sh', ...rest] = node.inside([perigee, 'proxy', ...flags]);
     node.lab.own(spawn(program, rest, { stdio: 'ignore' }));
   };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { controlSocketName } from '../../src/core/proxy/places.ts';
 import type { CommandResult } from './lab.ts';
 import type { NodeStatus } from './node-scene.ts';
 
@@ -112,7 +113,7 @@ export class AgentProcess {
 
   /** All of them: a draining one may still be there. */
   proxyPids(): readonly number[] {
-    const mine = join(this.runDirectory, 'proxy.sock');
+    const mine = join(this.runDirectory, controlSocketName);
     const isMine = (pid: string): boolean => {
       const words = commandLine(pid);
       return words.includes('proxy') && words.includes(mine);

@@ -31,6 +31,8 @@ export class NodeScene {
   agent: ChildProcess | undefined;
   /** A command that starts the agent's, such as one that sets limits. */
   launcher: readonly string[] = [];
+  /** The build whose agent is started. */
+  program = perigee;
 
   constructor(name: string, { inline = 'off' }: { readonly inline?: 'auto' | 'off' } = {}) {
     this.inline = inline;
@@ -118,7 +120,7 @@ export class NodeScene {
   async startAgent(...flags: string[]): Promise<void> {
     const command = this.inside([
       ...this.launcher,
-      perigee,
+      this.program,
       'agent',
       ...[
         '--config',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Command, Option } from 'commander';
+import { controlSocketName, stateFileName } from '../../core/proxy/places.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { Finish } from '../command-list.ts';
 import type { CliContext } from '../context.ts';
@@ -28,8 +29,8 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
   );
   command.optionsGroup('Settings:');
   command
-    .option('--control <path>', 'control socket', '/run/perigee/proxy.sock')
-    .option('--state <file>', 'file of the last accepted configuration', '/run/perigee/proxy-config.json')
+    .option('--control <path>', 'control socket', `/run/perigee/${controlSocketName}`)
+    .option('--state <file>', 'file of the last accepted configuration', `/run/perigee/${stateFileName()}`)
     .option('--workers <n>', 'worker threads', '1')
     .option('--drain-ms <ms>', 'how long connections may last when it ends', '30000')
     .option(

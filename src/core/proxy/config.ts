@@ -120,6 +120,3 @@ export type ProxyVerdict = z.infer<typeof proxyVerdict>;
 export type ProxyAutomaton = z.infer<typeof proxyAutomaton>;
 export type ProxyLimits = z.infer<typeof proxyLimits>;
 export type ProxyConfig = z.infer<typeof proxyConfig>;
-
-/** The folder of the tables that a saved configuration names, each under its digest. */
-export const stateTables = (stateFile: string): string => `${stateFile}.tables`;

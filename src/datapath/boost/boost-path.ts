@@ -57,7 +57,7 @@ export class BoostPath {
   /** Some end has to be looked at again. */
   #again = false;
   #calls = 0n;
-  #walkedAt = 0;
+  #walkedAt = Number.NEGATIVE_INFINITY;
   /** The kernel has shown that it behaves. */
   #tried = false;
   #trying = false;
@@ -101,7 +101,7 @@ export class BoostPath {
     if (enabled !== 0) this.#enable(true);
     const calls = this.#options.maps.boost_calls.lookup(ZERO)?.readBigUInt64LE() ?? 0n;
     const idle = !this.#again && calls === this.#calls;
-    if (this.#loaded === undefined || (idle && Date.now() - this.#walkedAt < IDLE_MS)) return;
+    if (this.#loaded === undefined || (idle && performance.now() - this.#walkedAt < IDLE_MS)) return;
     const { walk } = this.#loaded;
     // All of them: a proxy's sockets live where its clients do, and some ends may have to leave.
     const namespaces = this.#options.namespaces();
@@ -112,7 +112,7 @@ export class BoostPath {
       return;
     }
     this.#calls = calls;
-    this.#walkedAt = Date.now();
+    this.#walkedAt = performance.now();
     if (enabled === 0 && !this.#again) this.#unload();
   }
 
@@ -216,7 +216,8 @@ export function stopBoost(native: Native, version: string): void {
   if (!existsSync(path)) return;
   const maps = join(version, 'maps');
   using settings = native.BpfMap.openPinned(join(maps, 'boost_settings'));
-  settings.update(ZERO, new Uint8Array(boostSettings.size));
+  // Of whichever version: all of it is zero.
+  settings.update(ZERO, new Uint8Array(settings.entrySize));
   using sockets = native.BpfMap.openPinned(join(maps, 'boost_sockets'));
   using message = native.BpfProgram.openPinned(path);
   message.detachSkMsg(sockets);
