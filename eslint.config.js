@@ -24,6 +24,12 @@ const plainError = {
   message: 'Faults are PerigeeErrors with a stable code (src/lib/errors.ts).',
 };
 
+const steadyClock = {
+  object: 'Date',
+  property: 'now',
+  message: 'The wall clock may be set back: measure time by performance.now().',
+};
+
 /** The parts of node:net that only parse and compare addresses. */
 const pureNetNames = ['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'SocketAddress'];
 
@@ -70,7 +76,20 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    rules: { 'no-restricted-syntax': ['error', ...forbiddenSyntax, plainError] },
+    rules: {
+      'no-restricted-syntax': ['error', ...forbiddenSyntax, plainError],
+      'no-restricted-properties': ['error', steadyClock],
+    },
+  },
+  {
+    // What is shown, or compared with times of others.
+    files: [
+      'src/observability/{wall-clock,query}.ts',
+      'src/control/source/files/read-folder.ts',
+      'src/api/client.ts',
+      'src/cli/**/*.ts',
+    ],
+    rules: { 'no-restricted-properties': 'off' },
   },
   {
     files: ['src/core/**/*.ts'],

@@ -223,14 +223,14 @@ export class Supervisor implements ControlTarget {
 
   private async drainToTheEnd(): Promise<void> {
     const { drainMs, flows, log, onEnd, sleep, workers } = this.parts;
-    const end = Date.now() + drainMs;
+    const end = performance.now() + drainMs;
     await workers.tell({ kind: 'drain' });
     const { publisher } = this;
     if (publisher !== undefined) {
       await Promise.all([...this.open.values()].map((open) => this.closeAfterGrace(open, publisher)));
     }
     let connections = Infinity;
-    while (connections > 0 && Date.now() < end) {
+    while (connections > 0 && performance.now() < end) {
       await sleep(POLL_MS);
       connections = (await workers.scrape()).reduce((sum, scrape) => sum + scrape.connections, 0);
     }

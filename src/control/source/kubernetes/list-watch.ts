@@ -31,7 +31,7 @@ export interface ListWatchOptions<T> {
 export interface WatchState {
   /** All objects were seen once. */
   readonly synced: boolean;
-  /** Since when nothing is heard, ms since 1970; undefined: all is well. */
+  /** Since when nothing is heard, by `performance.now()`; undefined: all is well. */
   readonly staleSince?: number;
   /** Why, if something is wrong. */
   readonly reason?: RestartReason;
@@ -212,7 +212,7 @@ export class ListWatch<T> {
             : 'failed';
     // The server is there and tells us to begin anew: nothing is stale yet.
     if (reason === 'expired' || this.#stopped()) return reason;
-    this.#staleSince ??= Date.now();
+    this.#staleSince ??= performance.now();
     const { api, path } = this.#options;
     this.#problem = { reason, text: problemOf(reason, path, api.server, error) };
     this.#options.onChange();
