@@ -242,3 +242,38 @@ for (const [name, text, expected] of cgroups) {
     assert.deepEqual([...podsOfCgroups(text)], expected);
   });
 }
+
+test('a policy that means a namespace that is not there holds as soon as a pod of it is', () => {
+  const [rule] = (onlyWeb.spec as { readonly ingress: readonly object[] }).ingress;
+  const from = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'later' } } }];
+  const policy = { ...onlyWeb, spec: { ...(onlyWeb.spec as object), ingress: [{ ...rule, from }] } };
+  const api = pod('api', 'node1', '10.200.1.2');
+  const later = podOf(
+    podObject(
+      'client',
+      { nodeName: 'node2' },
+      { phase: 'Running', podIPs: [{ ip: '10.200.2.9' }] },
+      { namespace: 'later' },
+    ),
+  );
+  assert.ok(later);
+  assert.equal(verdict(worldOf(cluster([api], [policy])), 'shop/api', '10.200.2.9', 8080), 'Deny');
+  // The watch of pods may be ahead of that of namespaces.
+  assert.equal(verdict(worldOf(cluster([api, later], [policy])), 'shop/api', '10.200.2.9', 8080), 'Allow');
+});
+
+test('a regular expression that is none allows nothing, and as a denial denies everything', () => {
+  const http = [{ path: { type: 'RegularExpression', value: '/items(' } }];
+  for (const [action, answer] of [
+    ['Allow', 'Deny'],
+    ['Deny', 'Deny'],
+  ] as const) {
+    const ingress = [{ action, http }, ...(action === 'Deny' ? [{ action: 'Allow' }] : [])];
+    const state = cluster(
+      [pod('api', 'node1', '10.200.1.2')],
+      [{ ...onlyWeb, spec: { selector: { matchLabels: { app: 'api' } }, ingress } }],
+    );
+    assert.match(state.policies[0]?.errors[0]?.message ?? '', /expression/);
+    assert.equal(verdict(worldOf(state), 'shop/api', '10.200.2.9', 8080), answer, action);
+  }
+});

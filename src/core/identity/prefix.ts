@@ -70,13 +70,18 @@ export class PrefixTable {
   }
 
   longest(inner: Address | Prefix): Prefix | undefined {
+    const [found] = this.holding(inner);
+    return found;
+  }
+
+  /** All blocks that hold it, longest first. */
+  *holding(inner: Address | Prefix): IterableIterator<Prefix> {
     const limit = 'length' in inner ? inner.length : width(inner.family);
     for (const { family, length, key } of this.#order) {
       if (family !== inner.family || length > limit) continue;
       const found = this.#byLength.get(key)?.get(mask(inner.bits, family, length));
-      if (found !== undefined) return found;
+      if (found !== undefined) yield found;
     }
-    return undefined;
   }
 
   *[Symbol.iterator](): IterableIterator<Prefix> {

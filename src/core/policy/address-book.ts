@@ -9,6 +9,32 @@ export interface AddressClaims {
   readonly node: readonly string[];
   readonly otherNodes: readonly string[];
   readonly apiServer: readonly string[];
+  /** Default: reads each. */
+  readonly textOf?: (text: string) => string | undefined;
+}
+
+/** Canonical text of an address that can be somebody's; undefined: it is none, or means another on each host or link. */
+function ownableText(text: string): string | undefined {
+  const address = parseAddress(text);
+  if (address === undefined || isLoopback(address) || isLinkLocal(address)) return undefined;
+  return formatAddress(address);
+}
+
+/** Remembers the addresses of the book before: most are in the next one, too. */
+export class CanonicalTexts {
+  #known = new Map<string, string | undefined>();
+
+  /** For one book. */
+  next(): (text: string) => string | undefined {
+    const before = this.#known;
+    const now = new Map<string, string | undefined>();
+    this.#known = now;
+    return (text) => {
+      const found = before.has(text) ? before.get(text) : ownableText(text);
+      now.set(text, found);
+      return found;
+    };
+  }
 }
 
 /** Several claim one address. */
@@ -49,13 +75,16 @@ export class AddressBook {
   readonly #apiServers: ReadonlySet<string>;
   readonly conflicts: readonly AddressConflict[];
 
-  constructor({ declared, found, node, otherNodes, apiServer }: AddressClaims) {
+  constructor({ declared, found, node, otherNodes, apiServer, textOf = ownableText }: AddressClaims) {
     const claims = new Map<string, Claim[]>();
     const claim = (text: string, entry: Claim) => {
-      const address = parseAddress(text);
-      if (address === undefined || isLoopback(address) || isLinkLocal(address)) return;
-      const key = formatAddress(address);
-      const list = claims.get(key) ?? [];
+      const key = textOf(text);
+      if (key === undefined) return;
+      const list = claims.get(key);
+      if (list === undefined) {
+        claims.set(key, [entry]);
+        return;
+      }
       claims.set(key, [
         ...list.filter(({ claimant, rank }) => claimant !== entry.claimant || rank > entry.rank),
         entry,
@@ -79,11 +108,15 @@ export class AddressBook {
   }
 
   #settle(address: string, claims: readonly Claim[]): AddressConflict[] {
+    const [only] = claims;
+    if (claims.length === 1 && only !== undefined) {
+      this.#owners.set(address, only.owner);
+      return [];
+    }
     const highest = Math.max(...claims.map(({ rank }) => rank));
     const [first, second] = claims.filter(({ rank }) => rank === highest);
     const winner = second === undefined ? first : undefined;
     if (winner !== undefined) this.#owners.set(address, winner.owner);
-    if (claims.length === 1) return [];
     const claimants = claims.map(({ claimant }) => claimant).sort();
     return [{ address, claimants, ...(winner === undefined ? {} : { owner: winner.claimant }) }];
   }

@@ -45,7 +45,10 @@ function governedDirections({ spec }: Resource): Direction[] {
 function toClauses(peers: NetworkPolicyPeer[], ports: NetworkPolicyPort[], namespace: string): Clause[] {
   const clause = ports.length === 0 ? {} : { ports: ports.map(toPort) };
   if (peers.length === 0) return [clause];
-  return peers.map((peer) => ({ peer: toPeer(peer, namespace), ...clause }));
+  const blocks = peers.flatMap(toBlocks);
+  const others = peers.filter(({ ipBlock }) => ipBlock === undefined);
+  const clauses = others.map((peer): PeerClause => toWorkloads(peer, namespace));
+  return [...clauses, ...(blocks.length === 0 ? [] : [{ blocks }])].map((peer) => ({ peer, ...clause }));
 }
 
 function toPort({ protocol, port, endPort }: NetworkPolicyPort): PortClause {
@@ -60,15 +63,14 @@ function toPort({ protocol, port, endPort }: NetworkPolicyPort): PortClause {
  * Kubernetes leaves open whether an ipBlock matches addresses of pods. Here it does: an address is matched
  * by the block whoever holds it.
  */
-function toPeer(
-  { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer,
-  namespace: string,
-): PeerClause {
-  if (ipBlock !== undefined) {
-    const block = parsePrefix(ipBlock.cidr);
-    const except = (ipBlock.except ?? []).map(parsePrefix).filter((inner) => inner !== undefined);
-    return { blocks: block === undefined ? [] : [{ block, except }] };
-  }
+function toBlocks({ ipBlock }: NetworkPolicyPeer): NonNullable<PeerClause['blocks']> {
+  const block = ipBlock === undefined ? undefined : parsePrefix(ipBlock.cidr);
+  if (block === undefined) return [];
+  const except = (ipBlock?.except ?? []).map(parsePrefix).filter((inner) => inner !== undefined);
+  return [{ block, except }];
+}
+
+function toWorkloads({ podSelector, namespaceSelector }: NetworkPolicyPeer, namespace: string): PeerClause {
   return {
     namespaces: namespaceSelector === undefined ? { name: namespace } : { selector: namespaceSelector },
     ...(podSelector === undefined ? {} : { podSelector }),

@@ -4,6 +4,9 @@ import { contains, formatPrefix } from '../identity/prefix.ts';
 import type { PeerClause } from './rule.ts';
 import { type Labels, selectorMismatch } from './selector.ts';
 
+/** Of a longer list the first are named, and how many there are. */
+const NAMED_BLOCKS = 8;
+
 /** Labels of a namespace; every namespace exists with its name as label. */
 export type NamespaceLabels = (namespace: string) => Labels;
 
@@ -54,8 +57,7 @@ export function namespaceMismatch(
  */
 function blockMismatch({ blocks }: PeerClause, { prefix }: PeerIdentity): string | undefined {
   if (blocks === undefined) return undefined;
-  const text = blocks.map(({ block }) => formatPrefix(block)).join(', ');
-  if (prefix === undefined) return `the address is not in ${text}`;
+  if (prefix === undefined) return `the address is not in ${namesOf(blocks)}`;
   let exception: string | undefined;
   for (const { block, except } of blocks) {
     if (!contains(block, prefix)) continue;
@@ -63,7 +65,13 @@ function blockMismatch({ blocks }: PeerClause, { prefix }: PeerIdentity): string
     if (out === undefined) return undefined;
     exception ??= `the address is in the exception ${formatPrefix(out)}`;
   }
-  return exception ?? `the address is not in ${text}`;
+  return exception ?? `the address is not in ${namesOf(blocks)}`;
+}
+
+function namesOf(blocks: NonNullable<PeerClause['blocks']>): string {
+  const named = blocks.slice(0, NAMED_BLOCKS).map(({ block }) => formatPrefix(block));
+  const more = blocks.length - named.length;
+  return named.join(', ') + (more === 0 ? '' : ` and ${String(more)} other blocks`);
 }
 
 function entityMismatch({ entities }: PeerClause, peer: PeerIdentity): string | undefined {

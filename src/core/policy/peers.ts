@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 /** The peer identity of an address: what the other end's kernel knows of it. */
 export function peerOfAddress(world: World, address: Address): PeerIdentity {
   const owner = world.addresses.owner(address);
-  const prefix = world.prefixes.longest(address);
+  const prefix = world.prefixes.standIn(address);
   const apiServer = world.addresses.isApiServer(address);
   if (owner === undefined) {
     return createPeerIdentity({ apiServer, prefix, linkLocal: isLinkLocal(address) });
@@ -138,17 +138,18 @@ function blockEntries(world: World): IpcacheEntry[] {
   for (const block of LOOPBACK) {
     entries.set(
       formatPrefix(block),
-      createPeerIdentity({ node: true, prefix: world.prefixes.longest(block) }),
+      createPeerIdentity({ node: true, prefix: world.prefixes.standIn(block) }),
     );
   }
   for (const block of LINK_LOCAL) {
-    const prefix = world.prefixes.longest(block);
+    const prefix = world.prefixes.standIn(block);
     entries.set(formatPrefix(block), createPeerIdentity({ linkLocal: true, prefix }));
   }
   for (const prefix of world.prefixes) {
     const linkLocal = LINK_LOCAL.some((block) => contains(block, prefix));
     const node = LOOPBACK.some((block) => contains(block, prefix));
-    entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix, linkLocal }));
+    const standIn = world.prefixes.standIn(prefix);
+    entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix: standIn, linkLocal }));
   }
   return [...entries].map(([prefix, peer]) => ({ prefix, peer }));
 }

@@ -22,6 +22,7 @@ export class SelectionIndex {
   readonly #numbers = new WeakMap<PolicyDirection, number>();
   #next = 0;
   #lists = new Map<string, Selection>();
+  #namespaces = new Map<string, Selecting>();
 
   /** By `direction workload-key`; workloads that are selected alike share one list. */
   of(
@@ -32,14 +33,18 @@ export class SelectionIndex {
     const index = new Map<string, Selection>();
     const before = this.#lists;
     this.#lists = new Map();
+    const known = this.#namespaces;
+    this.#namespaces = new Map();
     const candidates = byNamespace(policies);
     const labelsOf = (name: string) => namespaces.get(name) ?? implicitLabels(name);
+    const inNamespace = (name: string): Selecting => {
+      const found =
+        this.#namespaces.get(name) ?? new Selecting(candidates(name), name, labelsOf).orSame(known.get(name));
+      this.#namespaces.set(name, found);
+      return found;
+    };
     for (const workload of workloads) {
-      const selecting = candidates(workload.namespace).filter(
-        ({ subject }) =>
-          namespaceMismatch(subject.namespaces, workload.namespace, labelsOf) === undefined &&
-          selects(subject.podSelector, workload.labels),
-      );
+      const selecting = inNamespace(workload.namespace).of(workload);
       for (const direction of ['ingress', 'egress'] as const) {
         if (!governs(workload, direction)) continue;
         const list = selecting.flatMap(({ directions }) =>
@@ -62,6 +67,33 @@ export class SelectionIndex {
     const number = this.#numbers.get(direction) ?? this.#next++;
     this.#numbers.set(direction, number);
     return number;
+  }
+}
+
+/** What selects workloads of a namespace, for as long as neither its labels nor the policies that mean it change. */
+class Selecting {
+  readonly #policies: readonly Policy[];
+  readonly #workloads = new WeakMap<Workload, readonly Policy[]>();
+
+  /** @param candidates policies that may mean the namespace */
+  constructor(candidates: readonly Policy[], namespace: string, labelsOf: (name: string) => Labels) {
+    this.#policies = candidates.filter(
+      ({ subject }) => namespaceMismatch(subject.namespaces, namespace, labelsOf) === undefined,
+    );
+  }
+
+  /** The one of the world before, with what it knows, if nothing has changed. */
+  orSame(before: Selecting | undefined): Selecting {
+    if (before === undefined || before.#policies.length !== this.#policies.length) return this;
+    return this.#policies.every((policy, at) => policy === before.#policies[at]) ? before : this;
+  }
+
+  of(workload: Workload): readonly Policy[] {
+    const known = this.#workloads.get(workload);
+    if (known !== undefined) return known;
+    const found = this.#policies.filter(({ subject }) => selects(subject.podSelector, workload.labels));
+    this.#workloads.set(workload, found);
+    return found;
   }
 }
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseAddress } from '../identity/address.ts';
 import { createIdentity, DEFAULT_TRUST_DOMAIN } from '../identity/identity.ts';
-import { formatPrefix, type Prefix, PrefixTable } from '../identity/prefix.ts';
+import { formatPrefix } from '../identity/prefix.ts';
 import type { Resource, ResourceOfKind } from '../resources/kinds.ts';
 import { type Workload, workloadKey } from '../workload/workload.ts';
 import { fromWorkloadResource } from '../workload/from-resource.ts';
-import { type AddressConflict, AddressBook } from './address-book.ts';
+import { type AddressConflict, AddressBook, CanonicalTexts } from './address-book.ts';
 import { fromAccessPolicy } from './from-access-policy.ts';
 import { fromNetworkPolicy } from './from-network-policy.ts';
-import type { Policy, PolicyDirection, Rule } from './rule.ts';
+import { Blocks, collectPrefixes, standIns } from './prefix-classes.ts';
+import type { Policy, PolicyDirection } from './rule.ts';
 import type { Direction } from './rule-ref.ts';
 import { implicitLabels, SelectionIndex, selectionKey } from './selection-index.ts';
 import type { Labels } from './selector.ts';
@@ -42,7 +43,7 @@ export interface World {
    */
   readonly selections: ReadonlyMap<string, readonly PolicyDirection[]>;
   /** Every block and exception of any policy, once. */
-  readonly prefixes: PrefixTable;
+  readonly prefixes: Blocks;
   readonly addresses: AddressBook;
   /** Port names that egress rules use: named ports of peers beyond these can't matter. */
   readonly egressPortNames: ReadonlySet<string>;
@@ -50,12 +51,19 @@ export interface World {
   readonly conflicts: readonly AddressConflict[];
 }
 
+/** A workload, and what it was made from beside its resource. */
+interface KnownWorkload {
+  readonly trustDomain: string;
+  readonly addresses: readonly string[];
+  readonly workload: Workload;
+}
+
 /** What policies alone determine. */
 interface PolicyFacts {
   readonly all: readonly Policy[];
   readonly accessPolicies: readonly Policy[];
   readonly networkPolicies: readonly Policy[];
-  readonly prefixes: PrefixTable;
+  readonly prefixes: Blocks;
   readonly egressPortNames: ReadonlySet<string>;
   /** Of the two above: where it is the same, so are they. */
   readonly text: string;
@@ -67,7 +75,9 @@ interface PolicyFacts {
  */
 export class WorldBuilder {
   readonly #policies = new WeakMap<Resource, Policy>();
-  readonly #workloads = new WeakMap<Resource, { readonly from: string; readonly workload: Workload }>();
+  readonly #workloads = new WeakMap<Resource, KnownWorkload>();
+  readonly #sortKeys = new WeakMap<Resource, string>();
+  readonly #texts = new CanonicalTexts();
   readonly #selections = new SelectionIndex();
   #facts: PolicyFacts | undefined;
 
@@ -75,7 +85,7 @@ export class WorldBuilder {
   build(input: WorldInput): World {
     const trustDomain = input.trustDomain ?? DEFAULT_TRUST_DOMAIN;
     const found = input.addresses ?? new Map<string, readonly string[]>();
-    const resources = sortByName(input.resources);
+    const resources = this.#sorted(input.resources);
     const workloads = new Map<string, Workload>();
     const declared = new Map<string, readonly string[]>();
     for (const resource of ofKinds(resources, 'Workload')) {
@@ -92,6 +102,7 @@ export class WorldBuilder {
       node: nodeAddresses,
       otherNodes: otherNodes(input, nodeAddresses),
       apiServer: canonical(input.apiServerAddresses ?? []),
+      textOf: this.#texts.next(),
     });
     return {
       workloads,
@@ -107,20 +118,29 @@ export class WorldBuilder {
     };
   }
 
+  #sorted(resources: readonly Resource[]): readonly Resource[] {
+    const keyOf = (resource: Resource): string => {
+      const key = this.#sortKeys.get(resource) ?? sortKey(resource);
+      this.#sortKeys.set(resource, key);
+      return key;
+    };
+    const named = resources.map((resource) => [keyOf(resource), resource] as const);
+    return named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, resource]) => resource);
+  }
+
   #workload(
     resource: ResourceOfKind<'Workload'>,
     trustDomain: string,
     found: ReadonlyMap<string, readonly string[]>,
   ): Workload {
     const { namespace, name, labels = {} } = resource.metadata;
-    const addresses = found.get(workloadKey(namespace, name)) ?? [];
-    const from = `${trustDomain} ${addresses.join(' ')}`;
     const known = this.#workloads.get(resource);
-    if (known?.from === from) return known.workload;
+    const addresses = found.get(known?.workload.key ?? workloadKey(namespace, name)) ?? [];
+    if (known?.trustDomain === trustDomain && isSameList(known.addresses, addresses)) return known.workload;
     const { serviceAccount } = resource.spec;
     const identity = createIdentity({ trustDomain, namespace, serviceAccount, labels });
     const workload = fromWorkloadResource(resource, identity, addresses);
-    this.#workloads.set(resource, { from, workload });
+    this.#workloads.set(resource, { trustDomain, addresses, workload });
     return workload;
   }
 
@@ -140,14 +160,16 @@ export class WorldBuilder {
     const rules = all.flatMap(({ directions }) => directions).flatMap((direction) => direction.rules);
     const prefixes = collectPrefixes(rules);
     const egressPortNames = collectEgressPortNames(all);
-    const text = [[...prefixes.keys()].sort(), [...egressPortNames].sort()].join(' ');
+    const stand = standIns(prefixes, rules);
+    const blocks = [...stand].map(([block, standIn]) => `${block} ${formatPrefix(standIn)}`).sort();
+    const text = [blocks, [...egressPortNames].sort()].join(' ');
     const same = this.#facts?.text === text ? this.#facts : undefined;
     this.#facts = {
       all,
       accessPolicies,
       networkPolicies,
       text,
-      prefixes: same?.prefixes ?? new PrefixTable(prefixes.values()),
+      prefixes: same?.prefixes ?? new Blocks(prefixes, stand),
       egressPortNames: same?.egressPortNames ?? egressPortNames,
     };
     return this.#facts;
@@ -174,9 +196,8 @@ function ofKinds<K extends Resource['kind']>(
   );
 }
 
-function sortByName(resources: readonly Resource[]): readonly Resource[] {
-  const named = resources.map((resource) => [sortKey(resource), resource] as const);
-  return named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, resource]) => resource);
+function isSameList(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((one, at) => one === others[at]);
 }
 
 function sortKey({ kind, metadata }: Resource): string {
@@ -209,19 +230,6 @@ export function selectionsOf(
   direction: Direction,
 ): readonly PolicyDirection[] {
   return world.selections.get(selectionKey(workload.key, direction)) ?? [];
-}
-
-/** By their text. */
-function collectPrefixes(rules: readonly Rule[]): Map<string, Prefix> {
-  const found = new Map<string, Prefix>();
-  for (const { clauses } of rules) {
-    for (const { peer } of clauses) {
-      for (const { block, except } of peer?.blocks ?? []) {
-        for (const prefix of [block, ...except]) found.set(formatPrefix(prefix), prefix);
-      }
-    }
-  }
-  return found;
 }
 
 function collectEgressPortNames(policies: readonly Policy[]): Set<string> {
