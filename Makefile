@@ -238,9 +238,13 @@ bench-memory: check-privileged dist ## resident memory of the shipped agent and 
 bench-control: check-privileged build ## time from a saved file to the kernel (SIZES=… ROUNDS=…)
 	@SIZES='$(SIZES)' ROUNDS='$(ROUNDS)' node bench/control.ts
 
+.PHONY: bench-cluster
+bench-cluster: cluster-up ## an agent of a large cluster, with a real API server (SIZES=… ROUNDS=…)
+	@SIZES='$(SIZES)' ROUNDS='$(ROUNDS)' node bench/cluster-scale.ts
+
 .PHONY: bench-pending
-bench-pending: cluster-up ## pods that connect before they are met, on a real cluster (CREATIONS=…)
-	@CREATIONS='$(CREATIONS)' node bench/pending-pods.ts
+bench-pending: cluster-up ## pods that connect before they are met, on a real cluster (CREATIONS=… MODES=…)
+	@CREATIONS='$(CREATIONS)' MODES='$(MODES)' node bench/pending-pods.ts
 
 .PHONY: bench-flows
 bench-flows: build ## time that the flow API takes to answer (FLOWS=… ROUNDS=…)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,6 +39,7 @@ export class ClusterAgent {
   readonly #settings: readonly string[];
   readonly #folder: string;
   #child: ChildProcess | undefined;
+  #startedAt = 0;
 
   /** @param settings flags; @param access kubeconfig; default: the administrator's */
   constructor(node: string, settings: readonly string[] = [], access = kubeconfig) {
@@ -53,6 +54,34 @@ export class ClusterAgent {
     const text = onNode(this.#node, 'curl', '-s', `http://${METRICS}/metrics`).stdout;
     const line = text.split('\n').find((one) => one.startsWith(`${series} `));
     return Number(line?.slice(series.length + 1) ?? 0);
+  }
+
+  /** Its process as this machine numbers it; the others with its folder are the shells around it, and its proxy. */
+  get pid(): number {
+    const isMine = (name: string): boolean => {
+      try {
+        const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+        return (
+          words[0]?.endsWith('/node') === true && words.includes('agent') && words.includes(this.#folder)
+        );
+      } catch {
+        return false; // gone meanwhile
+      }
+    };
+    return Number(readdirSync('/proc').find((name) => /^\d+$/.test(name) && isMine(name)) ?? 0);
+  }
+
+  /** From its process to the first state in force, ms; NaN: there was none. */
+  get coldStartMs(): number {
+    return Date.parse(this.reconciled()[0]?.time ?? '') - this.#startedAt;
+  }
+
+  /** What it has logged of the states that it put in force: when (ISO 8601), and how long that took, ms. */
+  reconciled(): readonly { readonly time: string; readonly ms: number }[] {
+    const lines = readFileSync(join(this.#folder, 'log'), 'utf8').split('\n');
+    return lines
+      .filter((line) => line.includes('"reconciled"'))
+      .map((line) => JSON.parse(line) as { readonly time: string; readonly ms: number });
   }
 
   get #socket(): string {
@@ -73,6 +102,7 @@ export class ClusterAgent {
     ]);
     const [program = '', ...rest] = command;
     // Its own group of processes: the first of them is a shell that enters the node.
+    this.#startedAt = Date.now();
     const child = spawn(program, rest, { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     this.#child = child;
