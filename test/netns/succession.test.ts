@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgrade and rollback across a change of the layout of what is pinned, under load.
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -23,10 +23,11 @@ import {
 const NEXT = LAYOUT_VERSION + 1;
 const versions: Readonly<Record<string, number>> = { next: NEXT, this: LAYOUT_VERSION };
 
-/** Says of every attempt what is not as it should be: an answer to /admin, or a connection to a port without a rule. */
+/** Says once that it has begun, then of every attempt what is not as it should be: an answer to /admin, or a connection to a port without a rule. */
 const prober = `
 import socket, sys
 address, ruled, closed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+print('begun', flush=True)
 while True:
     try:
         s = socket.create_connection((address, ruled), 5)
@@ -85,19 +86,16 @@ for (const inline of ['auto', 'off'] as const) {
     });
 
     const url = (port: number): string => `http://${api.address4}:${String(port)}/`;
-    const probe = (): { readonly child: ChildProcess; readonly said: () => string } => {
-      const child = node.startIn(web, ['python3', '-c', prober, api.address4, String(RULED), '9001']);
+    /** A program of the client that says something, and what it has said. */
+    const saying = (program: string, ...args: readonly string[]) => {
+      const command = node.inside(['python3', '-c', program, api.address4, ...args]);
+      const child = node.lab.start(web, command, { stdio: ['ignore', 'pipe', 'inherit'] });
       let said = '';
       child.stdout?.on('data', (text: Buffer) => (said += text.toString()));
       return { child, said: () => said };
     };
-    const holds = (go: string): (() => string) => {
-      const ports = [String(RULED), String(PLAIN)];
-      const { stdout } = node.startIn(web, ['python3', '-c', holder, api.address4, ...ports, go]);
-      let said = '';
-      stdout?.on('data', (text: Buffer) => (said += text.toString()));
-      return () => said;
-    };
+    const probe = () => saying(prober, String(RULED), '9001');
+    const holds = (go: string) => saying(holder, String(RULED), String(PLAIN), go).said;
     /** What of Perigee is attached to the scene's cgroup, each as often as it is. */
     const attached = (): string[] => {
       const text = execFileSync('bpftool', ['-j', 'cgroup', 'show', node.cgroup], { encoding: 'utf8' });
@@ -113,6 +111,7 @@ for (const inline of ['auto', 'off'] as const) {
           load(node, web, url(RULED), { seconds, connections: 2, flags: shortLived }),
         ]);
         const { child, said } = probe();
+        await until('the first attempt', () => said() === 'begun\n');
         const go = join(node.run, `go-${to}`);
         const holding = holds(go);
         await until('open connections', () => holding() === '200 200\n');
@@ -131,7 +130,7 @@ for (const inline of ['auto', 'off'] as const) {
         // Where a request ends on the first is in maps that have gone: it is closed, or its old proxy judges it.
         assert.match(holding(), /\n(closed|403) 200\n$/);
         child.kill();
-        assert.equal(said(), '');
+        assert.equal(said(), 'begun\n');
         const names = attached();
         assert.deepEqual(names, [...new Set(names)]);
         assert.notEqual(node.status()?.proxy.pid, proxy);
