@@ -18,12 +18,15 @@ import {
   onNode,
   pod,
   ready,
+  rebootNode,
   repository,
+  restarts,
   server,
   start,
   tryHelm,
   tryKubectl,
 } from '../support/cluster.ts';
+import { answersDuring, type ClusterClient, heldConnection } from '../support/cluster-load.ts';
 import { until } from '../support/lab.ts';
 
 const system = 'perigee-system';
@@ -234,44 +237,54 @@ test('a node whose agent is ready loses the start-up taint, and no other', async
   }
 });
 
+const client = (): ClusterClient => ({
+  namespace,
+  name: 'web',
+  address: `${addressOf(namespace, 'api')}:8080`,
+});
+
 test('upgraded and rolled back under requests: what is allowed is answered, what is not never', async () => {
-  const address = `${addressOf(namespace, 'api')}:8080`;
   const changed = ['--set', 'settings.logLevel=debug,proxy.workers=2'];
   for (const change of [
     ['upgrade', ...release, ...values, ...changed],
     ['rollback', 'perigee', '1', '--namespace', system],
   ]) {
-    let isDone = false;
-    const done = roll(change).finally(() => {
-      isDone = true;
-    });
-    const answers = new Map<string, number>();
-    const count = (path: string): void => {
-      const answer = `${path} ${String(get(namespace, 'web', address, path).status)}`;
-      answers.set(answer, (answers.get(answer) ?? 0) + 1);
-    };
-    while (!isDone) {
-      count('/items');
-      count('/admin');
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    await done;
+    const answers = await answersDuring(roll(change), client(), '/items', '/admin');
     // A refusal may wait for the next agent (0), but is one.
     const others = [...answers.keys()].filter(
       (answer) => !['/items 200', '/admin 403', '/admin 0'].includes(answer),
     );
     assert.deepEqual(others, [], JSON.stringify([...answers]));
     assert.ok((answers.get('/items 200') ?? 0) > 3);
-    assert.equal(get(namespace, 'web', address, '/admin').status, 403);
+    assert.equal(get(namespace, 'web', `${addressOf(namespace, 'api')}:8080`, '/admin').status, 403);
   }
 });
 
-test('cleaned up and uninstalled: nothing is left on the nodes, and what was refused is not', async () => {
+test('a node that restarts, its bpffs empty, is governed again', async () => {
+  const before = restarts(namespace, 'api');
+  rebootNode('node1');
+  await until('the node', () => onNode('node1', 'true').status === 0);
+  await until('the server', () => restarts(namespace, 'api') > before, 120_000);
+  ready(namespace, 'api');
+  const statusOf = (path: string): number => get(namespace, 'web', client().address, path).status;
+  await until('policy', () => statusOf('/admin') === 403, 60_000);
+  assert.equal(statusOf('/items'), 200);
+  assert.match(leftOn('node1'), /connect4/);
+});
+
+test('cleaned up and uninstalled under requests: none fails, nothing is left on the nodes, all is open', async () => {
   for (const node of nodes) assert.match(leftOn(node), /connect4/);
-  helm('upgrade', ...release, ...values, '--set', 'cleanup=true');
-  kubectl(...rollout, rolled[0]);
-  assert.deepEqual(nodes.map(leftOn), ['', '']);
-  helm('uninstall', 'perigee', '--namespace', system, '--wait');
+  const { answers, goOn } = heldConnection(client(), '/items');
+  const cleanUp = async (): Promise<void> => {
+    await start('helm', 'upgrade', ...release, ...values, '--set', 'cleanup=true');
+    await start('kubectl', ...rollout, rolled[0]);
+    assert.deepEqual(nodes.map(leftOn), ['', '']);
+    await start('helm', 'uninstall', 'perigee', '--namespace', system, '--wait');
+  };
+  const others = [...(await answersDuring(cleanUp(), client(), '/items')).keys()];
+  assert.deepEqual(others, ['/items 200']);
+  goOn();
+  assert.equal((await answers).split('HTTP/1.1 200').length - 1, 2, 'a connection that was open goes on');
   assert.equal(get(namespace, 'web', `${addressOf(namespace, 'api')}:8080`, '/admin').status, 200);
   const all = 'all,sa,cm,role,rolebinding,clusterrole,clusterrolebinding';
   const left = (): string =>

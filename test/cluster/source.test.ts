@@ -10,6 +10,7 @@ import {
   apply,
   controlPlane,
   freshNamespace,
+  installDefinitions,
   kubeconfig,
   kubectl,
   pod,
@@ -45,6 +46,13 @@ class Watched {
     const found = this.#source.states().find((state) => state.path === path);
     assert.ok(found);
     return found;
+  }
+
+  policies(): string[] {
+    return (this.cluster?.policies ?? [])
+      .flatMap(({ resource }) => (resource?.kind === 'AccessPolicy' ? [resource.metadata] : []))
+      .filter((one) => one.namespace === namespace)
+      .map(({ name }) => name);
   }
 
   pods(): string[] {
@@ -169,6 +177,41 @@ test('what happened while it was cut off is one report, also when history was ta
     ['c,d'],
   );
   assert.ok(watched.state(PODS).restarts.expired > expired, JSON.stringify(watched.state(PODS).restarts));
+});
+
+test('of an object with 256 KiB of annotations no more is kept than of any other', async () => {
+  const { metadata, ...rest } = idle('fat') as { readonly metadata: object };
+  const annotations = { 'example.com/text': 'x'.repeat(256 * 1024 - 64) };
+  apply({ ...rest, metadata: { ...metadata, annotations } });
+  await until('the pod', () => watched.pods().includes('fat'));
+  const kept = JSON.stringify(watched.cluster?.pods.get(`${namespace}/fat`));
+  assert.ok(kept.length < 1024, kept.slice(0, 2048));
+  kubectl('-n', namespace, 'delete', 'pod', 'fat');
+  await until('its end', () => !watched.pods().includes('fat'));
+});
+
+test('definitions that are deleted take their policies along, nothing else, and come back while it runs', async () => {
+  const path = '/apis/perigee.dev/v1alpha1/accesspolicies';
+  const policy = {
+    apiVersion: 'perigee.dev/v1alpha1',
+    kind: 'AccessPolicy',
+    metadata: { namespace, name: 'closed' },
+    spec: { ingress: [] },
+  };
+  installDefinitions();
+  apply(policy);
+  await until('the policy', () => watched.policies().join() === 'closed');
+  kubectl('delete', 'crd', 'accesspolicies.perigee.dev', 'clusteraccesspolicies.perigee.dev');
+  await until('the end of the policy', () => watched.policies().length === 0);
+  await until('word of it', () => watched.state(path).reason === 'not-served');
+  assert.match(watched.state(path).problem ?? '', /install the chart perigee-crds/);
+  apply(idle('meanwhile'));
+  await until('a pod', () => watched.pods().includes('meanwhile'));
+  kubectl('-n', namespace, 'delete', 'pod', 'meanwhile');
+  installDefinitions();
+  apply(policy);
+  await until('the policy again', () => watched.policies().join() === 'closed');
+  await until('no complaint', () => watched.isFresh());
 });
 
 test('connections that are cut again and again lose nothing', async () => {

@@ -57,10 +57,11 @@ export function helm(...args: readonly string[]): string {
   return mustRun(bin('helm'), args);
 }
 
-/** While the test goes on. Rejects with what it says if it fails. */
-export async function start(program: 'helm' | 'kubectl', ...args: readonly string[]): Promise<void> {
+/** While the test goes on. Resolves with what it prints, rejects with what it says if it fails. */
+export async function start(program: 'helm' | 'kubectl', ...args: readonly string[]): Promise<string> {
   const env = { ...environment, KUBECONFIG: kubeconfig };
-  await promisify(execFile)(bin(program), args, { env, cwd: repository });
+  const { stdout } = await promisify(execFile)(bin(program), args, { env, cwd: repository });
+  return stdout;
 }
 
 export function tryHelm(...args: readonly string[]): CommandResult {
@@ -90,6 +91,12 @@ export function nodeCommand(node: string, command: readonly string[]): readonly 
 export function onNode(node: string, ...command: readonly string[]): CommandResult {
   const [program = '', ...rest] = nodeCommand(node, command);
   return run(program, rest);
+}
+
+/** Its processes end, its memory is lost and with it bpffs; then it starts from its disk. */
+export function rebootNode(node: string): void {
+  // Its first process keeps what it is given as output.
+  execFileSync('sh', [join(scripts, 'node.sh'), 'reboot', node], { stdio: 'ignore' });
 }
 
 /** Has every node know an image. */
@@ -175,6 +182,12 @@ export function ready(namespace: string, ...names: readonly string[]): void {
 
 export function addressOf(namespace: string, name: string): string {
   return kubectl('-n', namespace, 'get', 'pod', name, '-o', 'jsonpath={.status.podIP}');
+}
+
+/** How often the container of a pod was started anew. */
+export function restarts(namespace: string, name: string): number {
+  const path = 'jsonpath={.status.containerStatuses[0].restartCount}';
+  return Number(kubectl('-n', namespace, 'get', 'pod', name, '-o', path));
 }
 
 /** What a pod's client got. */

@@ -3,7 +3,7 @@
 # A real node, containerd and kubelet, in namespaces of its own (mount, process, cgroup, network, host name, ipc), so that
 # several of them and their agents share one machine. Its cgroups are children of the caller's own; nothing outside of
 # them is mounted, moved or rewritten. Ending its first process ends all of it.
-# usage: node.sh up NAME | down NAME | exec NAME COMMAND... | load NAME ARCHIVE...
+# usage: node.sh up NAME | down NAME | reboot NAME | exec NAME COMMAND... | load NAME ARCHIVE...
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -110,6 +110,10 @@ up() {
   configure
   connect
   register
+  launch
+}
+
+launch() {
   setsid sh "$here/node-join.sh" "$name" "$folder/cgroups" nsenter "--net=/run/netns/$netns" \
     unshare --mount --cgroup --pid --uts --ipc --fork --kill-child --mount-proc --propagation private \
     sh "$here/node-init.sh" "$name" "$address" "$folder" >"$folder/init.log" 2>&1 </dev/null &
@@ -123,8 +127,8 @@ first_process() {
   awk '{ print $1 }' "/proc/$process/task/$process/children"
 }
 
-down() {
-  [ -d "$folder" ] || return 0
+# Ends all of its processes, and with them its mounts.
+halt() {
   if [ -f "$folder/process" ]; then
     read -r process began <"$folder/process"
     first=$(first_process)
@@ -135,12 +139,28 @@ down() {
       sleep 0.1
     done
   fi
-  ip route del "$pods.$(number_of "$name").0/24" 2>/dev/null || true
-  ip link del "pk8s-$name" 2>/dev/null || true
-  ip netns del "$netns" 2>/dev/null || true
   [ ! -f "$folder/cgroups" ] || while read -r cgroup; do
     find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done <"$folder/cgroups"
+}
+
+# As a machine does: what is in memory is lost, with it what is pinned in bpffs; what is on disk stays.
+reboot() {
+  number=$(number_of "$name")
+  address=$(address_of "$name")
+  halt
+  rm -rf "${folder:?}/run"
+  mkdir "$folder/run"
+  ip -n "$netns" link del cni0 2>/dev/null || true
+  launch
+}
+
+down() {
+  [ -d "$folder" ] || return 0
+  halt
+  ip route del "$pods.$(number_of "$name").0/24" 2>/dev/null || true
+  ip link del "pk8s-$name" 2>/dev/null || true
+  ip netns del "$netns" 2>/dev/null || true
   rm -rf "$folder"
 }
 
@@ -153,6 +173,7 @@ run_inside() {
 case ${1:-} in
   up) up ;;
   down) down ;;
+  reboot) reboot ;;
   exec)
     shift 2
     run_inside "$@"
@@ -163,5 +184,5 @@ case ${1:-} in
       run_inside ctr -n k8s.io images import "$archive" >/dev/null
     done
     ;;
-  *) refuse "unknown: ${1:-nothing}" 'use up, down, exec or load, and the name of a node.' ;;
+  *) refuse "unknown: ${1:-nothing}" 'use up, down, reboot, exec or load, and the name of a node.' ;;
 esac
