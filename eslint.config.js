@@ -85,6 +85,7 @@ export default tseslint.config(
     // What is shown, or compared with times of others.
     files: [
       'src/observability/{wall-clock,query}.ts',
+      'src/agent/{metrics,otlp}.ts',
       'src/control/source/files/read-folder.ts',
       'src/api/client.ts',
       'src/cli/**/*.ts',

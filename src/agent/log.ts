@@ -40,7 +40,7 @@ export class RepeatFilter {
   readonly #seen = new Map<string, Repeat>();
   readonly #now: () => number;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -38,7 +38,7 @@ export class PodEvents {
 
   constructor(options: PodEventsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#filledAt = this.#now();
   }
 

@@ -107,7 +107,10 @@ after(async () => {
 
 test('the nodes, the API server and every namespace are known', async () => {
   await until('the cluster', () => watched.cluster !== undefined);
-  assert.deepEqual([...(watched.cluster?.nodes ?? [])].sort(), ['10.201.0.11', '10.201.0.12']);
+  assert.deepEqual([...(watched.cluster?.nodes ?? [])].flatMap(({ addresses }) => addresses).toSorted(), [
+    '10.201.0.11',
+    '10.201.0.12',
+  ]);
   assert.deepEqual([...(watched.cluster?.apiServers ?? [])].sort(), ['10.201.0.1', '10.96.0.1']);
   assert.ok(watched.cluster?.namespaces.has('kube-system'));
 });

@@ -123,6 +123,8 @@ export function installDefinitions(): void {
 export function freshNamespace(name: string, labels: Readonly<Record<string, string>> = {}): void {
   kubectl('delete', 'namespace', name, '--ignore-not-found', '--wait', '--timeout=120s');
   apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+  // A controller makes it, and pods without it are refused.
+  kubectl('-n', name, 'wait', '--for=create', '--timeout=60s', 'serviceaccount/default');
 }
 
 export interface PodOptions {

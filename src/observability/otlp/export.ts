@@ -179,9 +179,10 @@ class Exporter {
         log.warn({ err: error }, 'metrics can not be read for the OpenTelemetry collector');
       }
     };
-    while (!signal.aborted) {
+    for (;;) {
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await push();
+      if (signal.aborted) return;
+      await push();
     }
   }
 }
