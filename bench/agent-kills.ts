@@ -19,6 +19,7 @@ import type { BenchPath } from './path.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import { publishSection } from './section.ts';
 import { shippedLauncher } from './shipped.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgkills';
 const CONNECTIONS = 64;
@@ -159,6 +160,6 @@ try {
   }
   if (rows.some(({ failed }) => failed > 0)) process.exitCode = 1;
 } catch (error) {
-  console.error(`agent-kills: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`agent-kills: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -12,6 +12,7 @@ import { type ControlResults, type ControlRow, updateControlPage } from './contr
 import { GovernedCgroup } from './governed-cgroup.ts';
 import { describeMachine, residentMib } from './machine-use.ts';
 import { median, percentile } from './statistics.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgcontrol';
 const DEFAULT_SIZES = '20x10,200x100,1000x300';
@@ -178,6 +179,6 @@ try {
   writeFileSync(pageFile, updateControlPage(readFileSync(pageFile, 'utf8'), results));
   console.log('the results are in bench/results/control.json and docs/performance.md');
 } catch (error) {
-  console.error(`control: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`control: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -17,6 +17,7 @@ import type { BenchPath } from './path.ts';
 import { publishSection } from './section.ts';
 import { type Ratio, ratioOf } from './statistics.ts';
 import { readVersions } from './versions.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgloss';
 const DEFAULT_SECONDS = 60;
@@ -179,6 +180,6 @@ try {
     process.exitCode = 1;
   }
 } catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`bench: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -13,6 +13,7 @@ import { measureCase } from './rounds.ts';
 import { missingRow, type Row, rowOf } from './rows.ts';
 import { Testbed } from './testbed.ts';
 import { readVersions } from './versions.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const resultsFile = new URL('results/latest.json', import.meta.url);
 const page = new URL('../docs/performance.md', import.meta.url);
@@ -85,14 +86,12 @@ try {
     console.error(testbed.logs());
   if (failed.length > 0) process.exitCode = 1;
 } catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`bench: ${messageOf(error)}`);
   process.exitCode = 1;
 }
 try {
   await testbed.destroy();
 } catch (error) {
-  console.error(
-    `bench: not everything was removed: ${error instanceof Error ? error.message : String(error)}`,
-  );
+  console.error(`bench: not everything was removed: ${messageOf(error)}`);
   process.exitCode = 1;
 }

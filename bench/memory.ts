@@ -18,6 +18,7 @@ import type { BenchPath } from './path.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import { shippedLauncher } from './shipped.ts';
 import { readVersions } from './versions.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgmem';
 const OPEN = 1000;
@@ -156,6 +157,6 @@ try {
     console.error(`${row.process}, ${row.state}: over ${String(memoryBars[row.process])} MiB`);
   if (over.length > 0) process.exitCode = 1;
 } catch (error) {
-  console.error(`memory: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`memory: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -24,6 +24,7 @@ import { addMachine, createNetwork, destroyNetwork, type Network, startServer } 
 import { wholeNumber } from './options.ts';
 import { perigeePaths } from './paths/perigee.ts';
 import { publishSection } from './section.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgnear';
 const DEFAULT_SECONDS = 4;
@@ -138,6 +139,6 @@ try {
   console.log('the results are in bench/results/neighbour.json');
   if (seconds >= DEFAULT_SECONDS && rounds >= DEFAULT_ROUNDS) publishSection('bench-neighbour', text);
 } catch (error) {
-  console.error(`neighbour: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`neighbour: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -2,6 +2,7 @@
 import type { Case } from './cases.ts';
 import { measure, type Sample } from './load.ts';
 import type { BenchPath, PathName } from './path.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 /** What each round gave; a path is missing in rounds that came after its failure. */
 export interface Measured {
@@ -38,7 +39,7 @@ export async function measureCase(
       return sample;
     } catch (error) {
       options.signal.throwIfAborted();
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       failures.set(path.name, message);
       options.report(`FAILED ${message}`);
       return undefined;

@@ -18,6 +18,7 @@ import { renderRules, type RulesResults, type TableFacts } from './rules-table.t
 import { publishSection } from './section.ts';
 import { type Ratio, ratioOf } from './statistics.ts';
 import { readVersions } from './versions.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 const NAME = 'pgrules';
 /** What one policy may have; of several the rules are one list. */
@@ -190,6 +191,6 @@ try {
     publishSection('bench-rules', text);
   }
 } catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`bench: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -10,6 +10,7 @@ import { showKill } from './story/kill.ts';
 import { showLiveEdit } from './story/live-edit.ts';
 import { leaveOpen, sayWhatIsNext, showTable } from './story/next.ts';
 import { showExplain, showWhy } from './story/why.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 async function setUp(stage: Stage): Promise<void> {
   const { screen, shop } = stage;
@@ -48,7 +49,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => stop.abort(new Error(`stopped by ${name}`)));
 }
 await onlyOne('demo').catch((error: unknown) => {
-  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`demo: ${messageOf(error)}`);
   process.exit(2);
 });
 const screen = new Screen(wantsColors(process.stdout, process.env));
@@ -66,15 +67,13 @@ try {
     sayWhatIsNext(stage);
   }
 } catch (error) {
-  console.error(`\ndemo: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`\ndemo: ${messageOf(error)}`);
   process.exitCode = 1;
 }
 try {
   await stage.clear();
   screen.say('\nRemoved namespaces, programs, hooks and pins.');
 } catch (error) {
-  console.error(
-    `demo: not everything was removed: ${error instanceof Error ? error.message : String(error)}`,
-  );
+  console.error(`demo: not everything was removed: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -12,6 +12,7 @@ import { compare } from './kernels/compare.ts';
 import { concatenate, makeModules, makeRoot } from './kernels/initramfs.ts';
 import { type KernelRecord, readRecords, writeRecords } from './kernels/record.ts';
 import { parseReport } from './kernels/report.ts';
+import { messageOf } from '../src/lib/errors.ts';
 
 /** A boot takes half a minute; on a busy machine several times that. */
 const TIMEOUT_MS = 600_000;
@@ -84,7 +85,7 @@ async function tryKernel(series: string): Promise<void> {
         records[series] = judge(series, ended, values.record ? undefined : records[series]);
       else show(series, ended);
     } catch (error) {
-      fail(series, [error instanceof Error ? error.message : String(error)], ended);
+      fail(series, [messageOf(error)], ended);
     }
   }
 }

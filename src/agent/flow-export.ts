@@ -6,7 +6,7 @@ import { jsonpbData } from '../api/flow-json.ts';
 import { responseOf } from '../api/observer-service.ts';
 import type { FlowQuery, FlowSource } from '../core/flow-filter.ts';
 import { jsonText } from '../lib/json-text.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 import { RotatingFile } from './rotating-file.ts';
 import type { Settings } from './settings.ts';
 
@@ -125,7 +125,7 @@ export class FlowExport {
 
   #failed(error: unknown): void {
     const { log, settings } = this.#options;
-    const failure = error instanceof Error ? error.message : String(error);
+    const failure = messageOf(error);
     if (failure === this.#failure) return;
     this.#failure = failure;
     log.warn(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { PerigeeError } from '../lib/errors.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 
 /** Faults that are the caller's. All others are the agent's own. */
 const statusOfCode: Readonly<Record<string, status>> = {
@@ -18,7 +18,7 @@ const HINT = 'perigee-hint-bin';
 /** What a handler passes to gRPC for an error that it caught. */
 export function toServiceError(error: unknown): Partial<ServiceError> {
   if (!(error instanceof PerigeeError)) {
-    return { code: status.INTERNAL, details: error instanceof Error ? error.message : String(error) };
+    return { code: status.INTERNAL, details: messageOf(error) };
   }
   const metadata = new Metadata();
   metadata.set(CODE, error.code);

@@ -4,6 +4,7 @@ import { formatAddress } from '../core/identity/address.ts';
 import { addressOfBytes } from '../core/identity/wire-address.ts';
 import type { Endpoint, Native } from './native.ts';
 import type { SocketWalk, WalkName } from './walk.ts';
+import { messageOf } from '../lib/errors.ts';
 
 export interface SweepInput {
   readonly native: Native;
@@ -38,7 +39,7 @@ export function sweepConnections(input: SweepInput, round: SweepRound): SweepRep
       try {
         if (found.state === openState.closed || destroy(input.native, netnsFd, found)) closed += 1;
       } catch (error) {
-        failed.push(error instanceof Error ? error.message : String(error));
+        failed.push(messageOf(error));
       }
     }
   }

@@ -23,3 +23,8 @@ export class PerigeeError extends Error {
     this.hint = detail.hint;
   }
 }
+
+/** What a fault says for itself: anything may be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

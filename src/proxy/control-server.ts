@@ -3,7 +3,7 @@ import { chmod, mkdir, rename } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import type { ProxyLack, ProxyStatus } from '../core/proxy/control.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 
 /** Larger than any configuration that the schema admits in practice. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
@@ -131,7 +131,7 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 
 function fail(response: ServerResponse, error: unknown): void {
   const code = error instanceof PerigeeError ? error.code : 'ERR_PROXY_INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (response.headersSent) response.destroy();
   else reply(response, code === 'ERR_PROXY_CONFIG' ? 400 : 500, { code, message });
 }

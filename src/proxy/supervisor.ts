@@ -19,6 +19,7 @@ import type { StateFile } from './state-file.ts';
 import type { TableStore } from './table-store.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import type { WorkerConfig, WorkerScrape } from './worker-protocol.ts';
+import { messageOf } from '../lib/errors.ts';
 
 /** The part of pino that is used here. */
 export interface Log {
@@ -190,7 +191,7 @@ export class Supervisor implements ControlTarget {
       }
       if (!this.isDraining) listeners.publish(open, publisher);
     } catch (error) {
-      this.errors.set(key, error instanceof Error ? error.message : String(error));
+      this.errors.set(key, messageOf(error));
       log.warn({ error, workload: `${workload.namespace}/${workload.name}` }, 'no listeners for a workload');
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tableDigest } from '../core/automaton/digest.ts';
 import { load } from '../core/automaton/table.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 
 /** The tables that configurations name, by digest; one copy for all workers. */
 export class TableStore {
@@ -22,7 +22,7 @@ export class TableStore {
     try {
       load(table);
     } catch (error) {
-      throw refused(digest, error instanceof Error ? error.message : String(error));
+      throw refused(digest, messageOf(error));
     }
     this.tables.set(digest, shared);
   }

@@ -6,7 +6,7 @@ import { reason } from '../core/abi/reason.ts';
 import type { HeadTable } from '../core/automaton/table.ts';
 import { loadNative } from '../datapath/native.ts';
 import { SocketReactor } from '../datapath/reactor.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 import { TURN_ACCEPTS } from './descriptors.ts';
 import { Engine, type EngineConfig } from './engine.ts';
 import { FlowRing } from './flow-ring.ts';
@@ -163,7 +163,7 @@ function serve(port: MessagePort, data: WorkerData): void {
       reply(scrape === undefined ? { id } : { id, scrape });
     } catch (error) {
       const code = error instanceof PerigeeError ? error.code : 'ERR_PROXY_WORKER';
-      reply({ id, error: { code, message: error instanceof Error ? error.message : String(error) } });
+      reply({ id, error: { code, message: messageOf(error) } });
     }
   });
 }

@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AgentClient } from '../../api/client.ts';
-import { PerigeeError } from '../../lib/errors.ts';
+import { PerigeeError, messageOf } from '../../lib/errors.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { escapeText } from '../printers/escape.ts';
 import { pieces } from './collect.ts';
@@ -14,10 +14,6 @@ export interface BugreportFlags {
   readonly file?: string;
   readonly socket: string;
   readonly metrics: string;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function connect(socket: string): Promise<{ readonly client?: AgentClient; readonly failure: string }> {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { PerigeeError } from '../../lib/errors.ts';
+import { PerigeeError, messageOf } from '../../lib/errors.ts';
 import { escapeText } from './escape.ts';
 import type { Style } from './style.ts';
 
 /** What failed, on what, and what to do. The stack of an unexpected error is shown with PERIGEE_DEBUG=1. */
 export function errorText(error: unknown, style: Style, isDebugging: boolean): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const lines = [`${style.bad('perigee:')} ${escapeText(message)}`];
   if (error instanceof PerigeeError) {
     const { object, hint, code } = error;

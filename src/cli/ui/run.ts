@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { flowFromWire } from '../../api/flow-from-wire.ts';
 import type { Flow, FlowRule } from '../../core/flow.ts';
 import type { EndpointFilter, FlowQuery } from '../../core/flow-filter.ts';
-import { PerigeeError } from '../../lib/errors.ts';
+import { PerigeeError, messageOf } from '../../lib/errors.ts';
 import { type Agents, connectAgents, type ConnectionFlags } from '../agents.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { usageError } from '../observe/filters.ts';
@@ -72,7 +72,7 @@ async function followOnce(history: History, since: bigint, parts: FollowParts): 
       history.add(flow, context.now());
     }
   } catch (error) {
-    state.problem = error instanceof Error ? error.message : String(error);
+    state.problem = messageOf(error);
   } finally {
     clearInterval(timer);
     delete state.agents;
@@ -89,7 +89,7 @@ async function follow(history: History, parts: FollowParts): Promise<void> {
     try {
       since = await followOnce(history, since, parts);
     } catch (error) {
-      state.problem = error instanceof Error ? error.message : String(error);
+      state.problem = messageOf(error);
     }
     await sleep(RETRY_MS, undefined, { signal: context.signal }).catch(() => undefined);
   }

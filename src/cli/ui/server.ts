@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { PerigeeError } from '../../lib/errors.ts';
+import { PerigeeError, messageOf } from '../../lib/errors.ts';
 
 const types: Readonly<Record<string, string>> = {
   'index.html': 'text/html; charset=utf-8',
@@ -106,7 +106,7 @@ export async function startUiServer({ listen, assets, answers }: UiServerOptions
   };
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       send(response, plain(error instanceof PerigeeError ? 502 : 500, message));
     });
   });

@@ -5,6 +5,7 @@ import { explainIssue, type FieldFault } from './explain-issue.ts';
 import { type Resource, type ResourceKind, resourceKinds } from './kinds.ts';
 import { locate, originOf } from './locate.ts';
 import { formatField, type ResourceError, sortResourceErrors } from './resource-error.ts';
+import { messageOf } from '../../lib/errors.ts';
 
 export interface Manifest {
   /** Only what is without fault; use it only if `errors` is empty. */
@@ -110,7 +111,7 @@ function readDocument(document: Document.Parsed): { resource: Resource } | { fau
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const hint = 'write the values out instead of using anchors';
     return { faults: [{ path: [], atKey: false, message: `cannot be expanded: ${message}`, hint }] };
   }

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { boostSettings } from '../../core/abi/boost.ts';
-import { PerigeeError } from '../../lib/errors.ts';
+import { PerigeeError, messageOf } from '../../lib/errors.ts';
 import { hasFeature, kernelFeatures } from '../features.ts';
 import { type LoaderOptions, openObject } from '../loader.ts';
 import type { Maps } from '../maps.ts';
@@ -181,7 +181,7 @@ export class BoostPath {
       await tryBoost(this.#options.native, object);
       this.#tried = true;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#off = { reason: 'Misbehaves', message };
     }
     this.#trying = false;

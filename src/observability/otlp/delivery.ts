@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Collector, Signal } from './collector.ts';
+import { messageOf } from '../../lib/errors.ts';
 
 /**
  * sent: the collector has taken them; failed: it refused them, or was away when they were due; missed: flows that were
@@ -82,7 +83,7 @@ export class Delivery<Item> {
     try {
       return this.#options.encode(items);
     } catch (error) {
-      this.#settle(count, { type: 'refused', why: error instanceof Error ? error.message : String(error) });
+      this.#settle(count, { type: 'refused', why: messageOf(error) });
       return undefined;
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResourceError } from '../../../core/resources/resource-error.ts';
+import { messageOf } from '../../../lib/errors.ts';
 
 /** A fault of a file as a whole: it has no line. */
 export function fileError(file: string, message: string, hint?: string): ResourceError {
@@ -17,9 +18,7 @@ const MESSAGES: Readonly<Record<string, readonly [message: string, hint?: string
 export function systemError(file: string, path: string, error: unknown): ResourceError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const known = Object.hasOwn(MESSAGES, code) ? MESSAGES[code] : undefined;
-  const [message, hint] = known ?? [
-    `cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-  ];
+  const [message, hint] = known ?? [`cannot be read: ${messageOf(error)}`];
   // Links of a folder that is being replaced dangle for a moment: the advice for a folder would mislead.
   if (file !== '' && code === 'ENOENT') return fileError(file, message, 'remove the link that leads nowhere');
   return fileError(file === '' ? path : file, message, hint);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ApiFailure, type ApiObject, type KubernetesApi, type Query, type WatchEvent } from './api.ts';
+import { messageOf } from '../../../lib/errors.ts';
 
 /** Why a collection is listed anew or its watch begun again. The set is closed: it is a label of a metric. */
 export const restartReasons = ['ended', 'expired', 'failed', 'forbidden', 'not-served', 'resync'] as const;
@@ -235,7 +236,7 @@ function keyOf({ metadata: { namespace, name } }: ApiObject): string {
 }
 
 function problemOf(reason: RestartReason, path: string, server: string, error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
   if (reason === 'forbidden')
     return `${server} does not let this agent read ${path} (${message}); grant get, list and watch to its service account`;
