@@ -115,10 +115,7 @@ static __always_inline bool resolve(struct attempt *attempt, struct bpf_sock *sk
 {
 	struct service *service = service_find(attempt);
 
-	if (!service)
-		return true;
-	attempt->service = service->id;
-	if (service_pick(attempt, service, netns))
+	if (!service || service_pick(attempt, service, netns))
 		return true;
 	attempt->peer = ipcache_find(&attempt->destination);
 	refuse_for(attempt, sk, cookie, REASON_SERVICE_NO_BACKEND);

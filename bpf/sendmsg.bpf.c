@@ -17,10 +17,7 @@ static __always_inline bool resolve(struct attempt *attempt, struct bpf_sock *sk
 {
 	struct service *service = service_find(attempt);
 
-	if (!service)
-		return true;
-	attempt->service = service->id;
-	if (service_datagram(sk, attempt, service, netns))
+	if (!service || service_datagram(sk, attempt, service, netns))
 		return true;
 	attempt->peer = ipcache_find(&attempt->destination);
 	attempt_refused(attempt, sk, cookie);

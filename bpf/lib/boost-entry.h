@@ -141,6 +141,15 @@ SUBPROGRAM int stream_move(struct sock_common *common, const struct boost_pair *
 	return outcome;
 }
 
+/* An end can't bear it, so neither enters. True: the other has, and is to be looked at again. */
+static __always_inline bool boost_unfit(struct boost_pair *pair, const struct boost_end *end,
+					__u32 outcome)
+{
+	boost_stop(pair, BOOST_OFF);
+	boost_refused(pair->side[end->side & 1].workload, outcome);
+	return pair->side[~end->side & 1].entered;
+}
+
 /* Both ends or neither. True: to be looked at again. */
 static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_end *end,
 					struct sock_common *common, struct tcp_sock *tcp)
@@ -150,11 +159,8 @@ static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_en
 
 	if (fitness == WAIT)
 		return true;
-	if (fitness != FIT) {
-		boost_stop(pair, BOOST_OFF);
-		boost_refused(self->workload, fitness);
-		return other->entered;
-	}
+	if (fitness != FIT)
+		return boost_unfit(pair, end, fitness);
 	self->ready = 1;
 	if (waiter_of(&tcp->inet_conn.icsk_inet.sk) == WAITER_EDGE)
 		pair->edge = 1;
@@ -165,17 +171,11 @@ static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_en
 			fitness = stream_move(common, pair);
 			if (fitness == WAIT)
 				return true;
-			if (fitness != FIT) {
-				boost_stop(pair, BOOST_OFF);
-				boost_refused(self->workload, fitness);
-				return other->entered;
-			}
+			if (fitness != FIT)
+				return boost_unfit(pair, end, fitness);
 		}
-		if (bpf_map_update_elem(&boost_sockets, &self->cookie, tcp, BPF_NOEXIST)) {
-			boost_stop(pair, BOOST_OFF);
-			boost_refused(self->workload, BOOST_MAP_FULL);
-			return other->entered;
-		}
+		if (bpf_map_update_elem(&boost_sockets, &self->cookie, tcp, BPF_NOEXIST))
+			return boost_unfit(pair, end, BOOST_MAP_FULL);
 		self->entered = 1;
 		end->entered = 1;
 	}

@@ -77,15 +77,22 @@ static __always_inline __u32 *service_member_find(__u32 service, const __u8 *add
 	return bpf_map_lookup_elem(&service_members, &key);
 }
 
-/* NULL: the address is no Service's, or the workload's Services are left to others. */
-static __always_inline struct service *service_find(const struct attempt *attempt)
+/*
+ * The Service that is asked for, and its number for records. NULL: the address is no Service's, or
+ * the workload's Services are left to others.
+ */
+static __always_inline struct service *service_find(struct attempt *attempt)
 {
 	struct service_key key = { .port = attempt->port, .protocol = attempt->protocol };
+	struct service *service;
 
 	if (!(attempt->flags & WORKLOAD_SERVICES))
 		return NULL;
 	address_copy(key.address, &attempt->destination);
-	return bpf_map_lookup_elem(&services, &key);
+	service = bpf_map_lookup_elem(&services, &key);
+	if (service)
+		attempt->service = service->id;
+	return service;
 }
 
 static __always_inline void service_take(struct attempt *attempt, const __u8 *address, __u16 port)
