@@ -83,10 +83,11 @@ static __always_inline __u32 boost_fitness(struct tcp_sock *tcp, const struct bo
 		return BOOST_GONE;
 	if (boost_splices(self->workload))
 		return BOOST_SPLICE;
-	if (tcp->inet_conn.icsk_ulp_ops)
-		return BOOST_UPPER_PROTOCOL;
+	/* Its own upper protocol is how Multipath TCP is made: it comes first. */
 	if (bpf_core_field_exists(multipath->is_mptcp) && BPF_CORE_READ(multipath, is_mptcp))
 		return BOOST_MULTIPATH;
+	if (tcp->inet_conn.icsk_ulp_ops)
+		return BOOST_UPPER_PROTOCOL;
 	if (sk->sk_user_data && !self->entered)
 		return BOOST_SOCKET_TAKEN;
 	if (sk->__sk_common.skc_flags & 1UL << SOCK_ZEROCOPY)

@@ -167,9 +167,9 @@ describe('boost of connections that no HTTP policy speaks of', () => {
     await until('the socket', () => lines.length > 0);
     govern(true);
     await until('boost', () => scene.datapath.boost.active);
-    const before = { entered: count('entered'), refused: count('upper-protocol') };
+    const before = { entered: count('entered'), refused: count('multipath') };
     child.stdin?.write('connect\n');
-    await until('the refusal', () => count('upper-protocol') > before.refused);
+    await until('the refusal', () => count('multipath') > before.refused);
     child.stdin?.write('go\n');
     await until('both ends', () => lines.length > 2 && multipath.length > 0);
     assert.deepEqual([lines[2], multipath[0]], ['ok', 'ok']);
