@@ -123,9 +123,10 @@ describe('the export to an OpenTelemetry collector', () => {
         .filter(({ name }) => name === 'perigee_http_requests_total')
         .flatMap(({ sum }) => sum?.dataPoints ?? []);
     const labels = { source_workload: 'shop/web', destination_workload: 'shop/api', method: 'GET' };
+    const refusedPoint = () => points().find((point) => attributesOf(point)['code'] === '403');
     await until('the requests', () => points().some(({ asDouble = 0 }) => asDouble >= 3));
-    const refused = points().find((point) => attributesOf(point)['code'] === '403');
-    assert.deepEqual(attributesOf(refused ?? {}), { ...labels, code: '403', path_mode: 'proxied' });
+    await until('the refused one', () => refusedPoint() !== undefined);
+    assert.deepEqual(attributesOf(refusedPoint() ?? {}), { ...labels, code: '403', path_mode: 'proxied' });
     const durations = collector
       .metrics()
       .filter(({ name }) => name === 'perigee_http_request_duration_seconds');
@@ -137,7 +138,7 @@ describe('the export to an OpenTelemetry collector', () => {
         bucketCounts.reduce((sum, one) => sum + Number(one), 0),
         Number(count),
       );
-    assert.ok((await total('metrics', 'sent')) > 0);
+    await until('the agent to count them', async () => (await total('metrics', 'sent')) > 0);
   });
 
   test('while the collector is away traffic and agent go on, and what happened arrives after', async () => {
