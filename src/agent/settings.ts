@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { proxyLimits, requestFlows } from '../core/proxy/config.ts';
-import { PerigeeError } from '../lib/errors.ts';
+import { pathRedaction } from '../core/redact.ts';
+import { PerigeeError, messageOf } from '../lib/errors.ts';
 import { otlpSettings } from './otlp-settings.ts';
 
 const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
@@ -12,6 +13,14 @@ const level = z.enum(['trace', 'debug', 'info', 'warn', 'error']);
  * The agent's own settings. One file, flags over it. None is reloaded while the agent runs, but the log level,
  * which `perigee set-log-level` changes live; a restart of the agent leaves traffic alone.
  */
+function checkTemplate(template: string, context: z.RefinementCtx): void {
+  try {
+    pathRedaction([template]);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+}
+
 export const settingsSchema = z.strictObject({
   source: z
     .enum(['files', 'kubernetes'])
@@ -95,7 +104,7 @@ export const settingsSchema = z.strictObject({
   redact: z
     .strictObject({
       paths: z
-        .array(z.string())
+        .array(z.string().superRefine(checkTemplate))
         .default([])
         .describe(
           'Templates such as /reset/{token}: the name in the place of that element in all that the agent tells; {name...}: of all that are left, *: any element, kept',
@@ -192,10 +201,22 @@ function readSettingsFile(path: string, required: boolean): Record<string, unkno
       cause,
     });
   }
-  const parsed: unknown = parse(text);
+  const parsed = yamlOf(text, path);
   if (parsed === null || parsed === undefined) return {};
   if (typeof parsed === 'object' && !Array.isArray(parsed)) return { ...parsed };
   throw new PerigeeError('ERR_SETTINGS_INVALID', `the settings file ${path} holds no mapping`, {
     object: path,
   });
+}
+
+function yamlOf(text: string, path: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    const [problem = ''] = messageOf(cause).split('\n', 1);
+    throw new PerigeeError('ERR_SETTINGS_INVALID', `the settings file ${path} is no YAML: ${problem}`, {
+      object: path,
+      cause,
+    });
+  }
 }

@@ -34,9 +34,10 @@ function partsOf(template: string): readonly Part[] {
   const [before, ...elements] = template.split('/');
   const parts = elements.map((element, index) => partOf(element, index === elements.length - 1));
   if (before === '' && parts.length > 0 && parts.every((part) => part !== undefined)) return parts;
-  throw new PerigeeError('ERR_SETTINGS_INVALID', `not a template of paths: ${JSON.stringify(template)}`, {
-    hint: 'Write it as /reset/{token}, /users/*/keys/{key} or /files/{path...}',
-  });
+  throw new PerigeeError(
+    'ERR_TEMPLATE_INVALID',
+    `not a template of paths: ${JSON.stringify(template)}; write it as /reset/{token}, /users/*/keys/{key} or /files/{path...}`,
+  );
 }
 
 /** The pieces of a path: elements, and between them what separates those, also for a server that decodes first. */
@@ -77,7 +78,7 @@ function replace(
  * Compiles templates of paths: `{name}` stands in the place of one element, `{name...}` of all that are left, `*` is any
  * element and stays. Paths that begin as a template does are shown as that; others as they are. Templates are compared
  * with all that a server may take the path for, so that another spelling hides no less. Undefined without templates.
- * Throws ERR_SETTINGS_INVALID.
+ * Throws ERR_TEMPLATE_INVALID.
  */
 export function pathRedaction(templates: readonly string[]): PathRedaction | undefined {
   const all = templates.map(partsOf);

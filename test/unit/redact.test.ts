@@ -51,5 +51,5 @@ describe('paths as they are shown', () => {
 
   for (const template of ['reset/{token}', '/a{b}', '/{a...}/b', '/{}', '/a?b={c}', '/', ''])
     test(`${JSON.stringify(template)} is no template`, () =>
-      assert.throws(() => pathRedaction([template]), { code: 'ERR_SETTINGS_INVALID' }));
+      assert.throws(() => pathRedaction([template]), { code: 'ERR_TEMPLATE_INVALID' }));
 });
