@@ -24,7 +24,16 @@ const LOG_LINES = 2000;
 const MOST_BYTES = 4 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 /** Maps whose entries are numbers that explain a verdict; the others are listed by size. */
-const dumped = ['workloads', 'ipcache', 'policy', 'drops', 'flows_lost', 'inline_settings'];
+const dumped = [
+  'workloads',
+  'ipcache',
+  'policy',
+  'services',
+  'service_slots',
+  'drops',
+  'flows_lost',
+  'inline_settings',
+];
 
 async function run(command: string, ...args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(command, args, {
