@@ -22,7 +22,8 @@ const volatile __u32 can_destroy = 0;
 
 enum walk {
 	WALK_LIST, /* all governed ends */
-	WALK_CLOSE, /* closes the forbidden; a connection within this node at its client's end */
+	WALK_CLOSE, /* closes the forbidden; a connection within this node at its client's end, or
+		       where its requests were to be read */
 	WALK_REST, /* closes what is forbidden still, at either end */
 };
 
@@ -31,9 +32,12 @@ enum walk {
 	(1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_SYN_RECV | 1 << TCP_FIN_WAIT1 | \
 	 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT)
 
-/* As if it were accepted now. Inline policy bears only what has been read from its first byte. */
+/*
+ * As if it were accepted now. Inline policy bears only what has been read from its first byte;
+ * `*unread`: that is what is wrong with it, and the client's end knows nothing of it.
+ */
 static __always_inline bool accept_allowed(const struct end *end, const struct workload *workload,
-					   bool is_read, struct flow_record *record)
+					   bool is_read, bool *unread, struct flow_record *record)
 {
 	struct ipcache_entry peer = ipcache_find(&end->remote);
 	struct policy_side side = {
@@ -57,8 +61,10 @@ static __always_inline bool accept_allowed(const struct end *end, const struct w
 	record->destination_workload = workload->id;
 	record->ingress_rule = ingress.rule;
 	record->direction = DIRECTION_INGRESS;
-	return peer.workload == workload->id || policy_allows_direct(&ingress) ||
-	       (ingress.action == ACTION_INLINE && is_read);
+	if (peer.workload == workload->id || policy_allows_direct(&ingress))
+		return true;
+	*unread = ingress.action == ACTION_INLINE && !is_read;
+	return ingress.action == ACTION_INLINE && is_read;
 }
 
 /* As if it were opened now. */
@@ -143,7 +149,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	struct flow_record record = {};
 	struct service_peer *asked;
 	struct http_stream *stream;
-	bool is_read;
+	bool is_read, unread = false;
 	__u8 path; /* of an accepted end that has a client on this node */
 
 	if (!workload || bpf_sk_storage_get(&own_sockets, common, 0, 0))
@@ -163,7 +169,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 		stream = boosted ? &boosted->stream : NULL;
 	}
 	is_read = stream && !stream->opaque && !stream->lenient;
-	if (!(end->accepted ? accept_allowed(end, workload, is_read, &record)
+	if (!(end->accepted ? accept_allowed(end, workload, is_read, &unread, &record)
 			    : open_allowed(end, workload, &record)))
 		open.state = OPEN_FORBIDDEN;
 	record.connection = bpf_get_socket_cookie(common);
@@ -187,7 +193,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 	}
 	if (open.state == OPEN_ALLOWED)
 		return 0;
-	if (walk == WALK_CLOSE && end->accepted && record.source_workload)
+	if (walk == WALK_CLOSE && end->accepted && record.source_workload && !unread)
 		return 0;
 	closing(connection, tcp, end, &record);
 	if (can_destroy && !bpf_sock_destroy(common))

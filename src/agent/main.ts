@@ -172,12 +172,12 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     cgroupRoot,
     onApplied: (applied) => {
       const { compiled, revision } = applied;
-      succession.finish();
       events.applied(applied);
       holders.update(applied.world.workloads.values(), applied.at.getTime());
       verdicts.prune(compiled.desired.policy);
       if (revision === 1) setImmediate(prepareHttp, datapath, log);
     },
+    onSettled: () => succession.finish(),
   });
   const feed = createFeed();
   readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);

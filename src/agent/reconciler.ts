@@ -33,6 +33,8 @@ export interface ReconcilerOptions {
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
   readonly onApplied: (applied: Applied) => void;
+  /** Now and then, while open connections are as the state in force wants them. */
+  readonly onSettled: () => void;
 }
 
 /** What is in force. */
@@ -255,7 +257,8 @@ export class Reconciler {
   #sweep(round: SweepRound): void {
     const { datapath, log } = this.#options;
     const { closed, failed } = datapath.sweep(round);
-    this.#restAt = round === 'first' ? performance.now() + REST_MS : undefined;
+    // Changes that come one upon the other don't put it off.
+    this.#restAt = round === 'rest' ? undefined : (this.#restAt ?? performance.now() + REST_MS);
     const [problem] = failed;
     if (problem !== undefined) {
       warnRepeated(log, this.#repeats, problem, 'a connection that policy forbids now could not be closed');
@@ -267,7 +270,8 @@ export class Reconciler {
   #lookAfter(): void {
     const { datapath, log } = this.#options;
     try {
-      if (this.#restAt !== undefined && performance.now() >= this.#restAt) this.#sweep('rest');
+      if (this.#restAt === undefined) this.#options.onSettled();
+      else if (performance.now() >= this.#restAt) this.#sweep('rest');
       datapath.inline.sweepLost();
       const failure = datapath.inline.takeFailure();
       if (failure !== undefined)

@@ -7,6 +7,7 @@ import { controlSocketName, stateFileName, stateTables } from '../core/proxy/pla
 import { otherVersions, removeOtherVersions } from '../datapath/cleanup.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Native } from '../datapath/native.ts';
+import { RepeatFilter, warnRepeated } from './log.ts';
 import { ProxyClient } from './proxy-client.ts';
 import type { ProxySupervisor } from './proxy-supervisor.ts';
 import type { Settings } from './settings.ts';
@@ -26,10 +27,11 @@ export interface SuccessionOptions {
 
 /**
  * Follows an agent of another layout version, newer or older: what that one left governs until the first state of this
- * one does, and is taken off then. In between both must allow a connection.
+ * one does, for new connections and for those that are open, and is taken off then. In between both must allow.
  */
 export class Succession {
   readonly #options: SuccessionOptions;
+  readonly #repeats = new RepeatFilter();
   #isOver = false;
 
   constructor(options: SuccessionOptions) {
@@ -50,12 +52,18 @@ export class Succession {
     }
   }
 
-  /** Call whenever a state is in force; throws what keeps it from being done, and is to be called again then. */
+  /** Call again and again while a state is in force and what it forbids of open connections has been closed. */
   finish(): void {
     if (this.#isOver) return;
     const { native, datapath, settings, log } = this.#options;
-    const { detached, removed } = removeOtherVersions(native, datapath.layout);
-    if (removed > 0) log.info({ detached, removed }, 'took over from another version of the layout');
+    try {
+      const { detached, removed } = removeOtherVersions(native, datapath.layout);
+      if (removed > 0) log.info({ detached, removed }, 'took over from another version of the layout');
+    } catch (error) {
+      const message = "what another version of the layout left can't be taken off; tried again";
+      warnRepeated(log, this.#repeats, 'succession', message, error);
+      return;
+    }
     void dismissProxies(settings, (name) => name !== controlSocketName);
     this.#isOver = true;
   }

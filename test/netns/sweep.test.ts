@@ -220,28 +220,6 @@ describe('open connections under a policy that came later', () => {
     assert.equal(await held.ended(), 'ECONNABORTED');
   });
 
-  test("a connection whose client's end is nobody's here is closed at its server's, in the second round", async () => {
-    // As behind a translated address: the peer's address is a workload's, its socket is not to be found.
-    const governed = (port: number): readonly Governed[] => [
-      { host: server, ingress: [{ peer: stranger, port, action: 'allow' }] },
-      { host: stranger },
-    ];
-    const govern = (port: number): void => {
-      const state = sceneState(governed(port));
-      const shown = { ...state, workloads: state.workloads.filter(({ key }) => key !== 'lab/stranger') };
-      scene.datapath.capture(shown.workloads);
-      scene.datapath.apply(shown);
-    };
-    govern(LOW);
-    const held = await open(stranger, server.address4, LOW);
-    govern(HIGH);
-    assert.deepEqual(sweep(), []);
-    assert.equal(await held.ping(), 'ping');
-    const [record] = sweep('rest');
-    assert.equal(record?.direction, direction.ingress);
-    assert.match(await held.ended(), /^(ECONNRESET|end)$/);
-  });
-
   test('a changed identity is looked up as of now: relabelled, the peer of an open connection is another', async () => {
     const rules = [{ peer: server, port: LOW, action: 'allow' }] as const;
     const governed = [{ host: client, egress: rules }, { host: server }];

@@ -38,6 +38,8 @@ export interface SceneRule {
   readonly protocol?: 'TCP' | 'UDP';
   readonly port: number;
   readonly action: 'allow' | 'deny' | 'proxy';
+  /** By which the kernel decides instead of the proxy. */
+  readonly table?: Uint8Array;
 }
 
 /** A Service of the scene: its name is its number, its backends are machines. */
@@ -229,7 +231,8 @@ function* rowsOf(rules: readonly SceneRule[], peers: readonly number[]): Generat
         if (rule.port > next)
           yield { ...base, from: next, to: rule.port - 1, action: 'deny', reason: 'policy-no-rule' };
         const reason = rule.action === 'deny' ? 'policy-denied' : 'none';
-        yield { ...base, from: rule.port, to: rule.port, action: rule.action, reason };
+        const { port, action, table: decides } = rule;
+        yield { ...base, from: port, to: port, action, reason, ...(decides && { table: decides }) };
         next = rule.port + 1;
       }
       yield { ...base, from: next, to: 65535, action: 'deny', reason: 'policy-no-rule' };

@@ -13,7 +13,7 @@ import { OtherBuild } from './other-build.ts';
 import { load, PLAIN, RULED, serverPolicyYaml, shortLived, startNginx, workloadsYaml } from './web-scene.ts';
 
 const NEXT = LAYOUT_VERSION + 1;
-const versions: Readonly<Record<string, number>> = { next: NEXT, this: LAYOUT_VERSION };
+const versions: Readonly<Record<string, number>> = { 'the next': NEXT, this: LAYOUT_VERSION };
 
 /** Says once that it has begun, then of every attempt what is not as it should be: an answer to /admin, or a connection to a port without a rule. */
 const prober = `
@@ -96,7 +96,7 @@ export function describeSuccession(inline: 'auto' | 'off'): void {
     };
 
     for (const [to, version] of Object.entries(versions)) {
-      test(`to the ${to} one: no request fails, nothing that is forbidden passes, nothing is left`, async () => {
+      test(`to ${to} one: no request fails, nothing that is forbidden passes, nothing is left`, async () => {
         const seconds = 6;
         const loads = Promise.all([
           load(node, web, url(PLAIN), { seconds, connections: 4 }),
@@ -105,7 +105,7 @@ export function describeSuccession(inline: 'auto' | 'off'): void {
         ]);
         const { child, said } = probe();
         await until('the first attempt', () => said() === 'begun\n');
-        const go = join(node.run, `go-${to}`);
+        const go = join(node.run, `go-${String(version)}`);
         const holding = holds(go);
         await until('open connections', () => holding() === '200 200\n');
         const proxy = node.status()?.proxy.pid ?? 0;
@@ -113,7 +113,10 @@ export function describeSuccession(inline: 'auto' | 'off'): void {
         node.program = version === NEXT ? other.program : join(import.meta.dirname, '../../bin/perigee');
         await node.startAgent();
         await node.settled();
-        assert.deepEqual(readdirSync(node.pinRoot), [`v${String(version)}`]);
+        await until(
+          'the other version to go',
+          () => readdirSync(node.pinRoot).join() === `v${String(version)}`,
+        );
         for (const report of await loads) {
           assert.deepEqual(report.complaints, []);
           assert.ok(report.requests > 0);
@@ -140,7 +143,7 @@ export function describeSuccession(inline: 'auto' | 'off'): void {
       writeFileSync(join(node.run, stateFileName('proxy-v1.sock')), '{}');
       await node.startAgent();
       await node.settled();
-      assert.deepEqual(readdirSync(node.pinRoot), [`v${String(LAYOUT_VERSION)}`]);
+      await until('its pins to go', () => readdirSync(node.pinRoot).join() === `v${String(LAYOUT_VERSION)}`);
       await until('its files to go', () => {
         const left = readdirSync(node.run).filter((name) => name.startsWith('proxy-'));
         return left.every((name) =>
