@@ -204,6 +204,7 @@ export async function startFakeAgent(
   const warnings: string[] = [];
   const socketPath = join(folder, 'agent.sock');
   const agent = { level: 'info' };
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
   const api = await startApi({
     socketPath,
     node: 'node-1',
@@ -221,6 +222,9 @@ export async function startFakeAgent(
     },
     log: { debug: () => {}, warn: (_fields, message) => void warnings.push(message) },
     ...overrides,
+  }).catch((error: unknown) => {
+    remove();
+    throw error;
   });
   return Object.assign(agent, {
     api,
@@ -230,7 +234,7 @@ export async function startFakeAgent(
     warnings,
     close: async () => {
       await api.close();
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   });
 }
