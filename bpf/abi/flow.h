@@ -7,6 +7,8 @@ enum flow_kind {
 	FLOW_CLOSE = 2, /* a connection ended */
 	FLOW_REQUEST = 3, /* one HTTP request */
 	FLOW_OPAQUE = 4, /* requests of a visible connection are read no more; `reason` says why */
+	FLOW_OPEN = 5, /* a connection is open still; figures from its beginning, as FLOW_CLOSE has
+			  them */
 };
 
 enum flow_path {
@@ -63,7 +65,8 @@ struct flow_record {
 	__u8 closer; /* enum flow_closer */
 	__u16 path_length;
 	__u16 host_length;
-	__u32 extra; /* FLOW_CLOSE: KiB past TCP, rounded up; FLOW_REQUEST: length of the detail */
+	__u32 extra; /* FLOW_CLOSE, FLOW_OPEN: KiB past TCP, rounded up; FLOW_REQUEST: length of
+			the detail */
 };
 
 struct flow_detail {

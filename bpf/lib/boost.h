@@ -212,11 +212,9 @@ static __always_inline bool boost_holds(struct bpf_sock *sk)
 	return end && end->entered;
 }
 
-static __always_inline void boost_bytes(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
-					struct flow_record *record)
+static __always_inline void boost_bytes(const struct boost_end *end, struct flow_record *record)
 {
-	struct boost_end *end = bpf_sk_storage_get(&boost_ends, sk, 0, 0);
-	struct boost_pair *pair = end ? boost_pair_of(end, bpf_get_socket_cookie(ctx)) : NULL;
+	struct boost_pair *pair = end ? boost_pair_of(end, record->connection) : NULL;
 
 	if (!pair)
 		return;

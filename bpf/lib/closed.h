@@ -108,7 +108,7 @@ static __always_inline void recorded_closed(struct bpf_sock_ops *ctx, struct bpf
 		record.closer = closer_of(tcp, ctx->args[0], connecting);
 	}
 	if (connection->boost)
-		boost_bytes(ctx, sk, &record);
+		boost_bytes(bpf_sk_storage_get(&boost_ends, sk, 0, 0), &record);
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;
 	if (connection->established) {

@@ -31,6 +31,7 @@ import { flowNames } from './names-view.ts';
 import { otlpConditions } from './otlp.ts';
 import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
+import { recordOpen } from './open-flows.ts';
 import type { ProxyPush } from './proxy-config.ts';
 import { ProxySupervisor } from './proxy-supervisor.ts';
 import { Reconciler } from './reconciler.ts';
@@ -182,6 +183,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const feed = createFeed();
   readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);
   followProxy(supervisor.client, flows, signal);
+  recordOpen({ datapath, flows, log, seconds: settings.openFlowsSeconds }, signal);
   const metrics = await startMetrics({
     ...{ settings, datapath, verdicts, flows, names, supervisor, reconciler, feed, log, signal },
     exported: exported?.counts,

@@ -81,6 +81,14 @@ export const settingsSchema = z.strictObject({
     ),
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
   requestFlows,
+  openFlowsSeconds: z
+    .int()
+    .min(0)
+    .max(86400)
+    .default(60)
+    .describe(
+      'Connections that stay open for longer get a flow each time so many seconds have passed, with bytes, round-trip time and retransmits so far; 0: never',
+    ),
   flowStoreBytes: z.int().min(1048576).default(4194304).describe('Memory for flows, bytes'),
   denialStoreBytes: z.int().min(262144).default(1048576).describe('Memory for denials, bytes'),
   flowExport: z
@@ -154,6 +162,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('boost', 'boost', 'MODE'),
   flag('proxyWorkers', 'proxy-workers', 'N'),
   flag('requestFlows', 'request-flows', 'WHICH'),
+  flag('openFlowsSeconds', 'open-flows-seconds', 'SECONDS'),
   flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
   flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),
   flag('socketGroup', 'socket-group', 'GID'),
@@ -181,6 +190,7 @@ export function loadSettings(
 
 const numericSettings = new Set<string>([
   'proxyWorkers',
+  'openFlowsSeconds',
   'flowStoreBytes',
   'denialStoreBytes',
   'socketGroup',

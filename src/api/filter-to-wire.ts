@@ -54,6 +54,7 @@ function selection(filter: FlowFilter): WireSelection {
     reference: filter.references ?? [],
     reason: filter.reasons ?? [],
     path: filter.paths ?? [],
+    kind: filter.kinds ?? [],
     http_path_exact: values('Exact'),
     http_path_prefix: values('PathPrefix'),
     policy: policies.map(nameText),
@@ -68,7 +69,8 @@ export function filterToWire(filter: FlowFilter): WireFilter {
   return {
     ...endpoint(filter.source, 'source'),
     ...endpoint(filter.destination, 'destination'),
-    event_type: (filter.kinds ?? []).map((kind) => ({ type: eventTypes[kind] })),
+    // Several kinds of ours are one event type; `perigee.kind` tells them apart.
+    event_type: [...new Set((filter.kinds ?? []).map((kind) => eventTypes[kind]))].map((type) => ({ type })),
     verdict: (filter.verdicts ?? []).map((verdict) => verdictsToWire[verdict]),
     traffic_direction: (filter.directions ?? []).map((direction) => direction.toUpperCase()),
     protocol: (filter.protocols ?? []).map((protocol) => protocol.toLowerCase()),

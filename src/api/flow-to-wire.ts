@@ -25,6 +25,7 @@ export const eventTypes: Readonly<Record<Flow['kind'], number>> = {
   verdict: 5,
   request: 129,
   opaque: 4,
+  open: 4,
 };
 
 function endpoint(end: FlowEndpoint): WireEndpoint {
@@ -151,6 +152,7 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
     is_reply: { value: false },
     ...(flow.trace === undefined ? {} : { trace_context: { parent: { trace_id: flow.trace.id } } }),
     socket_cookie: flow.connection,
+    ...(flow.kind === 'open' ? { trace_reason: 'ESTABLISHED' } : {}),
     ...(isEgressDenied ? { egress_denied_by: egress } : { egress_allowed_by: egress }),
     ...(isIngressDenied ? { ingress_denied_by: ingress } : { ingress_allowed_by: ingress }),
     policy_match_type: egress.length + ingress.length > 0 ? RULE_DECIDED : NO_RULE,

@@ -101,6 +101,7 @@ export interface WireFlow {
   readonly is_reply?: { readonly value?: boolean };
   readonly trace_context?: { readonly parent?: { readonly trace_id?: string } };
   readonly socket_cookie?: string;
+  readonly trace_reason?: string;
   readonly egress_allowed_by?: readonly WirePolicy[];
   readonly ingress_allowed_by?: readonly WirePolicy[];
   readonly egress_denied_by?: readonly WirePolicy[];

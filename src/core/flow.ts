@@ -38,7 +38,7 @@ export interface FlowService {
 export type FlowVerdict = 'allowed' | 'denied' | 'audited' | 'error';
 export const flowClosers = ['client', 'server', 'client-reset', 'server-reset', 'timeout', 'abort'] as const;
 export type FlowCloser = (typeof flowClosers)[number];
-export const flowKinds = ['verdict', 'close', 'request', 'opaque'] as const;
+export const flowKinds = ['verdict', 'close', 'request', 'opaque', 'open'] as const;
 export type FlowPath = 'direct' | 'inline' | 'proxied';
 
 export type TcpFlag = 'FIN' | 'SYN' | 'RST' | 'PSH' | 'ACK' | 'URG' | 'ECE' | 'CWR' | 'NS';
@@ -49,6 +49,7 @@ export function tcpFlagsOf({
   verdict,
 }: Pick<Flow, 'kind' | 'verdict'>): readonly ('SYN' | 'FIN' | 'ACK' | 'RST')[] {
   if (kind === 'verdict') return ['SYN'];
+  if (kind === 'open') return ['ACK'];
   if (kind === 'request' || kind === 'opaque') return [];
   return verdict === 'denied' ? ['RST'] : ['FIN', 'ACK'];
 }
@@ -89,6 +90,7 @@ export interface Flow {
   readonly connection: string;
   /** ns. */
   readonly duration: number;
+  /** Of a connection that is open or has ended: since it was opened. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
   /** µs, smoothed; 0: not measured. */

@@ -139,6 +139,13 @@ export class Datapath {
     );
   }
 
+  /** Records of the TCP connections that are open and have been recorded as opened: struct flow_record. */
+  openFlows(): Buffer {
+    return this.#enrolment.withNamespaces((namespaces) =>
+      Buffer.concat(namespaces.map((netnsFd) => this.#walk.report(netnsFd))),
+    );
+  }
+
   /** Removes entries between two hooks whose socket is gone. */
   removeStale(): number {
     return removeStale(this.maps, this.#walk);

@@ -75,9 +75,10 @@ function whereKnown(
   at: number,
   names: FlowNames,
 ): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference' | 'service'> {
-  const isClose = bytes[at + Offset.kind] === flowKind.close;
-  const isRequest = bytes[at + Offset.kind] === flowKind.request;
-  const boostedKib = isClose ? (u32[(at + Offset.extra) >> 2] ?? 0) : 0;
+  const kind = bytes[at + Offset.kind];
+  const isRequest = kind === flowKind.request;
+  const boostedKib =
+    kind === flowKind.close || kind === flowKind.open ? (u32[(at + Offset.extra) >> 2] ?? 0) : 0;
   const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);

@@ -41,6 +41,7 @@ test('edges are added up over the window, with errors, refusals, latencies and b
   traffic.add({ ...flow, duration: 9e6, http: { method: 'GET', path: '/', host: 'h', status: 503 } });
   traffic.add({ ...flow, verdict: 'denied', reason: 'http-denied' });
   traffic.add({ ...flow, source: named('batch'), kind: 'verdict' });
+  traffic.add({ ...flow, kind: 'open', verdict: 'error' });
   traffic.tick();
   const view = topView(traffic, { ...options, sort: 'requests' });
   assert.deepEqual(view.split('\n'), [

@@ -41,7 +41,7 @@ function addWhat(command: Command): void {
     .option('--path-prefix <path>', 'path by whole elements: /orders has /orders/7, not /ordersx', repeated)
     .option('--path-regex <regex>', 'whole path, RE2 syntax', repeated)
     .option('--status <status>', 'HTTP status: 403, 40+, 4xx', list)
-    .option('--kind <kind>', 'verdict (of a connection), close, request', list)
+    .option('--kind <kind>', 'verdict (of a connection), close, request, opaque, open (still)', list)
     .option('--direction <direction>', 'the side that decided: egress, ingress', list)
     .option('--via <path>', 'direct, inline, proxied', list)
     .option('--policy <name>', 'a policy that decided: namespace/name or name', list)

@@ -38,7 +38,7 @@ function kindText({ kind, protocol }: Flow): string {
 }
 
 function detailText({ kind, http, duration, ...flow }: Flow): string {
-  if (kind === 'close') {
+  if (kind === 'close' || kind === 'open') {
     const { bytesSent, bytesReceived, boostedKib = 0, closer } = flow;
     const past = boostedKib === 0 ? '' : ` (${formatBytes(boostedKib * 1024)} boosted)`;
     const by = closer === undefined ? '' : ` by ${closer}`;

@@ -51,6 +51,7 @@ function nameOf(end: Flow['source']): string {
 
 function add(counts: EdgeCounts, flow: Flow): void {
   const { kind, verdict, http, duration } = flow;
+  if (kind === 'open') return; // what it has carried is counted when it ends
   if (verdict === 'denied') counts.denied += 1;
   else if (verdict === 'error' || (http?.status ?? 0) >= 500) counts.errors += 1;
   if (kind === 'verdict' && verdict !== 'denied') counts.connections += 1;

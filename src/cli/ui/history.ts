@@ -64,6 +64,7 @@ function noCounts(source: string, destination: string): EdgeCounts {
 function add(counts: EdgeCounts, flow: Flow): void {
   const { kind, verdict, http, duration } = flow;
   counts.paths[flow.path] += 1;
+  if (kind === 'open') return; // what it has carried is counted when it ends
   if (verdict === 'denied') counts.denied += 1;
   else if (verdict === 'error' || (http?.status ?? 0) >= 500) counts.errors += 1;
   if (verdict === 'audited') counts.audited += 1;

@@ -121,8 +121,8 @@ function uiFlow(flow: Flow): UiFlow {
   const { kind, verdict, path, reason, http, duration, reference, closer } = flow;
   const request =
     http === undefined ? '' : `${http.method} ${http.path} ${http.status === 0 ? '' : String(http.status)}`;
-  const what =
-    kind === 'close' ? `closed${closer === undefined ? '' : ` by ${closer}`}` : request || 'connection';
+  const ended = kind === 'close' ? `closed${closer === undefined ? '' : ` by ${closer}`}` : undefined;
+  const what = ended ?? (kind === 'open' ? 'still open' : request || 'connection');
   return {
     ...{ time: Number(flow.time / 1_000_000n), kind, verdict, path, reason, duration, what: what.trim() },
     port: flow.destination.port,

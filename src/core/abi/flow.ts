@@ -2,7 +2,7 @@
 // Generated from bpf/abi/flow.h by tools/generate-abi.ts. Do not edit.
 
 /** enum flow_kind. */
-export const flowKind = { verdict: 1, close: 2, request: 3, opaque: 4 } as const;
+export const flowKind = { verdict: 1, close: 2, request: 3, opaque: 4, open: 5 } as const;
 export type FlowKindName = keyof typeof flowKind;
 export type FlowKind = (typeof flowKind)[FlowKindName];
 export const flowKindNames: Readonly<Record<number, FlowKindName>> = {
@@ -10,6 +10,7 @@ export const flowKindNames: Readonly<Record<number, FlowKindName>> = {
   2: 'close',
   3: 'request',
   4: 'opaque',
+  5: 'open',
 };
 
 /** enum flow_path. */

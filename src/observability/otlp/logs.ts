@@ -46,12 +46,13 @@ function contextOf({ trace }: Flow): { readonly spanContext?: SpanContext } {
 }
 
 function figures(flow: Flow): Attributes {
-  if (flow.kind !== 'close' && flow.kind !== 'request') return {};
+  const { kind } = flow;
+  if (kind !== 'close' && kind !== 'open' && kind !== 'request') return {};
   return {
     'perigee.duration_ns': flow.duration,
     'perigee.bytes_sent': flow.bytesSent,
     'perigee.bytes_received': flow.bytesReceived,
-    ...(flow.kind === 'close' ? { 'perigee.rtt_us': flow.rtt, 'perigee.retransmits': flow.retransmits } : {}),
+    ...(kind !== 'request' ? { 'perigee.rtt_us': flow.rtt, 'perigee.retransmits': flow.retransmits } : {}),
     ...(flow.closer === undefined ? {} : { 'perigee.closer': flow.closer }),
   };
 }

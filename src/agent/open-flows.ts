@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Logger } from 'pino';
+import { flowRecord } from '../core/abi/flow.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import type { FlowStore } from '../observability/flow-store.ts';
+import { RepeatFilter, warnRepeated } from './log.ts';
+
+const { offset, size } = flowRecord;
+
+/** The records, one behind the other, of connections that have been open for so long, ns. */
+export function olderThan(records: Buffer, age: bigint): Buffer[] {
+  const count = Math.floor(records.length / size);
+  const all = Array.from({ length: count }, (_, index) => records.subarray(index * size, (index + 1) * size));
+  return all.filter((record) => record.readBigUInt64LE(offset.duration) >= age);
+}
+
+export interface OpenFlowsParts {
+  readonly datapath: Pick<Datapath, 'openFlows'>;
+  readonly flows: Pick<FlowStore, 'append'>;
+  readonly log: Logger;
+  /** From one look to the next, and the age from which a connection is told of; 0: never. */
+  readonly seconds: number;
+}
+
+/**
+ * Connections that have been open for longer than the interval get a record at the end of each, with what they have carried
+ * so far: all at one time, so that the records of a look are the state of the node.
+ */
+export function recordOpen({ datapath, flows, log, seconds }: OpenFlowsParts, signal: AbortSignal): void {
+  if (seconds === 0 || signal.aborted) return;
+  const repeats = new RepeatFilter();
+  const look = (): void => {
+    try {
+      const records = olderThan(datapath.openFlows(), BigInt(seconds) * 1_000_000_000n);
+      const offsets = Array.from({ length: records.length + 1 }, (_, index) => index * size);
+      flows.append(Buffer.concat(records), offsets);
+    } catch (error) {
+      warnRepeated(log, repeats, 'open', 'could not look at open connections; tried again', error);
+    }
+  };
+  const timer = setInterval(look, seconds * 1000);
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+}
