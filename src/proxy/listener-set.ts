@@ -5,6 +5,7 @@ import type { Publisher } from './publisher.ts';
 import type { Listener } from './route.ts';
 
 type Family = 4 | 6;
+const FAMILIES: readonly Family[] = [4, 6];
 
 export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
@@ -75,6 +76,14 @@ export class ListenerSet {
     }
   }
 
+  /** With the families whose loopback address has come since; undefined where none has. */
+  complete(listeners: NetnsListeners): NetnsListeners | undefined {
+    const outbound = this.withMissing(listeners.netnsFd, listeners.outbound);
+    const inbound = this.withMissing(listeners.netnsFd, listeners.inbound);
+    const added = outbound.length + inbound.length - listeners.outbound.length - listeners.inbound.length;
+    return added === 0 ? undefined : { ...listeners, outbound, inbound };
+  }
+
   /** The namespace stays open: connections may still need it. */
   close(listeners: NetnsListeners): void {
     for (const { fd } of [...listeners.outbound, ...listeners.inbound]) this.host.sockets.close(fd);
@@ -100,6 +109,13 @@ export class ListenerSet {
       return pair;
     }
     throw new PerigeeError('ERR_NO_PORT', 'no free port for the listener', { object: String(first) });
+  }
+
+  private withMissing(netnsFd: number, open: readonly OpenSocket[]): readonly OpenSocket[] {
+    const missing = FAMILIES.filter((family) => open.every((one) => one.family !== family));
+    // The port is the same, or none: with another, connections of the family that is open would have to move.
+    const tried = missing.map((family) => this.tryOne(netnsFd, family, open[0]?.port ?? 0));
+    return [...open, ...tried.filter((one) => typeof one !== 'string')];
   }
 
   private tryPair(netnsFd: number, port: number): OpenSocket[] | undefined {
@@ -134,6 +150,11 @@ export class ListenerSet {
 const EADDRINUSE = 98;
 const EADDRNOTAVAIL = 99;
 const EAFNOSUPPORT = 97;
+
+/** Without a family, it may be that the namespace was met before its loopback was up. */
+export function isPartial({ outbound, inbound }: NetnsListeners): boolean {
+  return outbound.length + inbound.length < 2 * FAMILIES.length;
+}
 
 export function outboundPort(listeners: NetnsListeners): number {
   return listeners.outbound[0]?.port ?? 0;

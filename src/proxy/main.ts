@@ -31,7 +31,7 @@ export interface ProxyOptions {
 
 const DRAIN_MS = 30_000;
 const FLOW_PUMP_MS = 25;
-const COLLECT_MS = 5000;
+const TEND_MS = 1000;
 const FLOW_RING_BYTES = 2 * 1024 * 1024;
 
 /** Runs the proxy until it has drained: because of SIGTERM, SIGINT or the signal, or because another takes over. */
@@ -74,7 +74,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     onEnd: () => ended.resolve(undefined),
   });
   const pump = setInterval(() => flows.pump(), FLOW_PUMP_MS);
-  const collect = setInterval(() => void supervisor.collect(), COLLECT_MS);
+  const tend = setInterval(() => supervisor.tend(), TEND_MS);
   const control = new ControlServer(options.control, supervisor);
   try {
     // Our listeners are in the kernel's maps before the other proxy stops to accept: no connection falls between.
@@ -88,7 +88,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     await ended.promise;
   } finally {
     clearInterval(pump);
-    clearInterval(collect);
+    clearInterval(tend);
     control.close();
     await workers.end();
   }

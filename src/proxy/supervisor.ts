@@ -7,25 +7,13 @@ import { parseConfig } from './config-check.ts';
 import type { ControlTarget } from './control-server.ts';
 import { exposition } from './exposition.ts';
 import type { FlowStream } from './flow-stream.ts';
-import {
-  inboundPort,
-  listenerOf,
-  type ListenerSet,
-  outboundPort,
-  type NetnsListeners,
-} from './listener-set.ts';
+import type { ListenerSet } from './listener-set.ts';
+import { type Log, Namespaces } from './namespaces.ts';
 import type { Publisher } from './publisher.ts';
 import type { StateFile } from './state-file.ts';
 import type { TableStore } from './table-store.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import type { WorkerConfig, WorkerScrape } from './worker-protocol.ts';
-import { messageOf } from '../lib/errors.ts';
-
-/** The part of pino that is used here. */
-export interface Log {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
 
 export interface SupervisorParts {
   readonly version: string;
@@ -46,18 +34,13 @@ export interface SupervisorParts {
   readonly onEnd: () => void;
 }
 
-/** Connections that found the listener before the kernel's maps changed still arrive; ms. */
-const GRACE_MS = 1000;
 const POLL_MS = 100;
 
 /** The proxy's main thread: configurations in, listeners and workers kept in step with them. */
 export class Supervisor implements ControlTarget {
   private readonly parts: SupervisorParts;
   private readonly startedAt = new Date();
-  private readonly open = new Map<string, NetnsListeners>();
-  /** Why a namespace has no listeners. */
-  private readonly errors = new Map<string, string>();
-  private readonly retired: NetnsListeners[] = [];
+  private readonly namespaces: Namespaces;
   private config: ProxyConfig | undefined;
   private publisher: Publisher | undefined;
   private isDraining = false;
@@ -66,6 +49,7 @@ export class Supervisor implements ControlTarget {
 
   constructor(parts: SupervisorParts) {
     this.parts = parts;
+    this.namespaces = new Namespaces(parts);
   }
 
   /**
@@ -150,26 +134,17 @@ export class Supervisor implements ControlTarget {
 
   private async apply(config: ProxyConfig): Promise<void> {
     const publisher = this.publisherOf(config);
-    const isSettled = this.publisher === publisher;
     const sockets = this.parts.socketsBeside(config.workloads.length);
     const { tables } = this.parts;
     await this.parts.workers.tell({ kind: 'configure', config: workerConfig(config, sockets, tables) });
     tables.retain(new Set(config.automata.map(({ table }) => table)));
     this.config = config;
     this.publisher = publisher;
-    const wanted = new Map([...config.workloads].reverse().map((workload) => [netnsKey(workload), workload]));
-    const gone = [...this.open].filter(([key]) => !wanted.has(key));
-    const fresh = [...wanted].filter(([key, workload]) => !isSettled || !this.listensFor(key, workload));
-    this.errors.clear();
-    for (const [key, workload] of fresh) await this.ensure(key, workload, publisher);
-    for (const [key, listeners] of gone) this.retire(key, listeners, publisher);
-    this.parts.log.info({ revision: config.revision, workloads: wanted.size }, 'configuration in force');
-  }
-
-  /** Whether its listeners are up, and everyone knows of them what is true now. */
-  private listensFor(key: string, workload: ProxyWorkload): boolean {
-    const open = this.open.get(key);
-    return !this.errors.has(key) && JSON.stringify(open?.workload) === JSON.stringify(workload);
+    await this.namespaces.update(config.workloads, publisher);
+    this.parts.log.info(
+      { revision: config.revision, workloads: config.workloads.length },
+      'configuration in force',
+    );
   }
 
   private publisherOf(config: ProxyConfig): Publisher {
@@ -177,59 +152,19 @@ export class Supervisor implements ControlTarget {
     return this.parts.publisherOf(config.mapsRoot);
   }
 
-  /** A workload whose listeners can't be had doesn't hold up the others. */
-  private async ensure(key: string, workload: ProxyWorkload, publisher: Publisher): Promise<void> {
-    const { listeners, log, workers } = this.parts;
-    try {
-      const open = { ...(this.open.get(key) ?? listeners.open(workload)), workload };
-      this.open.set(key, open);
-      for (const { fd } of open.outbound) {
-        await workers.tell({ kind: 'listen', fd, listener: listenerOf(open, 'outbound') });
-      }
-      for (const { fd } of open.inbound) {
-        await workers.tell({ kind: 'listen', fd, listener: listenerOf(open, 'inbound') });
-      }
-      if (!this.isDraining) listeners.publish(open, publisher);
-    } catch (error) {
-      this.errors.set(key, messageOf(error));
-      log.warn({ error, workload: `${workload.namespace}/${workload.name}` }, 'no listeners for a workload');
-    }
-  }
-
-  private retire(key: string, open: NetnsListeners, publisher: Publisher): void {
-    this.open.delete(key);
-    void this.closeAfterGrace(open, publisher).then(() => {
-      this.retired.push(open);
+  /** To be called now and then. */
+  tend(): void {
+    const tended = this.queue.then(() => this.namespaces.tend());
+    this.queue = tended.catch((error: unknown) => {
+      this.parts.log.warn({ error }, 'the listeners could not be looked after');
     });
-  }
-
-  private async closeAfterGrace(open: NetnsListeners, publisher: Publisher): Promise<void> {
-    const { listeners, sleep, workers } = this.parts;
-    publisher.withdraw(open.netnsCookie, outboundPort(open));
-    await sleep(GRACE_MS);
-    for (const { fd } of [...open.outbound, ...open.inbound]) await workers.tell({ kind: 'unlisten', fd });
-    listeners.close(open);
-  }
-
-  /** Closes namespaces that no connection needs any more. To be called now and then. */
-  async collect(): Promise<void> {
-    if (this.retired.length === 0) return;
-    const scrapes = await this.parts.workers.scrape();
-    const used = new Set(scrapes.flatMap(({ netnsInUse }) => netnsInUse));
-    for (const entry of this.retired.splice(0)) {
-      if (used.has(entry.netnsFd)) this.retired.push(entry);
-      else this.parts.listeners.closeNetns(entry.netnsFd);
-    }
   }
 
   private async drainToTheEnd(): Promise<void> {
     const { drainMs, flows, log, onEnd, sleep, workers } = this.parts;
     const end = performance.now() + drainMs;
     await workers.tell({ kind: 'drain' });
-    const { publisher } = this;
-    if (publisher !== undefined) {
-      await Promise.all([...this.open.values()].map((open) => this.closeAfterGrace(open, publisher)));
-    }
+    await this.namespaces.end();
     let connections = Infinity;
     while (connections > 0 && performance.now() < end) {
       await sleep(POLL_MS);
@@ -245,25 +180,11 @@ export class Supervisor implements ControlTarget {
   }
 
   private workloadStatus(workload: ProxyWorkload, scrapes: readonly WorkerScrape[]): ProxyWorkloadStatus {
-    const key = netnsKey(workload);
-    const open = this.open.get(key);
-    const error = this.errors.get(key);
     const connections = scrapes
       .flatMap(({ byWorkload }) => byWorkload)
       .reduce((sum, [id, count]) => (id === workload.id ? sum + count : sum), 0);
-    return {
-      id: workload.id,
-      outboundPort: open === undefined ? 0 : outboundPort(open),
-      inboundPort: open === undefined ? 0 : inboundPort(open),
-      connections,
-      ...(error === undefined ? {} : { error }),
-    };
+    return { id: workload.id, ...this.namespaces.statusOf(workload), connections };
   }
-}
-
-/** Another namespace, or another file, is another place to listen. */
-function netnsKey(workload: ProxyWorkload): string {
-  return `${workload.netnsCookie}/${workload.netns}`;
 }
 
 function workerConfig(config: ProxyConfig, sockets: number, tables: TableStore): WorkerConfig {

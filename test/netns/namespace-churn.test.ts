@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { type LabHost, linesOf, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
@@ -113,6 +113,17 @@ describe('a namespace goes while it is in use, and comes again', () => {
     await end(child);
     await node.settled(revision + 1);
     assert.deepEqual(governed(second, api), asWritten);
+  });
+
+  test('met before its loopback is up: governed in both families once it is', async () => {
+    const early = node.lab.host('early', { loopback: 'down' });
+    node.write('workloads.yaml', workloadsYaml(web, api, early));
+    await until('the early guest to be governed', () => workload('shop/early')?.ready === true);
+    await node.settled();
+    execFileSync('ip', ['-n', early.netns, 'link', 'set', 'lo', 'up']);
+    const front = `http://[${api.address6}]:${String(RULED)}/`;
+    await until('the proxy to listen there', () => node.curl(early, front).status === '200');
+    assert.deepEqual(governed(early, api), asWritten);
   });
 
   test('a server: its clients fail, and find it governed under its new address', async () => {

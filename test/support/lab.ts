@@ -45,7 +45,7 @@ export class Lab {
   }
 
   /** Adds a machine. IPv6 addresses are usable at once (no duplicate address detection). */
-  host(name: string): LabHost {
+  host(name: string, { loopback = 'up' }: { readonly loopback?: 'up' | 'down' } = {}): LabHost {
     const number = this.#next++;
     const netns = `${this.#prefix}-${name}`;
     const device = `v${String(number)}`;
@@ -59,7 +59,7 @@ export class Lab {
     ip('netns', 'add', netns);
     this.#inFabric('link', 'add', device, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
     this.#inFabric('link', 'set', device, 'master', 'br0', 'up');
-    ip('-n', netns, 'link', 'set', 'lo', 'up');
+    ip('-n', netns, 'link', 'set', 'lo', loopback);
     ip('-n', netns, 'addr', 'add', `${host.address4}/24`, 'dev', 'eth0');
     ip('-n', netns, 'addr', 'add', `${host.address6}/64`, 'dev', 'eth0', 'nodad');
     ip('-n', netns, 'link', 'set', 'eth0', 'up');

@@ -11,7 +11,6 @@ import { stateTables } from '../../src/core/proxy/places.ts';
 import { Counters, methodIndex, METHODS } from '../../src/proxy/counters.ts';
 import { exposition } from '../../src/proxy/exposition.ts';
 import { FlowRing, flowRingMemory } from '../../src/proxy/flow-ring.ts';
-import { listenerOf, ListenerSet, outboundPort } from '../../src/proxy/listener-set.ts';
 import { RefusalWriter } from '../../src/proxy/refusal.ts';
 import { SourcePorts } from '../../src/proxy/source-ports.ts';
 import { StateFile } from '../../src/proxy/state-file.ts';
@@ -226,66 +225,5 @@ describe('the state file', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  });
-});
-
-describe('listeners', () => {
-  const workload = { id: 1, identity: 2, namespace: 'n', name: 'w', netns: '/ns', netnsCookie: '77' };
-  const busy = (...taken: string[]) => {
-    const closed: number[] = [];
-    let fd = 10;
-    const host = {
-      netns: { open: () => 5, cookie: () => 77n },
-      sockets: {
-        openListener: ({ address, port }: { address: string; port: number }) => {
-          if (taken.includes(`${address}:${String(port)}`))
-            throw Object.assign(new Error('in use'), { errno: 98 });
-          if (taken.includes(address)) throw Object.assign(new Error('no IPv6'), { errno: 99 });
-          return { fd: fd++, port: port === 0 ? 40000 : port };
-        },
-        close: (one: number) => void closed.push(one),
-      },
-    };
-    return { set: new ListenerSet(host), closed };
-  };
-
-  test('the usual ports, both families', () => {
-    const open = busy().set.open(workload);
-    assert.deepEqual(
-      open.outbound.map(({ family, port }) => [family, port]),
-      [
-        [4, 15001],
-        [6, 15001],
-      ],
-    );
-    assert.deepEqual(
-      open.inbound.map(({ family, port }) => [family, port]),
-      [
-        [4, 15006],
-        [6, 15006],
-      ],
-    );
-    assert.equal(listenerOf(open, 'inbound').identity, 2);
-  });
-
-  test('a port that one family has taken is given up for both', () => {
-    const { set, closed } = busy('127.0.0.1:15001', '::1:15003');
-    assert.equal(outboundPort(set.open(workload)), 15005);
-    assert.equal(closed.length, 1);
-  });
-
-  test('a namespace without IPv6 has IPv4 listeners', () => {
-    assert.deepEqual(
-      busy('::1')
-        .set.open(workload)
-        .outbound.map(({ family }) => family),
-      [4],
-    );
-  });
-
-  test('another namespace behind the same path is refused, and nothing stays open', () => {
-    const { set, closed } = busy();
-    assert.throws(() => set.open({ ...workload, netnsCookie: '78' }), { code: 'ERR_NETNS_CHANGED' });
-    assert.deepEqual(closed, [5]);
   });
 });
