@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/reference from the definitions of alerts, commands, budgets, metrics, reasons, resources and settings.
+// Writes docs/reference from the definitions of alerts, commands, budgets, filters, metrics, reasons, resources and settings.
 // usage: generate-reference.ts [--check]    --check writes nothing and ends with 1 if a page is not up to date
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { format, resolveConfig } from 'prettier';
 import { alertsPage } from './reference/alerts.ts';
 import { automatonPage } from './reference/automaton.ts';
 import { commandLinePage } from './reference/command-line.ts';
+import { flowFiltersPage } from './reference/flow-filters.ts';
 import { kernelsPage } from './reference/kernels.ts';
 import { metricsPage } from './reference/metrics.ts';
 import { reasonsPage } from './reference/reasons.ts';
@@ -20,6 +21,7 @@ const pages: Readonly<Record<string, string>> = {
   'alerts.md': alertsPage(),
   'automaton.md': automatonPage(),
   'command-line.md': await commandLinePage(),
+  'flow-filters.md': flowFiltersPage(),
   'kernels.md': kernelsPage(),
   'metrics.md': metricsPage(),
   'reasons.md': reasonsPage(),

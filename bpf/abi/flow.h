@@ -39,8 +39,8 @@ struct flow_record {
 	__u64 duration; /* ns: life of a connection, latency of a request */
 	__u64 bytes_sent; /* client to server */
 	__u64 bytes_received; /* server to client */
-	__u64 reference; /* FLOW_REQUEST: id shown to a refused client; of a connection: numeric
-			    name of the Service that was asked for; 0: none */
+	__u64 reference; /* FLOW_REQUEST: id shown to a refused client; of a connection: as
+			    `retransmits` of a request; 0: none */
 	__u8 source_address[16];
 	__u8 destination_address[16];
 	__u32 source_identity;
@@ -50,7 +50,8 @@ struct flow_record {
 	__u32 egress_rule;
 	__u32 ingress_rule;
 	__u32 rtt; /* us, smoothed */
-	__u32 retransmits; /* segments */
+	__u32 retransmits; /* segments; FLOW_REQUEST: numeric name of the Service that its
+			      connection was asked for, 0: none */
 	__u16 source_port; /* host byte order */
 	__u16 destination_port;
 	__u16 status; /* HTTP status, 0: none */

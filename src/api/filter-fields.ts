@@ -32,6 +32,9 @@ const served: ReadonlySet<string> = new Set<keyof WireFilter>([
   'tcp_flags',
   'node_name',
   'ip_version',
+  'source_service',
+  'destination_service',
+  'encrypted',
   'drop_reason_desc',
   'perigee',
 ]);
@@ -40,9 +43,30 @@ export function invalid(message: string, hint: string): PerigeeError {
   return new PerigeeError('ERR_FILTER_INVALID', message, { hint });
 }
 
-/** A field that the filter has and that flows can't be told apart by. */
-export function unservedField(filter: WireFilter): string | undefined {
-  return Object.keys(filter).find((field) => !served.has(field));
+const noDnsNames =
+  'flows carry no DNS names; `--http-header Host:NAME` finds requests by the host that they name';
+const oneCluster = 'flows are of one cluster';
+
+/** What flows can't be told apart by, and why. */
+export const unserved: Readonly<Record<string, string>> = {
+  source_fqdn: noDnsNames,
+  destination_fqdn: noDnsNames,
+  dns_query: 'DNS is not read',
+  interface: 'connections are seen at their sockets, not at an interface',
+  source_ip_xlated: 'no address of a client is translated',
+  ip_trace_id: 'the options of packets are not read',
+  node_labels: 'flows carry no labels of nodes; `--node-name` takes patterns',
+  source_cluster_name: oneCluster,
+  destination_cluster_name: oneCluster,
+  experimental: 'expressions are not evaluated; `--allowlist` and `--denylist` combine filters',
+};
+
+/** Refuses a filter that has a field which flows can't be told apart by: ignoring it would show too much. */
+export function checkServed(filter: WireFilter): void {
+  const field = Object.keys(filter).find((name) => !served.has(name));
+  if (field === undefined) return;
+  const why = Object.hasOwn(unserved, field) ? `: ${unserved[field] ?? ''}` : '';
+  throw invalid(`flows can't be filtered by ${field}${why}`, 'Leave this filter out');
 }
 
 /** The values of a field, if it has some: a list that holds nothing matches everything. A fault names the field. */
@@ -65,13 +89,17 @@ export function present<T extends object>(fields: { [K in keyof T]: T[K] | undef
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** `ns/`, `ns/name` or `name`. A pod is named by a prefix, in Hubble's `default` namespace if it has none. */
+/**
+ * `ns/`, `ns/name` or `name`: of a pod or a Service by a prefix, in Hubble's `default` namespace if it has none. `/` is
+ * whoever has a name.
+ */
 export function podPattern(text: string): NamePattern {
   if (text === '') throw invalid('a name is empty', 'Write it as namespace/name, namespace/ or name');
   const slash = text.indexOf('/');
   const namespace = slash === -1 ? 'default' : text.slice(0, slash);
   const name = text.slice(slash + 1);
-  return { ...(namespace === '' ? {} : { namespace }), ...(name === '' ? {} : { name, prefix: true }) };
+  if (namespace === '') return { name, prefix: true };
+  return { namespace, ...(name === '' ? {} : { name, prefix: true }) };
 }
 
 /** `ns/name` or `name`: exactly, in any namespace if it has none. */

@@ -6,17 +6,17 @@ import { PerigeeError } from '../lib/errors.ts';
 import { dropReasonOf } from './drop-reasons.ts';
 import { endpointFilter } from './endpoint-from-wire.ts';
 import {
+  checkServed,
   invalid,
   namePattern,
   oneOf,
+  podPattern,
   present,
   read,
   regex,
-  unservedField,
   traceId,
 } from './filter-fields.ts';
-import { verdictsFromWire } from './flow-from-wire.ts';
-import { eventTypes } from './flow-to-wire.ts';
+import { eventTypes, verdictsToWire } from './flow-to-wire.ts';
 import type { WireFilter } from './wire.ts';
 
 /** `404`, or Hubble's prefixes `4+` and `40+`. */
@@ -38,9 +38,9 @@ function protocol(text: string): 'TCP' | 'UDP' | 'HTTP' {
 }
 
 function verdictOf(name: string): FlowVerdict {
-  const found = verdictsFromWire[name];
+  const found = (Object.keys(verdictsToWire) as FlowVerdict[]).find((own) => verdictsToWire[own] === name);
   if (found !== undefined) return found;
-  throw invalid(`no flow has the verdict ${name}`, `One of ${Object.keys(verdictsFromWire).join(', ')}`);
+  throw invalid(`no flow has the verdict ${name}`, `One of ${Object.values(verdictsToWire).join(', ')}`);
 }
 
 const DROP = 1;
@@ -143,6 +143,7 @@ function simpleFields(filter: WireFilter): FlowFilter {
     methods: read('http_method', filter.http_method, (method) => method),
     httpPaths: pathsOf(filter),
     urls: read('http_url', filter.http_url, regex),
+    services: read('destination_service', filter.destination_service, podPattern),
     hosts: read('http_header', filter.http_header, headerHost),
     statuses: read('http_status_code', filter.http_status_code, statusRange),
     tcpFlags: read('tcp_flags', filter.tcp_flags, flagsOf),
@@ -155,9 +156,12 @@ function simpleFields(filter: WireFilter): FlowFilter {
 
 /** Whether a filter asks for what no flow of this node has, so that nothing matches. */
 function isEmpty(
-  { reply = [], ip_version: versions = [], node_name: nodes = [] }: WireFilter,
+  { reply = [], ip_version: versions = [], node_name: nodes = [], encrypted = [], ...filter }: WireFilter,
   node: string,
 ): boolean {
+  // Nobody connects from the address of a Service.
+  if (filter.source_service !== undefined && filter.source_service.length > 0) return true;
+  if (encrypted.length > 0 && !encrypted.includes(false)) return true;
   // A flow is recorded once, from its client's side: none is a reply.
   if (reply.length > 0 && !reply.includes(false)) return true;
   if (versions.length > 0 && versions.every((version) => version === 'IP_NOT_USED')) return true;
@@ -167,8 +171,7 @@ function isEmpty(
 
 /** Parses a filter for flows of a node; one that asks for what is not served is refused, since ignoring it would show too much. */
 export function filterFromWire(filter: WireFilter, node: string): readonly FlowFilter[] {
-  const unknown = unservedField(filter);
-  if (unknown !== undefined) throw invalid(`flows can't be filtered by ${unknown}`, 'Leave this filter out');
+  checkServed(filter);
   const simple = simpleFields(filter);
   if (isEmpty(filter, node)) return [{ kinds: [] }];
   const ofReasons = reasonsOf(filter);

@@ -155,6 +155,9 @@ export interface WireFilter {
   readonly tcp_flags?: readonly Readonly<Partial<Record<TcpFlag, boolean>>>[];
   readonly node_name?: readonly string[];
   readonly ip_version?: readonly string[];
+  readonly source_service?: readonly string[];
+  readonly destination_service?: readonly string[];
+  readonly encrypted?: readonly boolean[];
   readonly drop_reason_desc?: readonly string[];
   readonly perigee?: WireSelection;
 }

@@ -59,6 +59,8 @@ export interface FlowFilter {
   readonly httpPaths?: readonly PathPattern[];
   /** RE2 syntax, found anywhere in `http://host/path`. */
   readonly urls?: readonly string[];
+  /** The Service that the client asked for, in its connection or of a request on it. */
+  readonly services?: readonly NamePattern[];
   /** Of requests, as sent. */
   readonly hosts?: readonly string[];
   /** The flow has all flags of one of these sets. */

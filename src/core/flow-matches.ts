@@ -170,6 +170,13 @@ function decisionTests(filter: FlowFilter): readonly Test<Flow>[] {
     ),
     ...(filter.isSampled === undefined ? [] : [({ trace }: Flow) => trace?.sampled === true]),
     ...given(
+      filter.services,
+      (patterns): Test<Flow> =>
+        ({ service }) =>
+          service !== undefined &&
+          patterns.some((pattern) => isNamed(pattern, service.namespace, service.name)),
+    ),
+    ...given(
       filter.policies,
       (patterns): Test<Flow> =>
         ({ egressRule, ingressRule }) =>

@@ -7,7 +7,7 @@ import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
 import { endNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
-import { detailAt, isSampledAt, Offset, type RecordMemory, traceIdAt } from './record-layout.ts';
+import { detailAt, isSampledAt, Offset, type RecordMemory, serviceAt, traceIdAt } from './record-layout.ts';
 
 const IPPROTO_UDP = 17;
 
@@ -71,10 +71,11 @@ function detail(memory: RecordMemory, at: number, duration: number): Pick<Flow, 
 
 /** What not every record says. */
 function whereKnown(
-  { bytes, u32 }: RecordMemory,
+  memory: RecordMemory,
   at: number,
   names: FlowNames,
 ): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference' | 'service'> {
+  const { bytes, u32 } = memory;
   const kind = bytes[at + Offset.kind];
   const isRequest = kind === flowKind.request;
   const boostedKib =
@@ -83,7 +84,7 @@ function whereKnown(
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
   const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
-  const service = isRequest ? undefined : names.service?.(Number(reference));
+  const service = names.service?.(serviceAt(memory, at));
   return {
     ...(boostedKib === 0 ? {} : { boostedKib }),
     ...(closer === undefined || closer === 'unknown' ? {} : { closer }),
@@ -117,7 +118,7 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     bytesSent: Number(bytes.readBigUInt64LE(at + Offset.bytesSent)),
     bytesReceived: Number(bytes.readBigUInt64LE(at + Offset.bytesReceived)),
     rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
-    retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
+    retransmits: kind === 'request' ? 0 : (u32[(at + Offset.retransmits) >> 2] ?? 0),
     ...whereKnown(memory, at, names),
     ...(kind === 'request' ? { http: http(memory, at, names), ...detail(memory, at, duration) } : {}),
   };

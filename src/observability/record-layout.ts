@@ -39,6 +39,12 @@ export function isSampledAt({ bytes }: RecordMemory, trace: number): boolean {
   return ((bytes[trace + flowDetail.offset.traceFlags - flowDetail.offset.traceId] ?? 0) & SAMPLED) !== 0;
 }
 
+/** The numeric name of the Service that the client asked for, 0: none. */
+export function serviceAt({ bytes, u32 }: RecordMemory, at: number): number {
+  const isRequest = bytes[at + Offset.kind] === flowKind.request;
+  return u32[(at + (isRequest ? Offset.retransmits : Offset.reference)) >> 2] ?? 0;
+}
+
 /** What a predicate reads from: views of the same memory, in which records start at multiples of 8. */
 export interface RecordMemory {
   readonly bytes: Buffer;

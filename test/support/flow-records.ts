@@ -8,7 +8,7 @@ import {
   type FlowRecord,
 } from '../../src/core/abi/flow.ts';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
-import type { FlowRule } from '../../src/core/flow.ts';
+import type { FlowRule, FlowService } from '../../src/core/flow.ts';
 import type { FlowNames, PeerNames } from '../../src/observability/flow-names.ts';
 
 export interface RecordFields extends Partial<FlowRecord> {
@@ -109,7 +109,14 @@ export const rules: Readonly<Record<number, FlowRule>> = {
   2: { kind: 'AccessPolicy', namespace: 'shop', policy: 'web', direction: 'egress', rule: '0' },
 };
 
+export const services: Readonly<Record<number, FlowService>> = {
+  9: { namespace: 'shop', name: 'api', port: 80 },
+  10: { namespace: 'shop', name: 'cache-main', port: 6379 },
+  11: { namespace: 'default', name: 'dns', port: 53 },
+};
+
 export const names: FlowNames = {
+  service: (id) => services[id],
   workload: (id) => workloads[id],
   identity: (id) => (id === 2 ? { entity: 'World' } : undefined),
   rule: (id) => rules[id],

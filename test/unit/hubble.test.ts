@@ -2,7 +2,6 @@
 // Hubble's own command line client (make build/test-go/hubble) against the flow API.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, suite, test } from 'node:test';
@@ -10,25 +9,15 @@ import { verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import { type FakeAgent, startFakeAgent } from '../support/fake-agent.ts';
 import { batch, mapped, record, type RecordFields } from '../support/flow-records.ts';
+import {
+  hubbleFlows,
+  hubbleProgram as program,
+  type Line,
+  portsOf as ports,
+  runHubble,
+} from '../support/hubble-client.ts';
 
-const program = join(import.meta.dirname, '../../build/test-go/hubble');
 const SECOND = 1_000_000_000n;
-
-/** What `-o json` prints, as far as the tests read it. */
-interface Line {
-  readonly flow?: {
-    readonly uuid: string;
-    readonly verdict: string;
-    readonly drop_reason_desc?: string;
-    readonly source: { readonly pod_name?: string };
-    readonly destination: { readonly namespace?: string };
-    readonly l4: { readonly TCP?: { readonly source_port: number } };
-    readonly l7?: { readonly http: { readonly url: string; readonly code?: number } };
-    readonly Summary?: string;
-  };
-  readonly lost_events?: { readonly source: string; readonly num_events_lost: string };
-  readonly agent_event?: { readonly type: string };
-}
 
 /** One flow each, told apart by its source port. */
 const flows: readonly RecordFields[] = [
@@ -57,7 +46,6 @@ suite("Hubble's client", () => {
     assert.equal(agent.store.append(bytes, offsets), 0);
   };
   before(async () => {
-    assert.ok(existsSync(program), `${program} is missing: make ${program}`);
     agent = await startFakeAgent();
     started = BigInt(Date.now()) * 1_000_000n - 60n * SECOND;
     add(...flows.map((fields, index) => ({ ...fields, time: started + BigInt(index) * SECOND })));
@@ -65,29 +53,9 @@ suite("Hubble's client", () => {
   });
   after(() => agent.close());
 
+  const run = (...args: readonly string[]) => runHubble(agent.socketPath, ...args);
+  const observe = (...args: readonly string[]) => hubbleFlows(agent.socketPath, ...args);
   const server = (): string[] => ['--server', `unix://${agent.socketPath}`];
-  /** Asynchronous: the server is in this process. */
-  const run = async (
-    ...args: readonly string[]
-  ): Promise<{ out: string; err: string; code: number | null }> => {
-    const child = spawn(program, [...args, ...server()], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const chunks = { out: '', err: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (chunks.out += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (chunks.err += text));
-    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-    return { ...chunks, code };
-  };
-  const observe = async (...args: readonly string[]): Promise<Line[]> => {
-    const which = args.includes('--last') || args.includes('--first') ? [] : ['--all'];
-    const { out, err, code } = await run('observe', '-o', 'json', ...which, ...args);
-    assert.equal(code, 0, err);
-    return out
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Line);
-  };
-  const ports = (lines: readonly Line[]): number[] =>
-    lines.map(({ flow }) => flow?.l4.TCP?.source_port ?? (flow?.l4 === undefined ? -1 : 7));
 
   test('lists all flows, with all that it knows of', async () => {
     const lines = await observe();
@@ -120,80 +88,6 @@ suite("Hubble's client", () => {
       '',
     ]);
   });
-
-  const filters: readonly (readonly [args: readonly string[], ports: readonly number[]])[] = [
-    [['--pod', 'dark/intr'], [4]],
-    [['--from-namespace', 'dark'], [4]],
-    [
-      ['--to-namespace', 'shop', '--last', '2'],
-      [6, 7],
-    ],
-    [
-      ['--label', 'app=web'],
-      [1, 2, 3, 6, 7],
-    ],
-    [['--from-label', 'reserved:world'], [5]],
-    [['--to-workload', 'api', '--from-workload', 'intruder'], [4]],
-    [['--from-ip', '203.0.113.9'], [5]],
-    [['--ip', '203.0.113.0/24'], [5]],
-    [['--from-port', '3'], [3]],
-    [['--to-port', '53'], [7]],
-    [['--port', '53'], [7]],
-    [['--from-identity', '2'], [5]],
-    [
-      ['--verdict', 'DROPPED'],
-      [3, 4],
-    ],
-    [['--verdict', 'AUDIT'], [7]],
-    [['--drop-reason-desc', 'POLICY_DENY'], [3]],
-    [['--protocol', 'udp'], [7]],
-    [
-      ['--protocol', 'http'],
-      [2, 3],
-    ],
-    [
-      ['--tcp-flags', 'syn'],
-      [1, 4, 5],
-    ],
-    [['--tcp-flags', 'fin,ack'], [6]],
-    [['--http-method', 'delete'], [3]],
-    [['--http-path', '^/ord'], [2]],
-    [['--http-url', 'shop/admin$'], [3]],
-    [['--http-status', '4+'], [3]],
-    [
-      ['--http-header', 'Host:api.shop'],
-      [2, 3],
-    ],
-    [
-      ['--node-name', 'node-*'],
-      [1, 2, 3, 4, 5, 6, 7],
-    ],
-    [['--node-name', 'other'], []],
-    [
-      ['--type', 'l7'],
-      [2, 3],
-    ],
-    [['--type', 'drop'], [4]],
-    [['--type', 'trace'], [6]],
-    [['--traffic-direction', 'egress'], []],
-    [['-6'], []],
-    [
-      ['--not', '--verdict', 'DROPPED'],
-      [1, 2, 5, 6, 7],
-    ],
-    [['--verdict', 'DROPPED', '--not', '--http-method', 'DELETE'], [4]],
-    [
-      ['--first', '2'],
-      [1, 2],
-    ],
-    [['--last', '1'], [7]],
-    [['--allowlist', '{"source_pod":["dark/"]}'], [4]],
-  ];
-  for (const [args, expected] of filters) {
-    test(`filters by ${args.join(' ')}`, async () => {
-      assert.deepEqual(ports(await observe(...args)), expected);
-    });
-  }
 
   test('finds a flow by its UUID, and flows by time', async () => {
     const [, second] = await observe();

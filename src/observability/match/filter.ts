@@ -8,7 +8,7 @@ import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
-import { isSampledAt, Offset, traceIdAt } from '../record-layout.ts';
+import { isSampledAt, Offset, serviceAt, traceIdAt } from '../record-layout.ts';
 import { endpointMatchers, matchesName } from './endpoint.ts';
 import { type SmallField, smallFields } from '../chunk-summaries.ts';
 import { Field, statusTerm, statusUnits, term, textTerm } from '../terms.ts';
@@ -79,6 +79,24 @@ const isSampled = unsummarised((memory, at) => {
   const trace = traceIdAt(memory, at);
   return trace !== -1 && isSampledAt(memory, trace);
 });
+
+/** Most records name one of few Services, or none: each is asked about once. */
+function serviceMatcher(patterns: NonNullable<FlowFilter['services']>, names: FlowNames): Matcher {
+  const known = new Map<number, boolean>([[0, false]]);
+  const test = (id: number): boolean => {
+    const service = names.service?.(id);
+    return (
+      service !== undefined &&
+      patterns.some((pattern) => matchesName(pattern, service.namespace, service.name))
+    );
+  };
+  return unsummarised((memory, at) => {
+    const id = serviceAt(memory, at);
+    let answer = known.get(id);
+    if (answer === undefined) known.set(id, (answer = test(id)));
+    return answer;
+  });
+}
 
 function ruleMatcher(filter: NonNullable<FlowFilter['policies']>, names: FlowNames): Matcher {
   const known = new Map<number, boolean>([[0, false]]);
@@ -224,12 +242,13 @@ function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readon
 
 /** Compiles a filter to a test on raw records: numbers first, then names, then text. */
 export function compileFilter(filter: FlowFilter, names: FlowNames): Matcher {
-  const { source, destination, policies } = filter;
+  const { source, destination, policies, services } = filter;
   return all([
     ...numberMatchers(filter),
     ...(source === undefined ? [] : endpointMatchers('source', source, names)),
     ...(destination === undefined ? [] : endpointMatchers('destination', destination, names)),
     ...(policies === undefined ? [] : [ruleMatcher(policies, names)]),
+    ...(services === undefined ? [] : [serviceMatcher(services, names)]),
     ...textMatchers(filter, names),
   ]);
 }
