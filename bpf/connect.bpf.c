@@ -80,6 +80,7 @@ static __always_inline __u16 steer(struct attempt *attempt, struct bpf_sock *sk,
 	address_copy(steering->address, &attempt->destination);
 	steering->port = attempt->port;
 	steering->family = attempt->family;
+	steering->service = attempt->service;
 	steering->source_workload = attempt->workload;
 	steering->source_identity = attempt->identity;
 	steering->destination_workload = attempt->peer.workload;

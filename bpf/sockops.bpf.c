@@ -8,6 +8,7 @@
  * socket without its word, and the proxy refuses such sockets.
  */
 #include "lib/announce.h"
+#include "lib/asked.h"
 #include "lib/boost.h"
 #include "lib/closed.h"
 #include "lib/read-ports.h"
@@ -49,6 +50,7 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 	struct steering *steering = NULL;
 	struct tuple_key key = {};
+	bool asks;
 
 	if (!connection)
 		proxy_established(ctx, sk);
@@ -56,9 +58,12 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 		opened(ctx, connection);
 	if (!connection || connection->path == PATH_PROXIED)
 		steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
-	if (!steering && !(connection && connection->boost))
+	asks = connection && connection->path == PATH_INLINE && connection->service;
+	if (!steering && !asks && !(connection && connection->boost))
 		return;
 	tuple_of(ctx, true, &key);
+	if (asks)
+		asked_tell(ctx, connection, &key);
 	if (steering && bpf_map_update_elem(&handoff, &key, steering, BPF_ANY))
 		drop_count(REASON_STEER_FAILED);
 	if (connection && connection->boost)

@@ -23,7 +23,8 @@ struct steering {
 	__u8 address[16]; /* original destination */
 	__u16 port; /* host byte order */
 	__u8 family; /* 4 or 6: how the client addressed it */
-	__u8 padding[5];
+	__u8 padding;
+	__u32 service; /* numeric name of the Service that was asked for, 0: none */
 	__u32 source_workload;
 	__u32 source_identity;
 	__u32 destination_workload; /* 0: not on this node */

@@ -78,6 +78,7 @@ struct http_stream {
 	__u32 workload;
 	__u32 rule; /* that allowed the current request */
 	__u32 seen; /* requests as egress saw them last */
+	__u32 service; /* numeric name of the Service that the client asked for, 0: none */
 	__u16 text_length; /* method and path */
 	__u16 method_length;
 	__u16 host_length;

@@ -140,7 +140,7 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->egress_rule = 0;
 	record->ingress_rule = outcome->rule;
 	record->rtt = 0;
-	record->retransmits = 0;
+	record->retransmits = stream->service;
 	record->source_port = stream->remote_port;
 	record->destination_port = stream->local_port;
 	record->status = outcome->status;

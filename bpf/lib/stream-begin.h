@@ -2,6 +2,7 @@
 #ifndef PERIGEE_LIB_STREAM_BEGIN_H
 #define PERIGEE_LIB_STREAM_BEGIN_H
 
+#include "lib/asked.h"
 #include "lib/opaque.h"
 #include "lib/stream.h"
 
@@ -109,6 +110,8 @@ static __always_inline void passive_inline(struct bpf_sock_ops *ctx, struct bpf_
 		stream->body_from = stream->next;
 		stream->body_to = stream->next;
 	}
+	if (peer->workload)
+		stream->service = asked_take(ctx, peer->workload, workload->id, key);
 	if (stream->opaque && !stream->visible)
 		stream->refused = 2; /* policy came while it was being made */
 	if (stream->refused)

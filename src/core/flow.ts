@@ -100,7 +100,7 @@ export interface Flow {
   readonly boostedKib?: number;
   /** Which end ended the connection, where it did. */
   readonly closer?: FlowCloser;
-  /** Of a connection to a backend of a Service; the destination is the backend. */
+  /** That was asked for by the client of a connection, or of a request's; the destination is the backend. */
   readonly service?: FlowService;
   /** Shown to a refused client, 16 hex digits. */
   readonly reference?: string;

@@ -50,6 +50,7 @@ export const mapNames = [
   'service_affinity',
   'service_peer',
   'service_peers',
+  'service_asked',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

@@ -16,6 +16,10 @@ import { Tap } from './tap.ts';
 
 const TWO32 = 0x100000000n;
 
+/** The client's socket, and what it asked for. */
+type Origin = Pick<Steering, 'clientCookieLow' | 'clientCookieHigh' | 'service'>;
+const nobody: Origin = { clientCookieLow: 0, clientCookieHigh: 0, service: 0 };
+
 /** Decides what becomes of an accepted connection. */
 export class Acceptor {
   private readonly context: Context;
@@ -34,6 +38,7 @@ export class Acceptor {
     destinationIdentity: 0,
     egressRule: 0,
     ingressRule: 0,
+    service: 0,
   };
   private readonly addresses = new AddressCache();
   /** Of the address that is being read. */
@@ -69,13 +74,7 @@ export class Acceptor {
       clientAddress: route.sourceAddress,
       clientPort: port,
       startNs: this.context.nowNs,
-      template: this.templateOf(
-        route,
-        route.sourceAddress,
-        port,
-        steering.clientCookieLow,
-        steering.clientCookieHigh,
-      ),
+      template: this.templateOf(route, route.sourceAddress, port, steering),
     });
   }
 
@@ -100,13 +99,18 @@ export class Acceptor {
     // The same address at both ends is what sk_lookup lets through to the application.
     const route = this.routes.get(listener, parties, destination, destination);
     const cookie = this.sockets.cookie(fd);
+    const origin = {
+      clientCookieLow: Number(cookie % TWO32),
+      clientCookieHigh: Number(cookie / TWO32),
+      service: 0,
+    };
     this.begin({
       client: slot,
       route,
       clientAddress: client,
       clientPort,
       startNs: this.context.nowNs,
-      template: this.templateOf(route, client, clientPort, Number(cookie % TWO32), Number(cookie / TWO32)),
+      template: this.templateOf(route, client, clientPort, origin),
     });
   }
 
@@ -140,7 +144,7 @@ export class Acceptor {
       port: 0,
     };
     const route = this.routes.get(listener, parties, client, client);
-    const template = this.templateOf(route, client, clientPort, 0, 0);
+    const template = this.templateOf(route, client, clientPort, nobody);
     const startNs = this.context.nowNs;
     const session = { client: slot, route, clientAddress: client, clientPort, template, startNs };
     this.refuse(session, reason['not-steered']);
@@ -160,16 +164,10 @@ export class Acceptor {
     context.templates.giveBack(session.template);
   }
 
-  private templateOf(
-    route: Route,
-    client: Uint8Array,
-    port: number,
-    cookieLow: number,
-    cookieHigh: number,
-  ): Uint8Array {
+  private templateOf(route: Route, client: Uint8Array, port: number, origin: Origin): Uint8Array {
     const fields = {
-      cookieLow,
-      cookieHigh,
+      cookieLow: origin.clientCookieLow,
+      cookieHigh: origin.clientCookieHigh,
       sourceAddress: client,
       destinationAddress: route.destinationAddress,
       sourcePort: port,
@@ -180,6 +178,7 @@ export class Acceptor {
       destinationWorkload: route.destinationWorkload,
       direction: route.listener.direction === 'outbound' ? direction.egress : direction.ingress,
       family: route.family,
+      service: origin.service,
     };
     return flowTemplate(fields, this.context.templates.take());
   }

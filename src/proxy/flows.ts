@@ -26,6 +26,8 @@ export interface FlowTemplateFields {
   readonly destinationWorkload: number;
   readonly direction: number;
   readonly family: number;
+  /** Numeric name of the Service that the client asked for, 0: none. */
+  readonly service: number;
 }
 
 const { offset } = flowRecord;
@@ -43,6 +45,7 @@ export function flowTemplate(fields: FlowTemplateFields, bytes: Uint8Array): Uin
   view.setUint32(offset.destinationIdentity, fields.destinationIdentity, true);
   view.setUint32(offset.sourceWorkload, fields.sourceWorkload, true);
   view.setUint32(offset.destinationWorkload, fields.destinationWorkload, true);
+  view.setUint32(offset.retransmits, fields.service, true);
   view.setUint16(offset.sourcePort, fields.sourcePort, true);
   view.setUint16(offset.destinationPort, fields.destinationPort, true);
   bytes[offset.direction] = fields.direction;
@@ -134,6 +137,7 @@ export class FlowWriter {
     setU64(view, at + offset.bytesReceived, facts.bytesReceived);
     view.setUint32(at + offset.reference, facts.referenceLow, true);
     view.setUint32(at + offset.reference + 4, facts.referenceHigh, true);
+    if (facts.kind !== flowKind.request) serviceOfConnection(view, at);
     view.setUint32(at + offset.egressRule, facts.egressRule, true);
     view.setUint32(at + offset.ingressRule, facts.ingressRule, true);
     view.setUint16(at + offset.status, facts.status, true);
@@ -158,6 +162,12 @@ export class FlowWriter {
   publish(): void {
     this.ring.publish();
   }
+}
+
+/** A connection's Service has the place of a request's reference. */
+function serviceOfConnection(view: DataView, at: number): void {
+  view.setUint32(at + offset.reference, view.getUint32(at + offset.retransmits, true), true);
+  view.setUint32(at + offset.retransmits, 0, true);
 }
 
 /** Of requests alone; without a trace, the times. */

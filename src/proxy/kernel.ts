@@ -51,6 +51,7 @@ export class PinnedKernel implements Kernel {
     into.destinationIdentity = view.getUint32(offset.destinationIdentity, true);
     into.egressRule = view.getUint32(offset.egressRule, true);
     into.ingressRule = view.getUint32(offset.ingressRule, true);
+    into.service = view.getUint32(offset.service, true);
     return true;
   }
 

@@ -18,6 +18,8 @@ export interface Steering {
   destinationIdentity: number;
   egressRule: number;
   ingressRule: number;
+  /** Numeric name of the Service that was asked for, 0: none. */
+  service: number;
 }
 
 /** A connection that the proxy is about to open to a workload of this node. */

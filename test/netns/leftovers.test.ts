@@ -68,6 +68,7 @@ describe('what nobody needs any more leaves the maps', () => {
       address: none,
       port: 1,
       family: 4,
+      service: 0,
       sourceWorkload: 1,
       sourceIdentity: 1,
       destinationWorkload: 1,

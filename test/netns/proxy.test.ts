@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { flowKind } from '../../src/core/abi/flow.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
 import { KernelScene, WORLD } from '../support/kernel-scene.ts';
@@ -36,6 +37,8 @@ const rules: RuleSet = [
   { rule: 5, action: 'Allow', matches: [{ path: { type: 'PathPrefix', value: '/ok' } }] },
 ];
 
+const CLUSTER = '10.96.0.10';
+
 describe('the proxy behind the real hooks', () => {
   let scene: KernelScene;
   let proxy: ProxyProcess;
@@ -52,17 +55,23 @@ describe('the proxy behind the real hooks', () => {
     scene.serve(server, tcpServer, '5432');
     await listening(scene.lab, server, 8080);
     await listening(scene.lab, server, 5432);
-    scene.govern([
-      { host: client },
-      {
-        host: server,
-        ingress: [
-          { peer: client, port: 8080, action: 'proxy' },
-          { peer: client, port: 5432, action: 'proxy' },
-          { port: 8080, action: 'proxy' },
-        ],
-      },
-    ]);
+    scene.govern(
+      [
+        { host: client },
+        {
+          host: server,
+          ingress: [
+            { peer: client, port: 8080, action: 'proxy' },
+            { peer: client, port: 5432, action: 'proxy' },
+            { port: 8080, action: 'proxy' },
+          ],
+        },
+      ],
+      [
+        { id: 501, address: CLUSTER, port: 80, picked: [[server.address4, 8080]] },
+        { id: 502, address: CLUSTER, port: 5432, picked: [[server.address4, 5432]] },
+      ],
+    );
     proxy = new ProxyProcess(scene);
     await proxy.start('--workers', '2');
     proxy.follow();
@@ -86,6 +95,21 @@ describe('the proxy behind the real hooks', () => {
 
   const curl = (from: LabHost, url: string, ...flags: string[]): string =>
     scene.run(from, ['curl', '-s', '-m', '5', '-w', ' %{http_code}', ...flags, url]).stdout;
+
+  test('requests and connections name the Service that the client asked for, and those without one none', async () => {
+    assert.match(curl(client, `http://${CLUSTER}/ok/service`), / 200$/);
+    assert.match(curl(client, `http://${server.address4}:8080/ok/none`), / 200$/);
+    assert.match(scene.python(client, tcpClient, CLUSTER, '5432'), /^ok /);
+    const service = (target: string): number | undefined =>
+      proxy.flows.find((flow) => flow.target === target)?.retransmits;
+    const kindsOf502 = (): number[] =>
+      proxy.flows
+        .filter(({ reference, target }) => target === '' && reference === 502n)
+        .map(({ kind }) => kind);
+    await until('the flows', () => service('/ok/none') !== undefined && kindsOf502().length === 2);
+    assert.deepEqual([service('/ok/service'), service('/ok/none')], [501, 0]);
+    assert.deepEqual(kindsOf502(), [flowKind.verdict, flowKind.close]);
+  });
 
   for (const family of ['IPv4', 'IPv6'] as const) {
     const address = (host: LabHost): string => (family === 'IPv4' ? host.address4 : `[${host.address6}]`);

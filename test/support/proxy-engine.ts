@@ -21,11 +21,12 @@ import { SourcePorts } from '../../src/proxy/source-ports.ts';
 import type { UpstreamNotice } from '../../src/proxy/ports.ts';
 import type { Listener } from '../../src/proxy/route.ts';
 
-/** Numbers of the two workloads of these tests. */
+/** Numbers of the two workloads of these tests, and of the Service that clients ask for. */
 export const CLIENT = 1;
 export const SERVER = 2;
 export const CLIENT_IDENTITY = 101;
 export const SERVER_IDENTITY = 102;
+export const SERVICE = 501;
 /** Rule under which Audit reports what no rule allows. */
 export const DEFAULT_DENY = 99;
 
@@ -106,6 +107,7 @@ export class TestProxy {
             into.destinationWorkload = SERVER;
             into.destinationIdentity = SERVER_IDENTITY;
             into.clientCookieLow = 77;
+            into.service = SERVICE;
             return this.options.unsteered !== true;
           },
           markOwn: (fd) => this.own.push(fd),

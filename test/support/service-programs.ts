@@ -73,3 +73,24 @@ if s.type==socket.SOCK_STREAM: s.recv(200)
 try: print('end' if s.recv(1)==b'' else 'data',flush=True)
 except OSError as e: print(errno.errorcode.get(e.errno),flush=True)
 `;
+
+/** Serves HTTP/1.1 on all addresses at argv[1]. */
+export const httpServer = `
+import http.server,socket,sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version='HTTP/1.1'
+    def do_GET(self):
+        self.send_response(200); self.send_header('Content-Length','2'); self.end_headers(); self.wfile.write(b'ok')
+    def log_message(self,*a): pass
+class Server(http.server.ThreadingHTTPServer): address_family=socket.AF_INET6
+Server(('::',int(sys.argv[1])),Handler).serve_forever()
+`;
+
+/** GETs from `argv[1]` port `argv[2]`, `argv[3]` times on one connection; prints the statuses. */
+export const httpClient = `
+import http.client,sys
+c=http.client.HTTPConnection(sys.argv[1],int(sys.argv[2]),timeout=5)
+for turn in range(int(sys.argv[3])):
+    c.request('GET','/'); r=c.getresponse(); r.read(); print(r.status)
+c.close()
+`;

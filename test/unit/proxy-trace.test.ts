@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { until } from '../support/lab.ts';
+import { SERVICE } from '../support/proxy-engine.ts';
 import { get, OK, withWire } from '../support/proxy-wire.ts';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
@@ -39,6 +40,36 @@ test(
     client.write(get('/'));
     await client.sees('ok');
     assert.equal(wire.proxy.flows()[0]?.extra, 8);
+  }),
+);
+
+test(
+  'requests and connections name the Service that the client asked for, refused ones too',
+  withWire(async (wire) => {
+    wire.server.answer(OK);
+    const client = await wire.client();
+    client.write(get('/'));
+    await client.sees('ok');
+    client.write('GET / HTTP/1.1\r\n: \r\n\r\n');
+    await client.sees('HTTP/1.1 400 ');
+    const requests = wire.proxy.flows().filter(({ kind }) => kind === flowKind.request);
+    assert.deepEqual(
+      requests.map(({ retransmits }) => retransmits),
+      [SERVICE, SERVICE],
+    );
+    const [, refused] = requests;
+    assert.notEqual(refused?.reference, 0n);
+    assert.notEqual(refused?.reference, BigInt(SERVICE));
+    wire.proxy.reconfigure({ action: 'deny' });
+    const late = await wire.proxy.connect();
+    late.destroy();
+    const ofConnections = (): (readonly [bigint, number])[] =>
+      wire.proxy
+        .flows()
+        .filter(({ kind }) => kind !== flowKind.request)
+        .map(({ reference, retransmits }) => [reference, retransmits]);
+    await until('the refusal', () => ofConnections().length > 0);
+    assert.deepEqual(ofConnections().at(-1), [BigInt(SERVICE), 0]);
   }),
 );
 

@@ -40,6 +40,7 @@ export interface Steering {
   readonly address: Uint8Array;
   readonly port: number;
   readonly family: number;
+  readonly service: number;
   readonly sourceWorkload: number;
   readonly sourceIdentity: number;
   readonly destinationWorkload: number;
@@ -57,6 +58,7 @@ export const steering = {
     address: 16,
     port: 32,
     family: 34,
+    service: 36,
     sourceWorkload: 40,
     sourceIdentity: 44,
     destinationWorkload: 48,
@@ -71,6 +73,7 @@ export const steering = {
     bytes.set(value.address.subarray(0, 16), at + 16);
     view.setUint16(at + 32, value.port, true);
     view.setUint8(at + 34, value.family);
+    view.setUint32(at + 36, value.service, true);
     view.setUint32(at + 40, value.sourceWorkload, true);
     view.setUint32(at + 44, value.sourceIdentity, true);
     view.setUint32(at + 48, value.destinationWorkload, true);
@@ -87,6 +90,7 @@ export const steering = {
       address: Uint8Array.prototype.slice.call(bytes, at + 16, at + 32),
       port: view.getUint16(at + 32, true),
       family: view.getUint8(at + 34),
+      service: view.getUint32(at + 36, true),
       sourceWorkload: view.getUint32(at + 40, true),
       sourceIdentity: view.getUint32(at + 44, true),
       destinationWorkload: view.getUint32(at + 48, true),
