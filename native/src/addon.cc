@@ -23,6 +23,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCgroup(env, exports);
   InitClock(env, exports);
   InitFileLock(env, exports);
+  InitFlowWriter(env, exports);
   InitNetns(env, exports);
   InitProbe(env, exports);
   InitRingBuffer(env, exports);

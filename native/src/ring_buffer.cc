@@ -14,8 +14,6 @@ namespace perigee {
 namespace {
 
 constexpr uint32_t kRecordsPerTick = 1024;
-// Room for so many records of requests.
-constexpr size_t kBatchBytes = 256 * 1024;
 // At least, of what a record takes beside its bytes: its header.
 constexpr uint64_t kRecordOverhead = 8;
 
@@ -94,7 +92,8 @@ class RingBuffer : public Napi::ObjectWrap<RingBuffer> {
   Napi::FunctionReference on_batch_;
   std::unique_ptr<Napi::AsyncContext> context_;
   uint32_t records_per_tick_ = kRecordsPerTick;
-  // One batch at a time lies here: memory made anew for each would cost more than the records.
+  // One batch at a time lies here: memory made anew for each would cost more than the records. There is room
+  // for all of the largest ring, of which a batch touches the beginning.
   std::vector<uint32_t> offsets_;
   Napi::Reference<Napi::Buffer<uint8_t>> bytes_;
   Napi::Reference<Napi::ArrayBuffer> offset_words_;
@@ -148,7 +147,12 @@ RingBuffer::RingBuffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   Ref();
   try {
     const Napi::Array maps = info[0].As<Napi::Array>();
-    for (uint32_t i = 0; i < maps.Length(); i++) AddRing(env, BpfMap::From(maps.Get(i), "maps"));
+    size_t largest = 0;
+    for (uint32_t i = 0; i < maps.Length(); i++) {
+      AddRing(env, BpfMap::From(maps.Get(i), "maps"));
+      largest = std::max<size_t>(largest, loop_->rings.back()->reader->size());
+    }
+    bytes_ = Napi::Persistent(Napi::Buffer<uint8_t>::New(env, largest));
     napi_add_async_cleanup_hook(env, RingLoop::OnTeardown, loop_, &loop_->teardown);
   } catch (...) {
     loop_->Close();
@@ -180,18 +184,13 @@ void RingBuffer::AddRing(Napi::Env env, const BpfMap& map) {
 
 bool RingBuffer::TakeBatch(RingLoop::Ring& ring, std::vector<napi_value>& arguments) {
   arguments.clear();
-  if (!ring.reader->Find(records_per_tick_, offsets_)) return false;
   Napi::Env env = Env();
-  const size_t size = offsets_.back();
-  if (bytes_.IsEmpty() || bytes_.Value().Length() < size) {
-    bytes_ = Napi::Persistent(Napi::Buffer<uint8_t>::New(env, std::max(2 * size, kBatchBytes)));
-  }
+  const Napi::Buffer<uint8_t> bytes = bytes_.Value();
+  if (!ring.reader->Take(records_per_tick_, bytes.Data(), offsets_)) return false;
   const size_t offset_bytes = offsets_.size() * sizeof(uint32_t);
   if (offset_words_.IsEmpty() || offset_words_.Value().ByteLength() < offset_bytes) {
     offset_words_ = Napi::Persistent(Napi::ArrayBuffer::New(env, 2 * offset_bytes));
   }
-  Napi::Buffer<uint8_t> bytes = bytes_.Value();
-  ring.reader->Take(bytes.Data());
   Napi::Uint32Array offsets = Napi::Uint32Array::New(env, offsets_.size(), offset_words_.Value(), 0);
   std::copy(offsets_.begin(), offsets_.end(), offsets.Data());
   if (offsets_.size() > 1) arguments = {Napi::Number::New(env, ring.index), bytes, offsets};

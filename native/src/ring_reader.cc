@@ -61,7 +61,7 @@ RingReader::Record RingReader::At(unsigned long position) const {
           .next = position + ((length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul)};
 }
 
-bool RingReader::Find(size_t limit, std::vector<uint32_t>& offsets) {
+bool RingReader::Take(size_t limit, uint8_t* to, std::vector<uint32_t>& offsets) {
   const unsigned long start = __atomic_load_n(static_cast<unsigned long*>(consumer_), __ATOMIC_RELAXED);
   const unsigned long end = LoadAcquire(producer_);
   unsigned long position = start;
@@ -69,21 +69,14 @@ bool RingReader::Find(size_t limit, std::vector<uint32_t>& offsets) {
   while (position < end && offsets.size() <= limit) {
     const Record record = At(position);
     if (record.busy) break;
-    if (!record.discarded) offsets.push_back(offsets.back() + record.length);
-    position = record.next;
-  }
-  found_end_ = position;
-  return position != start;
-}
-
-void RingReader::Take(uint8_t* to) {
-  unsigned long position = __atomic_load_n(static_cast<unsigned long*>(consumer_), __ATOMIC_RELAXED);
-  while (position < found_end_) {
-    const Record record = At(position);
-    if (!record.discarded) to = std::copy_n(record.bytes, record.length, to);
+    if (!record.discarded) {
+      std::copy_n(record.bytes, record.length, to + offsets.back());
+      offsets.push_back(offsets.back() + record.length);
+    }
     position = record.next;
   }
   __atomic_store_n(static_cast<unsigned long*>(consumer_), position, __ATOMIC_RELEASE);
+  return position != start;
 }
 
 uint64_t RingReader::Pending() const { return LoadAcquire(producer_) - LoadAcquire(consumer_); }

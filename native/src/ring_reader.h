@@ -21,13 +21,12 @@ class RingReader {
   RingReader& operator=(const RingReader&) = delete;
 
   int fd() const { return fd_.get(); }
+  uint32_t size() const { return size_; }
 
-  // Finds up to `limit` records that are whole: in what Take copies, record i is [offsets[i], offsets[i +
-  // 1]). Returns whether there is anything to take.
-  bool Find(size_t limit, std::vector<uint32_t>& offsets);
-
-  // Copies those records out, one behind the other, and frees their place in the ring.
-  void Take(uint8_t* to);
+  // Copies up to `limit` records that are whole to memory as large as the ring, one behind the other: record
+  // i is [offsets[i], offsets[i + 1]). Their place in the ring is free then. Returns whether there were any,
+  // be it discarded ones.
+  bool Take(size_t limit, uint8_t* to, std::vector<uint32_t>& offsets);
 
   // Bytes that wait, headers included.
   uint64_t Pending() const;
@@ -42,7 +41,6 @@ class RingReader {
   UniqueFd fd_;
   uint32_t size_;  // a power of two
   size_t page_ = 0;
-  unsigned long found_end_ = 0;
   void* consumer_ = nullptr;
   void* producer_ = nullptr;
 };

@@ -155,7 +155,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
-  const { flows, holders } = createStore(settings, names);
+  const { flows, holders } = createStore(settings, names, native);
   const events = new ChangeEvents(startedAt);
   const exported = startExport(settings, flows, log, signal);
   const verdicts = new VerdictTotals(datapath.maps, names);
@@ -225,10 +225,11 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
 function createStore(
   { flowStoreBytes: bytes, denialStoreBytes: denialBytes, redact }: Settings,
   names: Names,
+  { FlowWriter: writer }: Native,
 ): { readonly flows: FlowStore; readonly holders: AddressHolders } {
   const holders = new AddressHolders();
   return {
-    flows: new FlowStore({ bytes, denialBytes, names: flowNames(names, { redact, holders }) }),
+    flows: new FlowStore({ bytes, denialBytes, names: flowNames(names, { redact, holders }), writer }),
     holders,
   };
 }

@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { FlowWriterClass } from '../core/port/flow-writer.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { HostFacilities } from './native-host-types.ts';
 import type { ReactorNoun } from './native-reactor-types.ts';
@@ -49,7 +50,9 @@ export class NativeError extends PerigeeError {
 }
 
 /** Everything the addon offers. */
-export interface Native extends BpfNouns, HostFacilities, ReactorNoun {}
+export interface Native extends BpfNouns, HostFacilities, ReactorNoun {
+  readonly FlowWriter: FlowWriterClass;
+}
 
 interface Addon extends Native {
   /** The class that this thread's faults are made of. */

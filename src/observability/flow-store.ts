@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind } from '../core/abi/flow.ts';
-import { verdict } from '../core/abi/policy.ts';
 import type { FlowEvent, FlowQuery, FlowSource, FlowStats, LossSource } from '../core/flow-filter.ts';
+import type { FlowWriter, FlowWriterClass } from '../core/port/flow-writer.ts';
 import { ChangeSignal } from './change-signal.ts';
 import { ENTRY_HEADER } from './flow-arena.ts';
 import type { FlowNames } from './flow-names.ts';
@@ -10,7 +9,7 @@ import { IndexedRing } from './indexed-ring.ts';
 import { LossLog } from './loss-log.ts';
 import { FlowWalk } from './query.ts';
 import { seenNamespaces } from './seen-namespaces.ts';
-import { Offset, RECORD_SIZE, recordLength } from './record-layout.ts';
+import { RECORD_SIZE } from './record-layout.ts';
 import { WallClockOffset } from './wall-clock.ts';
 
 /** What a flow takes in the arena on average, for capacity in flows: a request with a path and a host. */
@@ -22,19 +21,21 @@ export interface FlowStoreOptions {
   /** Memory for denials, which other flows can't push out. */
   readonly denialBytes: number;
   readonly names: FlowNames;
+  readonly writer: FlowWriterClass;
   readonly clock?: { current(): bigint };
 }
 
-/** Looks at a stored record: its first byte is `bytes[at]`. Must not keep the buffer. */
+/** Looks at a record as it came: its first byte is `bytes[at]`, its time the kernel's. Must not keep the buffer. */
 export type RecordObserver = (bytes: Buffer, at: number) => void;
 
 /**
- * Keeps raw flow records in memory of a fixed size. Appending is a copy; names, text and filters cost the one
+ * Keeps raw flow records in memory of a fixed size. Appending is a copy in native code; names, text and filters cost the one
  * who asks. Followers read from the same memory at their own pace and are told how much they missed.
  */
 export class FlowStore implements FlowSource {
-  readonly #flows: IndexedRing;
-  readonly #denials: IndexedRing;
+  /** Flows, and denials. */
+  readonly #rings: readonly [IndexedRing, IndexedRing];
+  readonly #writer: FlowWriter;
   readonly #options: FlowStoreOptions;
   readonly #clock: { current(): bigint };
   readonly #losses = new LossLog();
@@ -42,15 +43,15 @@ export class FlowStore implements FlowSource {
   readonly #rate = new FlowRate();
   readonly #observers: RecordObserver[] = [];
   #seen = 0;
-  /** From the monotonic clock to the wall clock for the batch at hand, ns, in two halves. */
-  #offsetLow = 0;
-  #offsetHigh = 0;
+  /** Where records of the batch at hand begin that observers are to see. */
+  #noted = new Uint32Array(1024);
 
   constructor(options: FlowStoreOptions) {
     this.#options = options;
     this.#clock = options.clock ?? new WallClockOffset();
-    this.#flows = new IndexedRing(options.bytes);
-    this.#denials = new IndexedRing(options.denialBytes);
+    this.#rings = [new IndexedRing(options.bytes), new IndexedRing(options.denialBytes)];
+    const [flows, denials] = this.#rings;
+    this.#writer = new options.writer(flows.arena.memory, denials.arena.memory);
   }
 
   /**
@@ -66,33 +67,26 @@ export class FlowStore implements FlowSource {
    * and left out; those count as lost in the store.
    */
   append(bytes: Buffer, offsets: Uint32Array | readonly number[]): number {
-    const offset = BigInt.asUintN(64, this.#clock.current());
-    this.#offsetLow = Number(offset & 0xffff_ffffn);
-    this.#offsetHigh = Number(offset >> 32n);
-    const count = offsets.length - 1;
-    let malformed = 0;
-    for (let index = 0; index < count; index += 1) {
-      const start = offsets[index] ?? 0;
-      if (!this.#appendOne(bytes, start, offsets[index + 1] ?? start)) malformed += 1;
-    }
-    this.#seen += Math.max(0, count);
-    this.#rate.add(Math.max(0, count));
+    const count = Math.max(0, offsets.length - 1);
+    if (this.#noted.length < count) this.#noted = new Uint32Array(count);
+    const starts = offsets instanceof Uint32Array ? offsets : Uint32Array.from(offsets);
+    const before = this.#appended;
+    // From here on records carry the wall clock's time, so later steps of that clock don't touch them.
+    const wall = BigInt.asUintN(64, this.#clock.current());
+    const noted = count === 0 ? 0 : this.#writer.append(bytes, starts, wall, this.#noted);
+    for (const ring of this.#rings) ring.grown();
+    for (let index = 0; index < noted; index += 1)
+      for (const observer of this.#observers) observer(bytes, this.#noted[index] ?? 0);
+    const malformed = count - (this.#appended - before);
+    this.#seen += count;
+    this.#rate.add(count);
     if (malformed > 0) this.lost('store', malformed);
     this.#changes.notify();
     return malformed;
   }
 
-  #appendOne(bytes: Buffer, start: number, end: number): boolean {
-    const length = recordLength(bytes, start, Math.min(end, bytes.length));
-    if (length < 0) return false;
-    const ring = bytes[start + Offset.verdict] === verdict.denied ? this.#denials : this.#flows;
-    // From here on the record carries the wall clock's time, so later steps of that clock don't touch it.
-    const at = ring.append(bytes, start, start + length, this.#offsetLow, this.#offsetHigh);
-    if (at < 0) return false;
-    if (bytes[start + Offset.kind] === flowKind.request && bytes[start + Offset.verdict] === verdict.allowed)
-      return true;
-    for (const observer of this.#observers) observer(ring.arena.bytes, at);
-    return true;
+  get #appended(): number {
+    return this.#rings.reduce((sum, { arena }) => sum + arena.appended, 0);
   }
 
   /** Counts records that were lost before they got here; followers are told. `time`: wall clock, ns. */
@@ -103,14 +97,13 @@ export class FlowStore implements FlowSource {
   }
 
   query(query: FlowQuery, signal: AbortSignal): AsyncIterable<FlowEvent> {
-    const store = { rings: [this.#flows, this.#denials], losses: this.#losses, changes: this.#changes };
+    const store = { rings: this.#rings, losses: this.#losses, changes: this.#changes };
     return new FlowWalk(store, query, this.#options.names, signal).events();
   }
 
   stats(): FlowStats {
-    const rings = [this.#flows, this.#denials];
-    const arenas = rings.map(({ arena }) => arena);
-    const capacityBytes = rings.reduce((sum, ring) => sum + ring.budget, 0);
+    const arenas = this.#rings.map(({ arena }) => arena);
+    const capacityBytes = this.#rings.reduce((sum, ring) => sum + ring.budget, 0);
     const recordBytes = arenas.reduce((sum, { capacity }) => sum + capacity, 0);
     return {
       stored: arenas.reduce((sum, arena) => sum + arena.stored, 0),
@@ -124,6 +117,6 @@ export class FlowStore implements FlowSource {
   }
 
   namespaces(): readonly string[] {
-    return seenNamespaces([this.#flows, this.#denials], this.#options.names);
+    return seenNamespaces(this.#rings, this.#options.names);
   }
 }

@@ -2,7 +2,6 @@
 import { ChunkSummaries } from './chunk-summaries.ts';
 import { chunkBytesOf, FlowArena } from './flow-arena.ts';
 import type { Matcher } from './match/matcher.ts';
-import { Offset } from './record-layout.ts';
 import { likeness, sameSummary } from './record-likeness.ts';
 
 /** Bytes of records that may wait for their summary: a search that comes then takes some tens of ms longer. */
@@ -73,21 +72,11 @@ export class IndexedRing {
     this.#summaries.add(arena, at);
   };
 
-  /**
-   * Copies a record in and adds the offset (u64 in two halves) to its time. Returns where its first byte is in
-   * the arena, -1: it is too large.
-   */
-  append(bytes: Buffer, start: number, end: number, offsetLow: number, offsetHigh: number): number {
-    const { arena } = this;
-    const at = arena.append(bytes, start, end);
-    if (at < 0) return -1;
-    const word = (at + Offset.time) >> 2;
-    const low = (arena.u32[word] ?? 0) + offsetLow;
-    const carry = low >= 2 ** 32 ? 1 : 0;
-    arena.u32[word] = low;
-    arena.u32[word + 1] = (arena.u32[word + 1] ?? 0) + offsetHigh + carry;
-    if (arena.head - this.#from > MAX_WAITING) this.#summarise();
-    return at;
+  /** To be called when records were appended: keeps those that wait for their summary from becoming too many. */
+  grown(): void {
+    const { head, tail } = this.arena;
+    // What was overwritten meanwhile waits no more: a ring smaller than that is summarised only for those who search.
+    if (head - Math.max(this.#from, tail) > MAX_WAITING) this.#summarise();
   }
 
   /** Whether some record of the chunk may match, as it stands. */

@@ -5,18 +5,6 @@ export const RECORD_SIZE = flowRecord.size;
 /** Byte offsets of the fields in a raw record. */
 export const Offset = flowRecord.offset;
 
-/** Length of the record at `start` with its tail, or -1 if `end` comes before that. */
-export function recordLength(bytes: Buffer, start: number, end: number): number {
-  if (end - start < RECORD_SIZE) return -1;
-  const method = bytes[start + Offset.methodLength] ?? 0;
-  const path = (bytes[start + Offset.pathLength] ?? 0) | ((bytes[start + Offset.pathLength + 1] ?? 0) << 8);
-  const host = (bytes[start + Offset.hostLength] ?? 0) | ((bytes[start + Offset.hostLength + 1] ?? 0) << 8);
-  const isRequest = bytes[start + Offset.kind] === flowKind.request;
-  const detail = isRequest ? bytes.readUInt32LE(start + Offset.extra) : 0;
-  const length = RECORD_SIZE + method + path + host + detail;
-  return detail <= flowDetail.size && length <= end - start ? length : -1;
-}
-
 /** Where the detail of a stored request is, if it has at least the field that ends at `length`; else -1. */
 export function detailAt({ bytes, u16, u32 }: RecordMemory, at: number, length: number): number {
   if (bytes[at + Offset.kind] !== flowKind.request || (u32[(at + Offset.extra) >> 2] ?? 0) < length)

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FlowExport } from '../../src/agent/flow-export.ts';
 import { settingsSchema } from '../../src/agent/settings.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, names, record } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 import { until } from '../support/lab.ts';
 
 test('an export to a disk that fills up counts what it can not write, leaves whole lines, and goes on after', async () => {
@@ -17,7 +17,7 @@ test('an export to a disk that fills up counts what it can not write, leaves who
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'perigee-full', folder]);
   try {
     writeFileSync(join(folder, 'ballast'), Buffer.alloc(64 * 1024));
-    const store = new FlowStore({
+    const store = createFlowStore({
       bytes: 1 << 22,
       denialBytes: 1 << 18,
       names,

@@ -2,10 +2,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FlowArena } from '../../src/observability/flow-arena.ts';
+import { ENTRY_HEADER, FlowArena } from '../../src/observability/flow-arena.ts';
+import { Offset, RECORD_SIZE } from '../../src/observability/record-layout.ts';
+import { record } from '../support/flow-records.ts';
+import { appender } from '../support/flow-stores.ts';
+
+const LONGEST = 1500;
+
+function numbered(index: number, length: number): Buffer {
+  const urlPath = 'x'.repeat(length - RECORD_SIZE - 'GET'.length);
+  return record({ connection: BigInt(index), method: 'GET', urlPath });
+}
 
 function payload(arena: FlowArena, position: number): number {
-  return arena.bytes.readUInt32LE(arena.recordAt(position));
+  return arena.bytes.readUInt32LE(arena.recordAt(position) + Offset.connection);
 }
 
 /** Entry by entry, from the oldest on. */
@@ -28,17 +38,19 @@ function byChunks(arena: FlowArena): number[] {
 }
 
 test('a ring of any records holds the newest ones, entry by entry and chunk by chunk, within its size', () => {
-  const sizes = fc.array(fc.integer({ min: 4, max: 1500 }), { maxLength: 200 });
+  const sizes = fc.array(fc.integer({ min: RECORD_SIZE + 3, max: LONGEST }), { maxLength: 200 });
   const chunkSizes = fc.constantFrom(512, 1000, 1024, 4096);
   fc.assert(
-    fc.property(sizes, chunkSizes, (lengths, chunkBytes) => {
+    fc.property(sizes, chunkSizes, fc.integer({ min: 1, max: 40 }), (lengths, chunkBytes, batches) => {
       const arena = new FlowArena(4096, chunkBytes);
-      lengths.forEach((length, index) => {
-        const bytes = Buffer.alloc(length, 0xaa);
-        bytes.writeUInt32LE(index);
-        assert.ok(arena.append(bytes, 0, length) >= 0);
+      const append = appender(arena);
+      const all = lengths.map((length, index) => numbered(index, length));
+      for (let from = 0, count = 1; from < all.length; from += count, count = (count % batches) + 1) {
+        append(...all.slice(from, from + count));
         assert.ok(arena.head - arena.tail <= arena.capacity);
-      });
+        if (arena.evicted > 0)
+          assert.ok(arena.head - arena.tail > arena.capacity - chunkBytes - 2 * (LONGEST + ENTRY_HEADER));
+      }
       const kept = forwards(arena);
       const expected = lengths.map((_, index) => index).slice(lengths.length - arena.stored);
       assert.deepEqual(kept, expected);
@@ -57,7 +69,6 @@ test('a ring of any records holds the newest ones, entry by entry and chunk by c
 
 test('a record larger than the ring is refused and harms nothing', () => {
   const arena = new FlowArena(4096);
-  arena.append(Buffer.alloc(16), 0, 16);
-  assert.equal(arena.append(Buffer.alloc(5000), 0, 5000), -1);
-  assert.equal(arena.stored, 1);
+  appender(arena)(numbered(0, 1000), numbered(1, 5000), numbered(2, 1000));
+  assert.deepEqual(forwards(arena), [0, 2]);
 });

@@ -9,7 +9,7 @@ import type { EndpointFilter, FlowEvent, FlowFilter, FlowQuery } from '../../src
 import { flowKinds } from '../../src/core/flow.ts';
 import { flowTest } from '../../src/core/flow-matches.ts';
 import { pathRedaction } from '../../src/core/redact.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
+import type { FlowStore } from '../../src/observability/flow-store.ts';
 import { IndexedRing } from '../../src/observability/indexed-ring.ts';
 import { compileQuery } from '../../src/observability/match/filter.ts';
 import {
@@ -21,6 +21,7 @@ import {
   type RecordFields,
   traceOf,
 } from '../support/flow-records.ts';
+import { createFlowStore, FlowWriter } from '../support/flow-stores.ts';
 
 const addresses = ['10.0.0.1', '10.0.7.2', '10.9.0.3', '192.168.1.4'] as const;
 const paths = ['/', '/orders', '/orders/7', '/orders/7/x/y/z', '/ordersx', '//a', '*', '/a?b=/c'] as const;
@@ -157,11 +158,10 @@ async function meant(store: FlowStore, { limit = Infinity, end, ...wanted }: Flo
 /** The same records by hand: each is looked at, nothing is left out. */
 function naive(all: readonly RecordFields[], wanted: FlowQuery): bigint[] {
   const { record: matches } = compileQuery(wanted, names);
-  const rings = [new IndexedRing(RING), new IndexedRing(RING)];
-  all.forEach((fields) => {
-    const bytes = record(fields);
-    rings[fields.verdict === verdict.denied ? 1 : 0]?.append(bytes, 0, bytes.length, 0, 0);
-  });
+  const rings = [new IndexedRing(RING), new IndexedRing(RING)] as const;
+  const writer = new FlowWriter(rings[0].arena.memory, rings[1].arena.memory);
+  const { bytes, offsets } = batch(all.map((fields) => record(fields)));
+  writer.append(bytes, Uint32Array.from(offsets), 0n, new Uint32Array(all.length));
   const { limit = Infinity, end } = wanted;
   const times = rings.flatMap(({ arena }) => {
     const found: bigint[] = [];
@@ -203,7 +203,7 @@ test('a search that passes over chunks finds what a look at every record finds, 
 
 function storeOf(all: readonly RecordFields[], shown = names, size = RING): FlowStore {
   const clock = { current: () => 0n };
-  const store = new FlowStore({ bytes: size, denialBytes: RING, names: shown, clock });
+  const store = createFlowStore({ bytes: size, denialBytes: RING, names: shown, clock });
   const { bytes, offsets } = batch(all.map((fields) => record(fields)));
   assert.equal(store.append(bytes, offsets), 0);
   return store;
@@ -275,7 +275,7 @@ test('a chunk with more peers than its summary lists hides none of them', async 
 test('every record is found by its UUID alone', async () => {
   await fc.assert(
     fc.asyncProperty(records, async (all) => {
-      const store = new FlowStore({ bytes: RING, denialBytes: RING, names, clock: { current: () => 0n } });
+      const store = createFlowStore({ bytes: RING, denialBytes: RING, names, clock: { current: () => 0n } });
       const { bytes, offsets } = batch(all.map((fields) => record(fields)));
       store.append(bytes, offsets);
       const signal = new AbortController().signal;

@@ -6,6 +6,7 @@ import { IndexedRing } from '../../src/observability/indexed-ring.ts';
 import { compileQuery } from '../../src/observability/match/filter.ts';
 import { MatchCursor } from '../../src/observability/match-cursor.ts';
 import { names, record } from '../support/flow-records.ts';
+import { appender } from '../support/flow-stores.ts';
 
 test('a ring and its summaries stay within their budget', () => {
   fc.assert(
@@ -23,6 +24,7 @@ test('a cursor that searches while records are appended sees each match once, or
   fc.assert(
     fc.property(steps, (plan) => {
       const ring = new IndexedRing(8192, 1024);
+      const append = appender(ring.arena);
       const cursor = new MatchCursor(ring, 'end');
       const matcher = compileQuery(
         { include: [{ methods: ['GET'] }], exclude: [], end: 'oldest', follow: true },
@@ -34,7 +36,7 @@ test('a cursor that searches while records are appended sees each match once, or
       plan.forEach(([isWanted, reads], index) => {
         const bytes = record({ time: BigInt(index), method: isWanted ? 'GET' : 'POST', urlPath: '/x' });
         if (isWanted) appended.push(BigInt(index));
-        ring.append(bytes, 0, bytes.length, 0, 0);
+        append(bytes);
         for (let read = 0; read < reads; read += 1) {
           lost += cursor.overtaken();
           const position = cursor.seek(matcher, 1000);

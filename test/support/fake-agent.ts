@@ -14,10 +14,11 @@ import { startApi } from '../../src/api/server.ts';
 import type { RuleRef } from '../../src/core/policy/rule-ref.ts';
 import type { Question } from '../../src/core/policy/verdict.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
+import type { FlowStore } from '../../src/observability/flow-store.ts';
 import { EventLog } from '../../src/observability/event-log.ts';
 import type { FlowNames } from '../../src/observability/flow-names.ts';
 import { names as defaultNames } from './flow-records.ts';
+import { createFlowStore } from './flow-stores.ts';
 
 export const status: AgentStatus = {
   version: '0.1.0',
@@ -194,7 +195,7 @@ export async function startFakeAgent(
 ): Promise<FakeAgent> {
   const { storeBytes = 1 << 20, names = defaultNames, ...overrides } = options;
   const folder = mkdtempSync(join(tmpdir(), 'perigee-api-'));
-  const store = new FlowStore({
+  const store = createFlowStore({
     bytes: storeBytes,
     denialBytes: storeBytes,
     names,

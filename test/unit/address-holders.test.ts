@@ -6,8 +6,8 @@ import type { FlowEndpoint } from '../../src/core/flow.ts';
 import type { FlowFilter } from '../../src/core/flow-filter.ts';
 import type { Workload } from '../../src/core/workload/workload.ts';
 import { AddressHolders } from '../../src/observability/address-holders.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, mapped, names, record } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const MS = 1_000_000n;
 
@@ -28,7 +28,7 @@ function remote(name: string, address: string, labels: Readonly<Record<string, s
 
 describe('who had an address', () => {
   const holders = new AddressHolders();
-  const store = new FlowStore({
+  const store = createFlowStore({
     bytes: 1 << 20,
     denialBytes: 1 << 16,
     names: { ...names, holders },

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { AgentMetrics, type MetricSources } from '../../src/observability/metrics/agent-metrics.ts';
 import { type MetricDefinition, metricDefinitions } from '../../src/observability/metrics/definitions.ts';
 import { FlowMeter } from '../../src/observability/metrics/flow-meter.ts';
 import { mergedFamilies, prometheusText } from '../../src/observability/metrics/families.ts';
 import { startMetricsServer } from '../../src/observability/metrics/server.ts';
 import { batch, names, record } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
   return new AgentMetrics({
@@ -140,7 +140,7 @@ suite('every metric of the table', () => {
 });
 
 test('connections are added up by pairs of names', () => {
-  const store = new FlowStore({ bytes: 1 << 16, denialBytes: 1 << 16, names });
+  const store = createFlowStore({ bytes: 1 << 16, denialBytes: 1 << 16, names });
   const meter = new FlowMeter(names, 2);
   store.onRecord(meter.observe);
   const close = { kind: flowKind.close, bytesSent: 10n, bytesReceived: 20n, retransmits: 1 };

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flowPath } from '../../src/core/abi/flow.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { readExemplars } from '../../src/observability/metrics/exemplars.ts';
 import { familiesOf } from '../../src/observability/metrics/families.ts';
 import {
@@ -12,6 +11,7 @@ import {
 } from '../../src/observability/metrics/open-metrics.ts';
 import { startMetricsServer } from '../../src/observability/metrics/server.ts';
 import { batch, detailOf, names, record, traceOf } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 import { fullMetrics } from '../support/full-metrics.ts';
 
 const NAME = 'perigee_http_request_duration_seconds';
@@ -26,7 +26,7 @@ function series(mode: string, source = 'shop/web'): string {
 }
 
 async function rendered(text: string, ...requests: readonly Parameters<typeof record>[0][]): Promise<string> {
-  const flows = new FlowStore({
+  const flows = createFlowStore({
     ...{ bytes: 1 << 20, denialBytes: 1 << 18, names },
     clock: { current: () => 0n },
   });

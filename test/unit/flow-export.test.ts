@@ -15,8 +15,9 @@ import { responseOf } from '../../src/api/observer-service.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
 import type { FlowEvent } from '../../src/core/flow-filter.ts';
 import { jsonText } from '../../src/lib/json-text.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
+import type { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, names, record, type RecordFields } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const perigee = join(import.meta.dirname, '../../bin/perigee');
 
@@ -30,7 +31,7 @@ suite('the export of flows', () => {
   } as never;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'perigee-export-'));
-    store = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
+    store = createFlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
     warnings.length = 0;
   });
   afterEach(() => rmSync(folder, { recursive: true }));
@@ -175,7 +176,12 @@ test('a file of lines stays within its size, whatever the batches', async () => 
 });
 
 test('a flow is the same after a file; what is no flow is refused by what is wrong', async () => {
-  const store = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
+  const store = createFlowStore({
+    bytes: 1 << 20,
+    denialBytes: 1 << 18,
+    names,
+    clock: { current: () => 0n },
+  });
   const { bytes, offsets } = batch([
     record({
       time: 2n ** 60n + 7n,

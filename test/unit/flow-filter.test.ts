@@ -6,8 +6,8 @@ import { direction, verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { FlowFilter } from '../../src/core/flow-filter.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, mapped, names, record, type RecordFields } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const v6 = Buffer.from('fd000000000000000000000000000007', 'hex');
 
@@ -42,7 +42,7 @@ const flows: Readonly<Record<string, RecordFields>> = {
   datagram: { protocol: 17, destinationPort: 53, family: 6, sourceAddress: v6, destinationAddress: v6 },
 };
 
-const store = new FlowStore({ bytes: 1 << 18, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
+const store = createFlowStore({ bytes: 1 << 18, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
 const labels = Object.keys(flows);
 const { bytes, offsets } = batch(
   Object.values(flows).map((fields, index) => record({ ...fields, sourcePort: index, time: BigInt(index) })),

@@ -6,13 +6,14 @@ import { verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { FlowEvent, FlowFilter, FlowQuery } from '../../src/core/flow-filter.ts';
 import { pathRedaction } from '../../src/core/redact.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
+import type { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, names, record, type RecordFields } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const everything: FlowQuery = { include: [], exclude: [], end: 'newest', follow: false };
 
 function createStore(bytes = 1 << 20, denialBytes = 1 << 16): FlowStore {
-  return new FlowStore({ bytes, denialBytes, names, clock: { current: () => 1_000_000n } });
+  return createFlowStore({ bytes, denialBytes, names, clock: { current: () => 1_000_000n } });
 }
 
 function append(store: FlowStore, ...all: readonly RecordFields[]): void {
@@ -39,7 +40,7 @@ test('what a template hides is neither shown nor found', async () => {
   const path = pathRedaction(['/reset/{token}']);
   assert.ok(path !== undefined);
   const shown = { ...names, path };
-  const store = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 16, names: shown });
+  const store = createFlowStore({ bytes: 1 << 20, denialBytes: 1 << 16, names: shown });
   append(store, { method: 'GET', urlPath: '/reset/s3cret/done', host: 'api' });
   const [event] = await collect(store);
   assert.ok(event?.type === 'flow');
@@ -165,7 +166,7 @@ test('the two rings are shown as one, by time', async () => {
 
 test('a later step of the wall clock leaves stored times alone', async () => {
   let offset = 1_000_000n;
-  const store = new FlowStore({
+  const store = createFlowStore({
     bytes: 1 << 16,
     denialBytes: 1 << 16,
     names,

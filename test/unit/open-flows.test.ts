@@ -4,8 +4,8 @@ import { afterEach, beforeEach, mock, test } from 'node:test';
 import pino from 'pino';
 import { recordOpen } from '../../src/agent/open-flows.ts';
 import { flowKind } from '../../src/core/abi/flow.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { names, record } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const SECOND = 1_000_000_000n;
 const log = pino({ enabled: false });
@@ -15,7 +15,7 @@ afterEach(() => mock.timers.reset());
 
 /** Connections of these ages, in seconds, at every look; how many of them are stored after `ms`. */
 function storedAfter(seconds: number, ages: readonly bigint[], ms: number, signal?: AbortSignal): number {
-  const flows = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names });
+  const flows = createFlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names });
   const open = ages.map((age) => record({ kind: flowKind.open, duration: age * SECOND }));
   const datapath = { openFlows: () => Buffer.concat(open) };
   recordOpen({ datapath, flows, log, seconds }, signal ?? new AbortController().signal);
@@ -36,7 +36,7 @@ test('nothing is looked at once the agent ends', () => {
 });
 
 test('a walk that fails is tried again', () => {
-  const flows = new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names });
+  const flows = createFlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names });
   let looks = 0;
   const openFlows = (): Buffer => {
     looks += 1;

@@ -5,20 +5,21 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { verdict } from '../../src/core/abi/policy.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
+import type { FlowStore } from '../../src/observability/flow-store.ts';
 import { familiesOf } from '../../src/observability/metrics/families.ts';
 import type { Answer } from '../../src/observability/otlp/collector.ts';
 import { Delivery } from '../../src/observability/otlp/delivery.ts';
 import { type OtlpOptions, startOtlpExport } from '../../src/observability/otlp/export.ts';
 import { Follower } from '../../src/observability/otlp/follower.ts';
 import { batch, detailOf, names, record, type RecordFields, traceOf } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 import { until } from '../support/lab.ts';
 
 const node = { name: 'node-1', version: '0.1.0', isKubernetes: false };
 const sampled = { method: 'GET', urlPath: '/orders', host: 'api:8080', detail: detailOf(1) };
 
 function newStore(): FlowStore {
-  return new FlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
+  return createFlowStore({ bytes: 1 << 20, denialBytes: 1 << 18, names, clock: { current: () => 0n } });
 }
 
 function append(store: FlowStore, ...all: readonly RecordFields[]): void {

@@ -6,13 +6,13 @@ import { DataPointType } from '@opentelemetry/sdk-metrics';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
 import type { FlowEvent } from '../../src/core/flow-filter.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { familiesOf } from '../../src/observability/metrics/families.ts';
 import { logOf } from '../../src/observability/otlp/logs.ts';
 import { metricsOf } from '../../src/observability/otlp/metrics.ts';
 import { OtlpResources } from '../../src/observability/otlp/resources.ts';
 import { SpanMaker } from '../../src/observability/otlp/spans.ts';
 import { batch, detailOf, names, record, type RecordFields, traceOf } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 
 const node = { name: 'node-1', version: '0.1.0', isKubernetes: false };
 const scope = { name: 'perigee', version: '0.1.0' };
@@ -23,7 +23,7 @@ const SENDER = Buffer.alloc(8, 9).toString('hex');
 
 /** What the store says of one record. */
 async function flowOf(fields: RecordFields): Promise<Extract<FlowEvent, { type: 'flow' }>> {
-  const store = new FlowStore({
+  const store = createFlowStore({
     ...{ bytes: 1 << 20, denialBytes: 1 << 18, names },
     clock: { current: () => 0n },
   });

@@ -15,8 +15,8 @@ import { flowFromWire } from '../../src/api/flow-from-wire.ts';
 import { flowToWire } from '../../src/api/flow-to-wire.ts';
 import { flowLine } from '../../src/cli/printers/flow-line.ts';
 import { createStyle } from '../../src/cli/printers/style.ts';
-import { FlowStore } from '../../src/observability/flow-store.ts';
 import { batch, names, record } from '../support/flow-records.ts';
+import { createFlowStore } from '../support/flow-stores.ts';
 import { assignSlots } from '../../src/datapath/services.ts';
 
 const asked = { namespace: 'shop', name: 'web', port: 80 };
@@ -136,7 +136,7 @@ const service = (name: string, address: string): Service => ({
 
 test('the record of a connection names the Service, through the API and back', async () => {
   const shown = { ...names, service: (id: number) => (id === 501 ? asked : undefined) };
-  const store = new FlowStore({
+  const store = createFlowStore({
     ...{ bytes: 1 << 20, denialBytes: 1 << 16, names: shown, clock: { current: () => 0n } },
   });
   const records = [record({ reference: 501n }), record({ reference: 501n, method: 'GET', urlPath: '/' })];
