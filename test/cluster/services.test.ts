@@ -7,12 +7,14 @@ import {
   apply,
   freshNamespace,
   installDefinitions,
+  get,
   kubectl,
   pod,
   ready,
   server,
   tryKubectl,
 } from '../support/cluster.ts';
+import { heldConnection } from '../support/cluster-load.ts';
 import { until } from '../support/lab.ts';
 
 const namespace = 'test-services';
@@ -59,6 +61,7 @@ before(async () => {
     service('other', 'other'),
     service('local', 'api', { internalTrafficPolicy: 'Local' }),
     service('sticky', 'api', { sessionAffinity: 'ClientIP' }),
+    service('leaving', '', { selector: { stage: 'here' } }),
   );
   ready(namespace, 'one', 'two', 'other', 'near', 'free');
   await agent.start();
@@ -106,4 +109,30 @@ test('datagrams reach a backend and their answers the client', () => {
   const command = ['agnhost', 'connect', '--timeout=5s', '--protocol=udp', `${clusterAddress('api')}:81`];
   const { status, stderr } = tryKubectl(['-n', namespace, 'exec', 'near', '--', ...command]);
   assert.equal(status, 0, stderr);
+});
+
+const label = (name: string, text: string): string =>
+  kubectl('-n', namespace, 'label', 'pod', name, text, '--overwrite');
+
+test('a backend that leaves: new connections find another, open ones go on, and with none left all are refused', async () => {
+  const client = { namespace, name: 'near', address: `${clusterAddress('leaving')}:80` };
+  label('two', 'stage=here');
+  await answersOf('leaving', 'two');
+  const { answers: held, goOn } = heldConnection(client, '/hostname');
+  await until('the connection', async () =>
+    (await agent.run('observe', '--last', '20', '--from', `${namespace}/near`)).includes(
+      '→ test-services/two:8080  tcp-connect  ALLOWED  (direct)  via test-services/leaving:80',
+    ),
+  );
+  label('one', 'stage=here');
+  await answersOf('leaving', 'one', 'two');
+  label('two', 'stage=gone');
+  await answersOf('leaving', 'one');
+  label('one', 'stage=gone');
+  await answersOf('leaving');
+  assert.equal(get(namespace, 'near', client.address, '/').status, 0);
+  const flows = await agent.run('observe', '--last', '20', '--from', `${namespace}/near`);
+  assert.match(flows, /DENIED.*service-no-backend/);
+  goOn();
+  assert.equal((await held).split('HTTP/1.1 200').length - 1, 2);
 });
