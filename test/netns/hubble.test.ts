@@ -28,12 +28,14 @@ describe("Hubble's client at a node", () => {
   let api: LabHost;
   let web: LabHost;
   let careful: LabHost;
+  let stranger: LabHost;
 
   before(async () => {
     node = new NodeScene('hubble', { inline: 'auto' });
     api = node.lab.host('api');
     web = node.lab.host('web');
     careful = node.lab.host('careful');
+    stranger = node.lab.host('stranger');
     await startNginx(node, api);
     node.write('workloads.yaml', workloadsYaml(api, web, careful));
     node.write('policy.yaml', [serverPolicyYaml(api), proxiedClient(careful)].join('---\n'));
@@ -116,6 +118,16 @@ time.sleep(0.2); c.sendall(b'cd'); print(c.recv(4096).split()[1].decode())
     assert.deepEqual([flow.path, request + server + response], ['inline', flow.duration]);
     // The body's end came when the client had slept.
     assert.ok(request > 0);
+  });
+
+  test('knows the world by its number', async () => {
+    node.curl(stranger, `http://${api.address4}:${String(PLAIN)}/big`, '-o', '/dev/null');
+    await until('the connection', () => observe('--identity', 'world').length > 0);
+    const lines = observe('--from-identity', 'world');
+    assert.ok(lines.length > 0);
+    for (const line of lines)
+      assert.match(line, new RegExp(`: ${stranger.address4}:\\d+ \\(world\\) -> shop/api`));
+    assert.deepEqual(observe('--identity', 'host'), []);
   });
 
   test('follows a filter while traffic goes on', async () => {

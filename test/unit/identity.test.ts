@@ -124,11 +124,11 @@ test('an identity is its four parts and nothing else', () => {
   assert.notEqual(labelsHash({ a: 'b,c=d' }), labelsHash({ a: 'b', c: 'd' }));
 });
 
-test('World, Node and ApiServer keep their reserved numbers, and blocks within them get their own', () => {
+test('World, Node and ApiServer keep the numbers that Hubble knows them by, and blocks within them get their own', () => {
   const allocator = new IdentityAllocator({ reserved: reservedPeers });
-  assert.equal(allocator.allocate(createPeerIdentity({}).key), 1);
-  assert.equal(allocator.allocate(createPeerIdentity({ node: true }).key), 2);
-  assert.equal(allocator.allocate(createPeerIdentity({ apiServer: true }).key), 3);
+  assert.equal(allocator.allocate(createPeerIdentity({}).key), 2);
+  assert.equal(allocator.allocate(createPeerIdentity({ node: true }).key), 1);
+  assert.equal(allocator.allocate(createPeerIdentity({ apiServer: true }).key), 7);
   assert.equal(
     allocator.allocate(createPeerIdentity({ prefix: parsePrefix('10.0.0.0/8') }).key),
     FIRST_ALLOCATED,

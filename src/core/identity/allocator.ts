@@ -2,8 +2,8 @@
 import { PerigeeError } from '../../lib/errors.ts';
 import { digest } from './digest.ts';
 
-/** Numeric names with a fixed meaning; 0 means unknown in every map. */
-export const ReservedIdentity = { Unknown: 0, World: 1, Node: 2, ApiServer: 3, Cluster: 4 } as const;
+/** Numeric names with a fixed meaning, which is Hubble's: its clients print them by name. 0 means unknown in every map. */
+export const ReservedIdentity = { Unknown: 0, Node: 1, World: 2, ApiServer: 7 } as const;
 
 /** The first number given to anything that isn't reserved. */
 export const FIRST_ALLOCATED = 256;
