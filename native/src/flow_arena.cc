@@ -28,7 +28,6 @@ bool FlowArena::Append(const uint8_t* record, size_t length, uint64_t wall) {
   if (size > memory_.capacity) return false;
   const size_t room = memory_.capacity - head_offset_;
   if (room < size) {
-    EvictBelow(head_ + room);
     WriteSize(memory_.bytes + head_offset_, kFiller + static_cast<uint32_t>(room));
     PassHead(room);
   }
