@@ -42,7 +42,7 @@ const cases: readonly (readonly [FilterFlags, Partial<FlowQuery>])[] = [
     { include: [{ source: { names: [{ namespace: 'shop', name: 'web' }] } }] },
   ],
   [
-    { to: ['10.0.0.0/8'], port: ['80', '443'], all: true },
+    { to: ['10.0.0.0/8'], toPort: ['80', '443'], all: true },
     { include: [{ destination: { addresses: ['10.0.0.0/8'], ports: [80, 443] } }] },
   ],
   [{ from: ['world'], all: true }, { include: [{ source: { entities: ['world'] } }] }],

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Command } from 'commander';
+import { Command, type Option } from 'commander';
+import { PerigeeError } from '../../lib/errors.ts';
 import type { Finish } from '../command-list.ts';
 import type { CliContext } from '../context.ts';
 import { addOutputOptions, addConnectionOptions, examples, list, repeated } from '../options.ts';
+import { endFlags, flowFlags, type HubbleFlag, sideFlags } from '../observe/hubble-flags.ts';
 import type { ObserveFlags } from '../observe/run.ts';
 
 function addWhich(command: Command): void {
@@ -33,9 +35,8 @@ function addEnds(command: Command): void {
 function addWhat(command: Command): void {
   command.optionsGroup('What:');
   command
-    .option('--verdict <verdict>', 'allowed, denied, audited, error', list)
+    .option('--verdict <verdict>', "allowed, denied, audited, error; Hubble's names, too", list)
     .option('--protocol <protocol>', 'tcp, udp, http', list)
-    .option('--port <port>', 'port of the destination', list)
     .option('--method <method>', 'HTTP method', list)
     .option('--path <path>', 'path of the request, exactly, without query', repeated)
     .option('--path-prefix <path>', 'path by whole elements: /orders has /orders/7, not /ordersx', repeated)
@@ -54,14 +55,68 @@ function addWhat(command: Command): void {
     );
 }
 
+/** A flag for each filter of a table: its values may contain commas. */
+function addTable(command: Command, table: Readonly<Record<string, HubbleFlag>>, prefix = '', of = ''): void {
+  for (const [name, { argument, selects }] of Object.entries(table))
+    command.option(
+      `${name === 'label' && prefix === '' ? '-l, ' : ''}--${prefix}${name} ${argument}`,
+      `${of}${selects}`,
+      name === 'port' ? list : repeated,
+    );
+}
+
+function addHubble(command: Command): void {
+  command.optionsGroup("As Hubble's client has them (docs/reference/flow-filters.md):");
+  addTable(command, endFlags, '', 'either end: ');
+  const { service: _, ...ofSources } = endFlags; // nobody connects from the address of a Service
+  addTable(command, { ...ofSources, ...sideFlags }, 'from-', 'source: ');
+  addTable(command, { ...endFlags, ...sideFlags }, 'to-', 'destination: ');
+  addTable(command, flowFlags);
+}
+
+/** Has each of the filters mean something else where `--not` stands before it. Call the result when all was read. */
+function addNot(command: Command, filters: readonly Option[]): () => void {
+  const excluded: Record<string, unknown> = {};
+  let isNext = false;
+  let undo: (() => void) | undefined;
+  for (const option of filters.filter(({ required }) => required)) {
+    const { parseArg = (text: string) => text } = option;
+    const key = option.attributeName();
+    option.argParser((text: string, before: unknown) => {
+      if (!isNext) return parseArg(text, before);
+      isNext = false;
+      undo = () => command.setOptionValue(key, before);
+      excluded[key] = parseArg(text, excluded[key]);
+      command.setOptionValue('not', excluded);
+      return before;
+    });
+    // Commander makes an empty text of a value that there isn't.
+    command.on(`option:${option.name()}`, () => {
+      undo?.();
+      undo = undefined;
+    });
+  }
+  command.option('--not', 'the filter behind it is of flows to leave out; several are ANDed');
+  command.on('option:not', () => {
+    isNext = true;
+  });
+  return () => {
+    if (isNext)
+      throw new PerigeeError('ERR_USAGE', '--not is the last flag', { hint: 'It stands before a filter' });
+  };
+}
+
 export function observeCommand(context: CliContext, finish: Finish): Command {
   const command = new Command('observe').description(
     'Shows flows: connections as they open and close, and HTTP requests, each with its verdict and the rule that ' +
       'decided. Filters run in the agent.',
   );
   addWhich(command);
+  const { length } = command.options;
   addEnds(command);
   addWhat(command);
+  addHubble(command);
+  const checkNot = addNot(command, command.options.slice(length));
   addOutputOptions(command, ['table', 'wide', 'json', 'jsonpb', 'yaml']);
   command.option(
     '--why',
@@ -83,6 +138,7 @@ export function observeCommand(context: CliContext, finish: Finish): Command {
     ]),
   );
   return command.action(async (flags: ObserveFlags) => {
+    checkNot();
     const { observe } = await import('../observe/run.ts');
     finish(await observe(flags, context));
   });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { verdictsToWire } from '../../api/flow-to-wire.ts';
 import type {
   EndpointFilter,
   FlowFilter,
@@ -6,16 +7,17 @@ import type {
   NamePattern,
   PathPattern,
 } from '../../core/flow-filter.ts';
-import { flowKinds } from '../../core/flow.ts';
+import { flowKinds, type FlowVerdict } from '../../core/flow.ts';
 import { parseAddress } from '../../core/identity/address.ts';
 import { entities } from '../../core/identity/peer-identity.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
 import { type ReasonName, reasons } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
+import { type HubbleFlags, hubbleFilters } from './hubble-flags.ts';
 import { parseTime } from './time.ts';
 
 /** The flags of `observe` that choose flows, as commander gives them. */
-export interface FilterFlags {
+export interface FilterFlags extends HubbleFlags {
   readonly last?: string;
   readonly first?: string;
   readonly all?: boolean;
@@ -33,7 +35,6 @@ export interface FilterFlags {
   readonly pathPrefix?: readonly string[];
   readonly pathRegex?: readonly string[];
   readonly status?: readonly string[];
-  readonly port?: readonly string[];
   readonly reason?: readonly string[];
   readonly reference?: readonly string[];
   readonly trace?: readonly string[];
@@ -42,6 +43,8 @@ export interface FilterFlags {
   readonly policy?: readonly string[];
   readonly kind?: readonly string[];
   readonly input?: string;
+  /** What flows must not be. */
+  readonly not?: FilterFlags;
 }
 
 /** How many flows are shown unless told. */
@@ -62,12 +65,6 @@ function choice<Name extends string>(flag: string, names: readonly Name[]): (tex
 function count(flag: string, text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw usageError(`${flag}: not a number: ${JSON.stringify(text)}`, 'Give a whole number from 1');
-}
-
-function port(text: string): number {
-  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= 1 && value <= 65535) return value;
-  throw usageError(`--port: not a port: ${JSON.stringify(text)}`, 'Ports are numbers from 1 to 65535');
 }
 
 function statusRange(text: string): { from: number; to: number } {
@@ -102,20 +99,20 @@ function endpoint(flag: string, texts: readonly string[], namespace: string | un
 }
 
 /** Filters for the two ends; several are alternatives. */
-function ends(flags: FilterFlags): readonly FlowFilter[] {
+function ends(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
   const { from, to, workload, namespace } = flags;
   if (workload !== undefined && (from ?? to) !== undefined) {
     throw usageError("--workload can't be combined with --from or --to", '--workload X means from X or to X');
   }
   if (workload !== undefined) {
-    const end = endpoint('--workload', workload, namespace);
+    const end = endpoint('--workload', workload, completing);
     return [{ source: end }, { destination: end }];
   }
   if (from !== undefined || to !== undefined) {
     return [
       {
-        ...(from === undefined ? {} : { source: endpoint('--from', from, namespace) }),
-        ...(to === undefined ? {} : { destination: endpoint('--to', to, namespace) }),
+        ...(from === undefined ? {} : { source: endpoint('--from', from, completing) }),
+        ...(to === undefined ? {} : { destination: endpoint('--to', to, completing) }),
       },
     ];
   }
@@ -134,12 +131,19 @@ function paths(flags: FilterFlags): readonly PathPattern[] {
   ];
 }
 
-function common(flags: FilterFlags): FlowFilter {
+/** By our name or Hubble's. */
+function verdict(text: string): FlowVerdict {
+  const own = Object.keys(verdictsToWire) as FlowVerdict[];
+  const found = own.find((name) => verdictsToWire[name] === text.toUpperCase());
+  return found ?? choice('--verdict', own)(text);
+}
+
+function common(flags: FilterFlags, completing: string | undefined): FlowFilter {
   const given = <T, U>(values: readonly T[] | undefined, convert: (value: T) => U): U[] | undefined =>
     values?.map(convert);
   const httpPaths = paths(flags);
   const fields = {
-    verdicts: given(flags.verdict, choice('--verdict', ['allowed', 'denied', 'audited', 'error'])),
+    verdicts: given(flags.verdict, verdict),
     protocols: given(flags.protocol, choice('--protocol', ['TCP', 'UDP', 'HTTP'])),
     kinds: given(flags.kind, choice('--kind', flowKinds)),
     directions: given(flags.direction, choice('--direction', ['egress', 'ingress'])),
@@ -149,7 +153,7 @@ function common(flags: FilterFlags): FlowFilter {
     statuses: given(flags.status, statusRange),
     references: given(flags.reference, (text) => text.toLowerCase()),
     traces: given(flags.trace, (text) => text.toLowerCase()),
-    policies: given(flags.policy, (text) => name(text, flags.namespace)),
+    policies: given(flags.policy, (text) => name(text, completing)),
     httpPaths: httpPaths.length === 0 ? undefined : httpPaths,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
@@ -173,19 +177,57 @@ function limit(flags: FilterFlags): number | undefined {
   return follow ? 0 : DEFAULT_LAST;
 }
 
+/** Filters of Hubble's client; what is wrong with one is a matter of usage here. */
+function asHubble(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
+  try {
+    return hubbleFilters(flags, completing);
+  } catch (error) {
+    if (!(error instanceof PerigeeError)) throw error;
+    throw usageError(
+      error.message,
+      error.hint ?? 'docs/reference/flow-filters.md has what each filter takes',
+    );
+  }
+}
+
+/** What both ask for. */
+function both(one: FlowFilter, other: FlowFilter): FlowFilter {
+  const merged: Record<string, unknown> = { ...one };
+  for (const [field, value] of Object.entries(other) as [keyof FlowFilter, unknown][]) {
+    const known = one[field];
+    if (known === undefined) merged[field] = value;
+    else if (field === 'source' || field === 'destination')
+      merged[field] = both(known as FlowFilter, value as FlowFilter);
+    else if (field === 'kinds' || field === 'verdicts')
+      merged[field] = (known as readonly unknown[]).filter((each) =>
+        (value as readonly unknown[]).includes(each),
+      );
+    else throw usageError(`two flags ask for the same (${field})`, 'Give one of them, with all values');
+  }
+  return merged;
+}
+
+/** A field without values: nothing has one of them. */
+function isPossible(filter: FlowFilter): boolean {
+  return !Object.values(filter).some((values) => Array.isArray(values) && values.length === 0);
+}
+
+/** Alternatives that the flags ask for; none: everything. `completing`: the namespace of names that have none. */
+function filtersOf(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
+  const own = ends(flags, completing).map((end) => ({ ...common(flags, completing), ...end }));
+  const hubble = asHubble(flags, completing);
+  const all = own.flatMap((one) => hubble.map((other) => both(one, other))).filter(isPossible);
+  if (all.length === 0)
+    throw usageError('no flow can match the filters', 'docs/reference/flow-filters.md says why');
+  return all.some((filter) => Object.keys(filter).length === 0) ? [] : all;
+}
+
 /** The query that the flags ask for. Throws ERR_USAGE. */
 export function queryFromFlags(flags: FilterFlags, now: number): FlowQuery {
-  const base = common(flags);
-  const ports = flags.port?.map(port);
-  const include = ends(flags).map((end): FlowFilter => {
-    const destination = { ...end.destination, ...(ports === undefined ? {} : { ports }) };
-    return { ...base, ...end, ...(Object.keys(destination).length === 0 ? {} : { destination }) };
-  });
-  const isEverything = include.some((filter) => Object.keys(filter).length === 0);
   const wanted = limit(flags);
   return {
-    include: isEverything ? [] : include,
-    exclude: [],
+    include: filtersOf(flags, flags.namespace),
+    exclude: flags.not === undefined ? [] : filtersOf(flags.not, flags.not.namespace ?? flags.namespace),
     end: flags.first === undefined ? 'newest' : 'oldest',
     follow: flags.follow ?? false,
     ...(wanted === undefined ? {} : { limit: wanted }),
