@@ -30,7 +30,7 @@ int boost_message(struct sk_msg_md *msg)
 	pair = boost_pair_of(end, cookie_of(tcp));
 	if (!pair || pair->state != BOOST_ACTIVE)
 		return SK_PASS;
-	if (pair->edge && bpf_ktime_get_ns() > settings->attended)
+	if (pair->edge && bpf_ktime_get_coarse_ns() > settings->attended)
 		boost_count(BOOST_UNATTENDED);
 	else if (end->side)
 		boost_from_server(msg, tcp, pair);
@@ -80,7 +80,7 @@ int boost_trial(struct sk_msg_md *msg)
 	return bpf_msg_redirect_hash(msg, &boost_trial_sockets, &other, BPF_F_INGRESS);
 }
 
-/* One byte of output for each end that has to be looked at again. */
+/* One byte of output, enum boost_look, for each end that has to be looked at again. */
 SEC("iter/tcp")
 int boost_walk(struct bpf_iter__tcp *ctx)
 {
@@ -89,8 +89,7 @@ int boost_walk(struct bpf_iter__tcp *ctx)
 	struct boost_end *end;
 	struct boost_pair *pair;
 	struct tcp_sock *tcp;
-	bool again = false;
-	__u8 byte = 1;
+	__u8 look = LOOK_NO_MORE;
 
 	if (!common || !settings || !CONFIG_PERIGEE_KERNEL_READS)
 		return 0;
@@ -107,13 +106,13 @@ int boost_walk(struct bpf_iter__tcp *ctx)
 	    !boost_wanted(settings, common, pair->side[end->side & 1].workload))
 		boost_stop(pair, BOOST_LEAVING);
 	if (pair->state == BOOST_WAITING)
-		again = boost_enter(pair, end, common, tcp);
+		look = boost_enter(pair, end, common, tcp) ? LOOK_AGAIN : LOOK_NO_MORE;
 	else if (pair->state != BOOST_ACTIVE)
-		again = boost_leave(pair, end, common, tcp);
-	if (end->entered && boost_remind(&pair->side[end->side & 1], tcp))
-		again = true;
-	if (again)
-		bpf_seq_write(ctx->meta->seq, &byte, sizeof(byte));
+		look = boost_leave(pair, end, common, tcp);
+	if (end->entered && boost_remind(&pair->side[end->side & 1], tcp) && !look)
+		look = LOOK_AGAIN;
+	if (look)
+		bpf_seq_write(ctx->meta->seq, &look, sizeof(look));
 	return 0;
 }
 
@@ -132,10 +131,13 @@ static __always_inline bool call_reads(__u64 number)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int boost_reader(struct sock **ctx)
 {
-	struct boost_end *end = bpf_sk_storage_get(&boost_ends, ctx[0], 0, 0);
+	struct boost_end *end;
 	struct boost_pair *pair;
 	struct pt_regs *registers;
 
+	if (!ctx[0]->sk_bpf_storage) /* most sockets of the node: nothing more for them */
+		return 0;
+	end = bpf_sk_storage_get(&boost_ends, ctx[0], 0, 0);
 	if (!end || end->spliced)
 		return 0;
 	pair = boost_pair_of(end, ctx[0]->__sk_common.skc_cookie.counter);

@@ -44,6 +44,14 @@ enum boost_state {
 	BOOST_OFF = 4, /* never again */
 };
 
+/* What the agent's walk says of an end. */
+enum boost_look {
+	LOOK_NO_MORE = 0,
+	LOOK_AGAIN = 1,
+	LOOK_SOON =
+		2, /* it leaves, and what it sends takes TCP meanwhile, dearer than without a map */
+};
+
 /* One end of a connection within this node. */
 struct boost_side {
 	__u64 socket; /* address of its struct tcp_sock */

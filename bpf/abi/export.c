@@ -55,6 +55,7 @@ EXPORT(struct, request_count_key);
 EXPORT(struct, socket_grant_key);
 EXPORT(enum, http_method);
 EXPORT(enum, boost_outcome);
+EXPORT(enum, boost_look);
 EXPORT(struct, boost_settings);
 EXPORT(struct, boost_refusal_key);
 EXPORT(struct, service_key);

@@ -23,6 +23,8 @@ struct tcp_sock___multipath {
 #define DRAIN_NS    20000000ULL /* a message that was on its way when leaving began */
 #define PATIENCE_NS (5 * NS_PER_SECOND) /* for a server that accepts late */
 #define BLOCKING_NS NS_PER_SECOND /* for a socket that is made non-blocking after the fact */
+#define HURRY_NS    NS_PER_SECOND /* so long who leaves is looked at again soon */
+#define BULK_BYTES  (128U << 10) /* in flight: who has more isn't waiting for answers */
 
 /* A workload that reads with splice somewhere may do so anywhere. */
 static __always_inline bool boost_splices(__u32 workload)
@@ -151,6 +153,12 @@ static __always_inline bool boost_unfit(struct boost_pair *pair, const struct bo
 	return pair->side[~end->side & 1].entered;
 }
 
+/* Its writer is ahead of its reader: what it sends would take TCP, dearer than without a map. */
+static __always_inline bool boost_bulk(const struct tcp_sock *tcp)
+{
+	return tcp->write_seq - tcp->snd_una > BULK_BYTES;
+}
+
 /* Both ends or neither. True: to be looked at again. */
 static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_end *end,
 					struct sock_common *common, struct tcp_sock *tcp)
@@ -158,6 +166,8 @@ static __always_inline bool boost_enter(struct boost_pair *pair, struct boost_en
 	struct boost_side *self = &pair->side[end->side & 1], *other = &pair->side[~end->side & 1];
 	__u32 fitness = boost_fitness(tcp, self, bpf_ktime_get_ns() - pair->since);
 
+	if (fitness == FIT && !other->entered && boost_bulk(tcp))
+		fitness = BOOST_OUTRUN;
 	if (fitness == WAIT)
 		return true;
 	if (fitness != FIT)
@@ -226,33 +236,34 @@ static __always_inline bool boost_remind(struct boost_side *self, struct tcp_soc
 	return true;
 }
 
-/* True: to be looked at again. */
-static __always_inline bool boost_leave(struct boost_pair *pair, struct boost_end *end,
-					struct sock_common *common, struct tcp_sock *tcp)
+static __always_inline enum boost_look boost_leave(struct boost_pair *pair, struct boost_end *end,
+						   struct sock_common *common, struct tcp_sock *tcp)
 {
 	struct boost_side *self = &pair->side[end->side & 1];
+	enum boost_look look;
 	__u64 waited;
 
 	if (!self->entered)
-		return false;
+		return LOOK_NO_MORE;
 	waited = bpf_ktime_get_ns() - pair->since;
+	look = waited < HURRY_NS ? LOOK_SOON : LOOK_AGAIN;
 	if (waited < DRAIN_NS || !boost_drained(tcp)) {
 		if (!end->spliced || waited < DRAIN_NS)
-			return true;
+			return look;
 		boost_refused(self->workload, BOOST_SPLICE_STUCK);
-		return bpf_sock_destroy(common);
+		return bpf_sock_destroy(common) ? LOOK_AGAIN : LOOK_NO_MORE;
 	}
 	/* Without the map's hold, a sender on its way would count as nobody. */
 	if (pair->http && psock_holders(tcp) > PSOCK_IDLE)
-		return true;
+		return look;
 	bpf_map_delete_elem(&boost_sockets, &self->cookie);
 	self->entered = 0;
 	end->entered = 0;
 	if (pair->side[~end->side & 1].entered)
-		return true;
+		return look;
 	pair->state = BOOST_OFF;
 	boost_count(BOOST_LEFT);
-	return false;
+	return LOOK_NO_MORE;
 }
 
 static __always_inline bool boost_wanted(const struct boost_settings *settings,

@@ -7,7 +7,7 @@
 
 /* Whether a message goes past TCP. The rules stand in docs/design/boost.md. */
 
-#define OUTRUN_BYTES   (16U << 20)
+#define OUTRUN_BYTES   (4U << 20)
 #define SMALL_BYTES    1024
 #define SMALL_MESSAGES 64
 

@@ -9,6 +9,8 @@ const PORT = 9000;
 /** More than a 32-bit sequence number counts, and than this machine would want to keep. */
 const TOTAL = 4 * 2 ** 30 + 12_345;
 const READ_BEFORE = 2 ** 30;
+/** What is sent in the middle of something long. */
+const MIDDLE = 16 * 2 ** 20;
 /** What both ends' buffers hold at most, and far less than all that is sent. */
 const KEPT = 64 * 2 ** 20;
 
@@ -62,18 +64,32 @@ describe('boost, and a reader that stalls', () => {
   });
   after(() => scene.destroy());
 
-  const start = (host: LabHost, program: string, ...args: readonly string[]) => {
-    const command = scene.inside(['python3', '-c', program, String(PORT), String(TOTAL), ...args]);
+  const start = (host: LabHost, program: string, total: number, ...args: readonly string[]) => {
+    const command = scene.inside(['python3', '-c', program, String(PORT), String(total), ...args]);
     const child = scene.lab.start(host, command, { stdio: ['pipe', 'pipe', 'inherit'] });
     return { child, lines: linesOf(child) };
   };
 
+  test('whose writer is far ahead of its reader: it stays on TCP', async () => {
+    const counts = () => readBoostCounts(scene.datapath.maps);
+    await until('boost', () => scene.datapath.boost.active);
+    const reader = start(server, stallingReader, MIDDLE, '1');
+    await listening(scene.lab, server, PORT);
+    const writer = start(client, stalledWriter, MIDDLE, server.address4);
+    writer.child.stdin?.write('go\n');
+    await until('the connection to be refused', () => counts().outrun === 1);
+    reader.child.stdin?.write('go\n');
+    await until('the reader to end', () => reader.lines.length === 2);
+    assert.equal(reader.lines[1], 'ok');
+    assert.deepEqual([counts().entered, counts().redirected], [0, 0]);
+  });
+
   test('4 GiB: its writer is held up, memory is bounded, nothing is lost', async () => {
     const counts = () => readBoostCounts(scene.datapath.maps);
     await until('boost', () => scene.datapath.boost.active);
-    const reader = start(server, stallingReader, String(READ_BEFORE));
+    const reader = start(server, stallingReader, TOTAL, String(READ_BEFORE));
     await listening(scene.lab, server, PORT);
-    const writer = start(client, stalledWriter, server.address4);
+    const writer = start(client, stalledWriter, TOTAL, server.address4);
     await until('the connection to enter', () => counts().entered === 1);
     writer.child.stdin?.write('go\n');
     await until('the reader to stall', () => reader.lines.length === 1, 120_000);

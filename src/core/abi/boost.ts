@@ -63,6 +63,16 @@ export const boostOutcomeNames: Readonly<Record<number, BoostOutcomeName>> = {
   24: 'reminded',
 };
 
+/** enum boost_look. */
+export const boostLook = { 'no-more': 0, again: 1, soon: 2 } as const;
+export type BoostLookName = keyof typeof boostLook;
+export type BoostLook = (typeof boostLook)[BoostLookName];
+export const boostLookNames: Readonly<Record<number, BoostLookName>> = {
+  0: 'no-more',
+  1: 'again',
+  2: 'soon',
+};
+
 export interface BoostSettings {
   readonly enabled: number;
   readonly attended: bigint;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { boostSettings } from '../../core/abi/boost.ts';
+import { boostLook, boostSettings } from '../../core/abi/boost.ts';
 import { PerigeeError, messageOf } from '../../lib/errors.ts';
 import { hasFeature, kernelFeatures } from '../features.ts';
 import { type LoaderOptions, openObject } from '../loader.ts';
@@ -14,6 +14,8 @@ const ZERO = new Uint8Array(4);
 /** How often connections that wait are looked at, and how often when none is known to wait, ms. */
 const WALK_MS = 200;
 const IDLE_MS = 5000;
+/** Until those that leave are looked at again, ms: they take TCP at more than TCP's price. */
+const SOON_MS = 25;
 /** Edge-triggered readers lean on the walk: without one for this long, ms, they are sent nothing past TCP. */
 const ATTENDED_MS = 1000;
 
@@ -54,6 +56,7 @@ export class BoostPath {
   #off: BoostOff | undefined;
   #loaded: Loaded | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   /** Some end has to be looked at again. */
   #again = false;
   #calls = 0n;
@@ -106,7 +109,9 @@ export class BoostPath {
     // All of them: a proxy's sockets live where its clients do, and some ends may have to leave.
     const namespaces = this.#options.namespaces();
     try {
-      this.#again = namespaces.map(({ netnsFd }) => walk.iterate(netnsFd).length).some((bytes) => bytes > 0);
+      const looks = Buffer.concat(namespaces.map(({ netnsFd }) => walk.iterate(netnsFd)));
+      this.#again = looks.length > 0;
+      if (looks.includes(boostLook.soon)) this.#walkSoon();
     } catch (error) {
       this.#fail(error);
       return;
@@ -116,10 +121,19 @@ export class BoostPath {
     if (enabled === 0 && !this.#again) this.#unload();
   }
 
+  #walkSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.walk();
+    }, SOON_MS).unref();
+  }
+
   /** Lets go of the descriptors: what is pinned goes on. */
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#timer = undefined;
+    this.#soon = undefined;
     this.#loaded?.walk.close();
     this.#loaded?.reader.close();
     this.#loaded?.object.close();
