@@ -4,6 +4,7 @@ import type { Policy } from '../core/policy/rule.ts';
 import type { World } from '../core/policy/world.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
 import type { Workload } from '../core/workload/workload.ts';
+import { PersistentMap } from '../lib/persistent-map.ts';
 import { EventLog } from '../observability/event-log.ts';
 
 /** What is in force, as far as events speak of it. */
@@ -30,9 +31,12 @@ function policiesOf({ world: { policies, networkPolicies } }: InForce): Readonly
 export function changeEvents(before: InForce | undefined, now: InForce): readonly AgentEvent[] {
   const time = BigInt(now.at.getTime()) * 1_000_000n;
   const { revision } = now;
+  const isSame =
+    before?.world.policies === now.world.policies &&
+    before.world.networkPolicies === now.world.networkPolicies;
   const [oldPolicies, policies] = [
-    before === undefined ? new Map<string, Policy>() : policiesOf(before),
-    policiesOf(now),
+    before === undefined || isSame ? new Map<string, Policy>() : policiesOf(before),
+    isSame ? new Map<string, Policy>() : policiesOf(now),
   ];
   const policyEvent = (
     type: 'policy-updated' | 'policy-deleted',
@@ -49,18 +53,17 @@ export function changeEvents(before: InForce | undefined, now: InForce): readonl
     { key, namespace, name, labels }: Workload,
     known: ReadonlyMap<string, number>,
   ) => ({ ...{ time, type, namespace, name, labels }, identity: known.get(key) ?? 0 });
-  const oldWorkloads = before?.world.workloads ?? new Map<string, Workload>();
-  const { workloads } = now.world;
+  const changes = now.world.workloads
+    .changesSince(before?.world.workloads ?? PersistentMap.empty())
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  const gone = changes.flatMap(({ was, is }) => (was === undefined || is !== undefined ? [] : [was]));
+  const come = changes.flatMap(({ was, is }) => (was !== undefined || is === undefined ? [] : [is]));
   const known = identities(now);
   return [
-    ...[...oldWorkloads.values()]
-      .filter(({ key }) => !workloads.has(key))
-      .map((gone) =>
-        workloadEvent('workload-removed', gone, before === undefined ? known : identities(before)),
-      ),
-    ...[...workloads.values()]
-      .filter(({ key }) => !oldWorkloads.has(key))
-      .map((added) => workloadEvent('workload-added', added, known)),
+    ...gone.map((one) =>
+      workloadEvent('workload-removed', one, before === undefined ? known : identities(before)),
+    ),
+    ...come.map((one) => workloadEvent('workload-added', one, known)),
     ...[...oldPolicies]
       .filter(([name]) => !policies.has(name))
       .map(([name, policy]) => policyEvent('policy-deleted', name, policy)),

@@ -5,12 +5,13 @@ import { formatAddress, parseAddress } from '../core/identity/address.ts';
 import { evaluate } from '../core/policy/evaluate.ts';
 import type { Decision, Question } from '../core/policy/verdict.ts';
 import type { World } from '../core/policy/world.ts';
-import type { DesiredService } from '../core/state/desired.ts';
+import { type DesiredService, frontendKey } from '../core/state/desired.ts';
 import { isLocal } from '../core/workload/workload.ts';
+import type { PersistentMap } from '../lib/persistent-map.ts';
 
 export interface ServiceSources {
   readonly world: World;
-  readonly services: readonly DesiredService[];
+  readonly services: PersistentMap<DesiredService>;
   readonly names: Pick<Names, 'serviceOf'>;
 }
 
@@ -54,11 +55,5 @@ function serviceOf(
   const address = parseAddress(destination.address ?? '');
   if (destination.workload !== undefined || address === undefined) return undefined;
   if (client === undefined || !isLocal(client)) return undefined;
-  return services.find(
-    (service) =>
-      service.address.family === address.family &&
-      service.address.bits === address.bits &&
-      service.port === port &&
-      service.protocol === protocol,
-  );
+  return services.get(frontendKey({ address, port, protocol }));
 }

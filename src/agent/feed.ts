@@ -3,10 +3,11 @@ import type { ResourceCondition } from '../api/ports.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { ResourceError } from '../core/resources/resource-error.ts';
 
-/** What a source says of itself: mistakes in what it read, objects by kind, and what is not as it should be. */
+/** What a source says of itself: mistakes in what it read, what it holds, and what is not as it should be. */
 export interface Feed {
   errors: readonly ResourceError[];
-  counts: Readonly<Record<string, number>>;
+  /** Objects by kind. */
+  counts: () => Readonly<Record<string, number>>;
   /** Workloads that should be governed and that the source can't lead to. */
   notEnrolled: number;
   conditions: () => readonly ResourceCondition[];
@@ -15,10 +16,10 @@ export interface Feed {
 }
 
 export function createFeed(): Feed {
-  return { errors: [], counts: {}, notEnrolled: 0, conditions: () => [], ages: () => ({}) };
+  return { errors: [], counts: () => ({}), notEnrolled: 0, conditions: () => [], ages: () => ({}) };
 }
 
-export function countKinds(resources: readonly Resource[]): Record<string, number> {
+export function countKinds(resources: Iterable<Resource>): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { kind } of resources) counts[kind] = (counts[kind] ?? 0) + 1;
   return counts;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Logger } from 'pino';
 import { watchFiles } from '../control/source/files/watch-files.ts';
+import { resourceMap } from '../core/resources/kinds.ts';
 import { formatResourceError } from '../core/resources/resource-error.ts';
 import { countKinds, type Feed } from './feed.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -18,8 +19,8 @@ export async function followFiles(
     signal,
     onSnapshot: ({ resources }) => {
       feed.errors = [];
-      feed.counts = countKinds(resources);
-      void reconciler.take(resources);
+      feed.counts = () => countKinds(resources);
+      void reconciler.take(resourceMap(resources));
     },
     onErrors: (errors) => {
       feed.errors = errors;

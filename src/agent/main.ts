@@ -174,7 +174,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     onApplied: (applied) => {
       const { compiled, revision } = applied;
       events.applied(applied);
-      holders.update(applied.world.workloads.values(), applied.at.getTime());
+      holders.update(applied.world.workloads, applied.at.getTime());
       verdicts.prune(compiled.desired.policy);
       if (revision === 1) setImmediate(prepareHttp, datapath, log);
     },
@@ -194,7 +194,8 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const connections = countOpen(datapath.connections());
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
     const { failure } = reconciler;
-    const { counts: objects, errors: problems } = feed;
+    const { errors: problems } = feed;
+    const objects = feed.counts();
     const conditions = [...feed.conditions(), ...otlpConditions(metrics.otlp)];
     const figures = { connections, objects, errors: problems, failure, conditions };
     return statusOf({ ...parts, ...shortcuts(datapath), ...figures });

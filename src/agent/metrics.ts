@@ -82,7 +82,7 @@ export async function startMetrics(
       errors: input.feed.errors.length,
       warnings: reconciler.applied?.world.conflicts.length ?? 0,
       enrolled: datapath.enrolled.length,
-      services: countServices(reconciler.applied?.compiled.desired.services ?? []),
+      services: countServices([...(reconciler.applied?.compiled.desired.services.values() ?? [])]),
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
       ages: input.feed.ages(),
     }),

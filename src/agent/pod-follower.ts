@@ -103,10 +103,10 @@ export class PodFollower {
     this.#places = textOf(places);
     feed.errors = joined.errors;
     const { services: resolved } = joined;
-    feed.counts = {
-      ...countKinds(joined.resources),
-      ...(resolved === undefined ? {} : { Service: resolved.services.length }),
-    };
+    feed.counts = () => ({
+      ...countKinds(joined.resources.values()),
+      ...(resolved === undefined ? {} : { Service: resolved.services.size }),
+    });
     feed.notEnrolled = joined.notEnrolled.length;
     this.#say(joined.errors);
     const governed = new Set(this.#join.governed(cluster).map(({ uid }) => uid));

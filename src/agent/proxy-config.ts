@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isDeepStrictEqual } from 'node:util';
 import type { CompiledRules } from '../control/compile/automata.ts';
 import type { Compiled } from '../control/compile/compile.ts';
+import { formatAddress } from '../core/identity/address.ts';
+import { addressPrefix } from '../core/policy/peers.ts';
 import type { ProxyAutomaton, ProxyConfig, ProxyLimits, RequestFlows } from '../core/proxy/config.ts';
-import type { DesiredAddress, DesiredWorkload } from '../core/state/desired.ts';
+import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
+import type { Enrolled } from '../datapath/enrolment.ts';
 
 /** Where a namespace is found, and its cookie. */
 export interface NetnsPlace {
@@ -28,13 +32,12 @@ export interface ProxyPush {
 
 /** What the proxy is told: every captured workload may be the client of a destination with layer 7 rules. */
 export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
-  const identities = identitiesByWorkload(input.compiled.desired.ipcache);
   const workloads = input.compiled.desired.workloads.flatMap((workload) => {
     const [namespace = '', name = ''] = workload.key.split('/');
     return input.netnsOf(workload).map(({ path, cookie }) => ({
       id: workload.id,
       identity: workload.identity,
-      identities: [...(identities.get(workload.id) ?? [])],
+      identities: [...identitiesOf(workload, input.compiled.desired)],
       namespace,
       name,
       netns: path,
@@ -55,14 +58,20 @@ export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
   return { config, tables: new Map(automata.map(({ digest, bytes }) => [digest, bytes])) };
 }
 
-function identitiesByWorkload(ipcache: readonly DesiredAddress[]): Map<number, Set<number>> {
-  const identities = new Map<number, Set<number>>();
-  for (const { workload, identity } of ipcache) {
-    if (workload === 0) continue;
-    const known = identities.get(workload) ?? new Set();
-    identities.set(workload, known.add(identity));
-  }
-  return identities;
+/** Of the addresses that are the workload's. */
+function identitiesOf(
+  { id, addresses }: DesiredWorkload,
+  { ipcache }: Pick<DesiredState, 'ipcache'>,
+): ReadonlySet<number> {
+  const entries = addresses.flatMap((address) => ipcache.get(addressPrefix(formatAddress(address))) ?? []);
+  return new Set(entries.filter(({ workload }) => workload === id).map(({ identity }) => identity));
+}
+
+/** Whether one may stand for the other: a configuration is not put in force again for its number alone. */
+export function isSamePush({ config }: ProxyPush, other: ProxyPush | undefined): boolean {
+  return (
+    other !== undefined && isDeepStrictEqual({ ...config, revision: other.config.revision }, other.config)
+  );
 }
 
 function automatonOf(compiled: CompiledRules): ProxyAutomaton {
@@ -74,4 +83,10 @@ function automatonOf(compiled: CompiledRules): ProxyAutomaton {
     defaultDeny: audit?.defaultDeny ?? 0,
     ...(inTable ? {} : { rules: structuredClone(rules) as NonNullable<ProxyAutomaton['rules']> }),
   };
+}
+
+/** No path leads any more to a namespace that was left behind: the agent's descriptor does. */
+export function placeOf({ workload, kernelId, netnsFd, left }: Enrolled): NetnsPlace {
+  const path = left ? `/proc/${String(process.pid)}/fd/${String(netnsFd)}` : workload.path;
+  return { path, cookie: kernelId };
 }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Compiled, Compiler } from '../control/compile/compile.ts';
+import type { Compiled } from '../control/compile/compile.ts';
 import type { Names } from '../control/compile/names.ts';
-import { type World, WorldBuilder, type WorldInput } from '../core/policy/world.ts';
+import type { WorldInput } from '../core/policy/world.ts';
 import type { Resource } from '../core/resources/kinds.ts';
 import type { ServiceSet } from '../core/service/service.ts';
+import type { PersistentMap } from '../lib/persistent-map.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
-import { attachmentsOf } from '../core/workload/from-resource.ts';
+import { Attachments } from '../core/workload/from-resource.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import type { Enrolled, NotCaptured } from '../datapath/enrolment.ts';
+import type { NotCaptured } from '../datapath/enrolment.ts';
 import { NameStore } from '../datapath/name-store.ts';
 import type { Native } from '../datapath/native.ts';
 import type { SweepRound } from '../datapath/sweep.ts';
 import { AddressWatch, type Seen } from './addresses.ts';
+import { Compilation, type WorldInTerms } from './compilation.ts';
 import { hostAddresses } from './host.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
-import { type NetnsPlace, type ProxyPush, proxyPushOf } from './proxy-config.ts';
+import { isSamePush, type NetnsPlace, placeOf, type ProxyPush, proxyPushOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 
 export interface ReconcilerOptions {
@@ -38,10 +40,8 @@ export interface ReconcilerOptions {
 }
 
 /** What is in force. */
-export interface Applied {
+export interface Applied extends WorldInTerms {
   readonly revision: number;
-  readonly world: World;
-  readonly compiled: Compiled;
   readonly notCaptured: readonly NotCaptured[];
   readonly at: Date;
   readonly durationMs: number;
@@ -65,14 +65,14 @@ const TIDY_MS = 30_000;
 /** From resources to the kernel: the one path for a start, a change, and a namespace that came or went. */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  #resources: readonly Resource[] | undefined;
+  #resources: PersistentMap<Resource> | undefined;
   #surroundings: Surroundings = {};
   #seen: Seen = { addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
   #push: ProxyPush | undefined;
+  readonly #attachments = new Attachments();
   readonly #watch: AddressWatch;
-  readonly #world = new WorldBuilder();
-  readonly #compiler: Compiler;
+  readonly #compilation: Compilation;
   readonly #names: NameStore;
   readonly #repeats = new RepeatFilter();
   /** Why the last attempt failed; undefined after a success. */
@@ -80,6 +80,7 @@ export class Reconciler {
   #failedAt = 0;
   /** When the second round of the last sweep is due, by `performance.now()`. */
   #restAt: number | undefined;
+  #owesSweep = false; // addresses have come to mean others since the last one
   #tidyAt = 0;
   /** What was said last of HTTP policy that goes to the proxy. */
   #inlineOff: string | undefined;
@@ -91,7 +92,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#watch = new AddressWatch(options.native, options.cgroupRoot);
-    this.#compiler = new Compiler(options.names);
+    this.#compilation = new Compilation(options.names);
     this.#names = new NameStore(options.datapath.maps);
   }
 
@@ -109,8 +110,8 @@ export class Reconciler {
     return this.#push;
   }
 
-  /** Takes a new set of resources. Resolves when it, or a later one, is in force. */
-  async take(resources: readonly Resource[], surroundings: Surroundings = {}): Promise<void> {
+  /** Takes a new set of resources, by `resourceKey`. Resolves when it, or a later one, is in force. */
+  async take(resources: PersistentMap<Resource>, surroundings: Surroundings = {}): Promise<void> {
     this.#resources = resources;
     this.#surroundings = surroundings;
     await this.run();
@@ -151,27 +152,30 @@ export class Reconciler {
     }
   }
 
-  async #reconcile(resources: readonly Resource[]): Promise<void> {
+  async #reconcile(resources: PersistentMap<Resource>): Promise<void> {
     const { datapath, names, log } = this.#options;
     const started = performance.now();
-    this.#seen = this.#watch.look(attachmentsOf(resources));
-    const { addresses } = this.#seen;
-    const { services, ...around } = this.#surroundings;
-    const world = this.#world.build({ resources, nodeAddresses: hostAddresses(), addresses, ...around });
-    const compiled = this.#compiler.compile(world, services);
+    this.#seen = this.#watch.look(this.#attachments.take(resources));
+    const around = { ...this.#surroundings, addresses: this.#seen.addresses, nodeAddresses: hostAddresses() };
+    const { world, compiled } = this.#compilation.of({ resources, ...around }, around.services);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     if (this.#applied === undefined) names.forgetUnused();
     this.#names.write(names);
     const revision = (this.#applied?.revision ?? 0) + 1;
-    this.#push = this.#proxyPush(revision, compiled);
-    // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
-    await Promise.race([this.#options.pushConfig(this.#push), sleep(PUSH_MS)]);
+    const push = this.#proxyPush(revision, compiled);
+    if (!isSamePush(push, this.#push)) {
+      this.#push = push;
+      // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
+      await Promise.race([this.#options.pushConfig(push), sleep(PUSH_MS)]);
+    }
     if (this.#applied === undefined) await this.#options.awaitProxy();
     const report = datapath.apply(compiled.desired);
     this.#sayInline(compiled.desired);
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
     const isSure = this.#failure === undefined && this.#applied !== undefined;
-    if (report.policyChanged || report.backendsGone || !isSure) this.#sweep('first');
+    // A walk takes tens of milliseconds, which changes that are on their way should not wait for with every pod.
+    if (isSure && report.addressesAlone && !report.backendsGone) this.#owesSweep = true;
+    else if (report.policyChanged || report.backendsGone || !isSure) this.#sweep('first');
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     this.#options.onApplied(this.#applied);
@@ -257,6 +261,7 @@ export class Reconciler {
   #sweep(round: SweepRound): void {
     const { datapath, log } = this.#options;
     const { closed, failed } = datapath.sweep(round);
+    this.#owesSweep = false;
     // Changes that come one upon the other don't put it off.
     this.#restAt = round === 'rest' ? undefined : (this.#restAt ?? performance.now() + REST_MS);
     const [problem] = failed;
@@ -270,7 +275,8 @@ export class Reconciler {
   #lookAfter(): void {
     const { datapath, log } = this.#options;
     try {
-      if (this.#restAt === undefined) this.#options.onSettled();
+      if (this.#owesSweep) this.#sweep('first');
+      else if (this.#restAt === undefined) this.#options.onSettled();
       else if (performance.now() >= this.#restAt) this.#sweep('rest');
       datapath.inline.sweepLost();
       const failure = datapath.inline.takeFailure();
@@ -291,10 +297,4 @@ export class Reconciler {
     const desired = this.#applied?.compiled.desired;
     if (desired !== undefined) datapath.requestCounts.remove(desired);
   }
-}
-
-/** No path leads any more to a namespace that was left behind: the agent's descriptor does. */
-function placeOf({ workload, kernelId, netnsFd, left }: Enrolled): NetnsPlace {
-  const path = left ? `/proc/${String(process.pid)}/fd/${String(netnsFd)}` : workload.path;
-  return { path, cookie: kernelId };
 }

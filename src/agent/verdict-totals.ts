@@ -19,6 +19,8 @@ export class VerdictTotals {
   readonly #maps: Maps;
   readonly #names: Names;
   readonly #kept = new Map<string, VerdictTotal>();
+  /** Of the last state: lists of rows that stay as they are stay the same. */
+  #lists: ReadonlySet<DesiredTable['rows']> = new Set();
 
   constructor(maps: Maps, names: Names) {
     this.#maps = maps;
@@ -27,6 +29,9 @@ export class VerdictTotals {
 
   /** To be called with each state that has come into force. */
   prune(policy: readonly DesiredTable[]): void {
+    const lists = new Set(policy.map(({ rows }) => rows));
+    if (lists.size === this.#lists.size && [...lists].every((list) => this.#lists.has(list))) return;
+    this.#lists = lists;
     const rules = new Set(policy.flatMap(({ rows }) => rows.map(({ rule }) => rule))).add(0);
     const stale = readVerdicts(this.#maps).filter(({ rule }) => !rules.has(rule));
     removeVerdicts(this.#maps, stale);

@@ -24,9 +24,8 @@ import {
 import { type PortPrefix, portPrefixes } from './port-prefixes.ts';
 import { type Entries, keyText } from './typed-map.ts';
 
-/** The small maps that reconciliation owns, as bytes. */
+/** The maps that have an entry for each workload of this host, or fewer, as bytes. */
 export interface EncodedState {
-  readonly ipcache: Entries;
   readonly workloads: Entries;
   readonly settings: Entries;
 }
@@ -76,7 +75,8 @@ function encodeWorkload(desired: DesiredWorkload, kernelId: bigint, more: number
   return [keyText(key), value];
 }
 
-function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
+/** An entry of `ipcache`. */
+export function encodeAddress(desired: DesiredAddress): [string, Uint8Array] {
   const key = ipcacheKey.encode({
     prefixLength: prefixBits(desired.prefix),
     address: addressBytes(desired.prefix),
@@ -149,34 +149,22 @@ export function encodeRows(rows: readonly DesiredRow[]): EncodedRow[] {
   ];
 }
 
-/** Encodes one state after the other: what is still the same object is not encoded again. */
-export class StateEncoder {
-  readonly #addresses = new WeakMap<DesiredAddress, [string, Uint8Array]>();
-
-  /** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
-  encode(
-    state: Omit<DesiredState, 'policy'>,
-    kernelIds: ReadonlyMap<number, readonly bigint[]>,
-  ): EncodedState {
-    const workloads: Entries = new Map();
-    const resolves = state.services.length > 0 ? workloadFlag.services : 0;
-    let cgroupWorkloads = 0;
-    for (const desired of state.workloads) {
-      for (const kernelId of kernelIds.get(desired.id) ?? []) {
-        if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
-        workloads.set(...encodeWorkload(desired, kernelId, resolves));
-      }
+/** @param kernelIds by workload id; a workload without one (its namespace is gone) is left out */
+export function encodeWorkloads(
+  state: Pick<DesiredState, 'workloads' | 'services'>,
+  kernelIds: ReadonlyMap<number, readonly bigint[]>,
+): EncodedState {
+  const workloads: Entries = new Map();
+  const resolves = state.services.size > 0 ? workloadFlag.services : 0;
+  let cgroupWorkloads = 0;
+  for (const desired of state.workloads) {
+    for (const kernelId of kernelIds.get(desired.id) ?? []) {
+      if (desired.attachment === 'cgroup') cgroupWorkloads += 1;
+      workloads.set(...encodeWorkload(desired, kernelId, resolves));
     }
-    return {
-      ipcache: new Map(state.ipcache.map((desired) => this.#address(desired))),
-      workloads,
-      settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),
-    };
   }
-
-  #address(desired: DesiredAddress): [string, Uint8Array] {
-    const encoded = this.#addresses.get(desired) ?? encodeAddress(desired);
-    this.#addresses.set(desired, encoded);
-    return encoded;
-  }
+  return {
+    workloads,
+    settings: new Map([[keyText(new Uint8Array(4)), datapathSettings.encode({ cgroupWorkloads })]]),
+  };
 }

@@ -12,7 +12,7 @@ const needs: Readonly<Record<HookNeed, (state: DesiredState) => boolean>> = {
     state.workloads.some(({ attachment, ingressSelected }) => attachment === 'netns' && ingressSelected),
   inline: (state) => asksFor(state, ['inline', 'visible']),
   proxied: (state) => asksFor(state, ['proxy']),
-  services: (state) => state.services.length > 0,
+  services: (state) => state.services.size > 0,
 };
 
 /** The hooks attached on demand, by whether the state asks for them. */

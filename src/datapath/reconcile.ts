@@ -10,11 +10,13 @@ export interface ReconcileReport {
   readonly upserted: number;
   readonly removed: number;
   readonly policyChanged: boolean;
+  /** Of that nothing but who has which address. */
+  readonly addressesAlone: boolean;
   /** Some backend of a Service serves no more: connections to it may have nobody to answer them. */
   readonly backendsGone: boolean;
 }
 
-type Owned = 'policy' | keyof EncodedState | ServiceMap;
+type Owned = 'policy' | 'ipcache' | keyof EncodedState | ServiceMap;
 
 /** What is to be written into each map that reconciliation owns, and what goes. */
 export type Differences = Readonly<Record<Owned, Difference>>;
@@ -64,11 +66,14 @@ export function reconcile(maps: Maps, differences: Differences, steps: Reconcile
   if (failure !== undefined) throw failure;
   steps.withdraw();
   for (const name of removeOrder) removed += remove(maps[name], differences[name].remove);
-  const changes = [differences.policy, differences.ipcache, differences.workloads];
+  const differs = (name: Owned): boolean =>
+    differences[name].upsert.length + differences[name].remove.length > 0;
+  const [rows, addresses] = [differs('policy') || differs('workloads'), differs('ipcache')];
   return {
     upserted,
     removed,
-    policyChanged: changes.some((change) => change.upsert.length + change.remove.length > 0),
+    policyChanged: rows || addresses,
+    addressesAlone: addresses && !rows,
     backendsGone: differences.service_members.remove.length > 0,
   };
 }

@@ -90,7 +90,7 @@ interface KnownPeers {
 }
 
 function knownPeers({ workloads, ipcache, policy }: DesiredState): KnownPeers {
-  const identities = new Set(ipcache.map(({ identity }) => identity));
+  const identities = new Set(Array.from(ipcache.values(), ({ identity }) => identity));
   const lists = new Set(policy.map(({ rows }) => rows));
   for (const rows of lists) for (const { identity } of rows) identities.add(identity);
   return { workloads: new Set(workloads.map(({ id }) => id)), identities };

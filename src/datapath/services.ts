@@ -1,50 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 import { backend, service, serviceKey, serviceMember, serviceSlot } from '../core/abi/service.ts';
-import { addressBytes } from '../core/identity/wire-address.ts';
-import type { DesiredBackend, DesiredService } from '../core/state/desired.ts';
+import { addressBytes, addressOfBytes } from '../core/identity/wire-address.ts';
+import { type DesiredBackend, type DesiredService, frontendKey } from '../core/state/desired.ts';
+import { PersistentMap } from '../lib/persistent-map.ts';
 import type { Maps } from './maps.ts';
 import { type Difference, type Entries, difference, keyBytes, keyText, readEntries } from './typed-map.ts';
 
 export type ServiceMap = 'services' | 'service_slots' | 'service_members';
 
-/** Where the backends of one port of a Service are: their bytes, slot by slot. */
-interface Placed {
+/** What the kernel holds of one port of a Service, beside what it was made from. */
+interface Written {
+  /** The backends' bytes, slot by slot. */
   readonly slots: readonly string[];
-}
-
-/** What the kernel holds of it, beside what it was made from. */
-interface Written extends Placed {
-  readonly desired: DesiredService;
   readonly entries: Readonly<Record<ServiceMap, Entries>>;
 }
 
-/** By the bytes of their keys. */
-export type WrittenServices = ReadonlyMap<string, Written>;
-
-const protocolNumber = { TCP: 6, UDP: 17 } as const;
-const nothing: Written['entries'] = {
-  services: new Map(),
-  service_slots: new Map(),
-  service_members: new Map(),
-};
-
-/** What the maps should hold; a backend stays in the slot that it has among those written before. */
-export function placeServices(
-  desired: readonly DesiredService[],
-  before: ReadonlyMap<string, Placed | Written>,
-): WrittenServices {
-  return new Map(
-    desired.map((one) => {
-      const key = keyOf(one);
-      const known = before.get(key);
-      if (known !== undefined && 'desired' in known && known.desired === one) return [key, known];
-      return [key, write(one, known?.slots ?? [])];
-    }),
-  );
+/** What the kernel holds, and what it was made from, both by `frontendKey`. */
+export interface WrittenServices {
+  readonly desired: PersistentMap<DesiredService>;
+  readonly written: PersistentMap<Written>;
 }
 
-/** Which slots the kernel holds, by the bytes of the Service's key. */
-export function readSlots(maps: Pick<Maps, ServiceMap>): ReadonlyMap<string, Placed> {
+const protocolNumber = { TCP: 6, UDP: 17 } as const;
+
+/**
+ * What the maps should hold; a backend stays in the slot that it has among those written before.
+ * @param slotsOf of a frontend, where that is known otherwise
+ */
+export function placeServices(
+  desired: PersistentMap<DesiredService>,
+  before: WrittenServices = { desired: PersistentMap.empty(), written: PersistentMap.empty() },
+  slotsOf = (key: string): readonly string[] => before.written.get(key)?.slots ?? [],
+): WrittenServices {
+  const changes = desired.changesSince(before.desired);
+  const written = changes.map(
+    ({ key, is }) => [key, is === undefined ? undefined : write(is, slotsOf(key))] as const,
+  );
+  return { desired, written: before.written.with(written) };
+}
+
+/** Which slots the kernel holds, by `frontendKey`. */
+export function readSlots(maps: Pick<Maps, ServiceMap>): (key: string) => readonly string[] {
   const slots = new Map<number, string[]>();
   for (const [key, value] of readEntries(maps.service_slots)) {
     const { service: id, slot } = serviceSlot.decode(keyBytes(key));
@@ -52,13 +48,14 @@ export function readSlots(maps: Pick<Maps, ServiceMap>): ReadonlyMap<string, Pla
     mine[slot] = keyText(value);
     slots.set(id, mine);
   }
-  const services = [...readEntries(maps.services)];
-  return new Map(
-    services.map(([key, value]) => [
-      key,
-      { slots: slots.get(service.decode(value).id)?.filter(isText) ?? [] },
-    ]),
-  );
+  const services = Array.from(readEntries(maps.services), ([text, value]) => {
+    const { address: bytes, port, protocol: number } = serviceKey.decode(keyBytes(text));
+    const protocol = number === protocolNumber.UDP ? 'UDP' : 'TCP';
+    const key = frontendKey({ address: addressOfBytes(bytes), port, protocol });
+    return [key, slots.get(service.decode(value).id)?.filter(isText) ?? []] as const;
+  });
+  const byKey = new Map(services);
+  return (key) => byKey.get(key) ?? [];
 }
 
 /** What changes in each map against what is known to be written. */
@@ -66,41 +63,33 @@ export function changedServices(
   wanted: WrittenServices,
   known: WrittenServices,
 ): Readonly<Record<ServiceMap, Difference>> {
-  const changed = new Map<string, readonly [Written['entries'], Written['entries']]>();
-  for (const [key, one] of wanted) {
-    const was = known.get(key);
-    if (was !== one) changed.set(key, [one.entries, was?.entries ?? nothing]);
-  }
-  for (const [key, { entries }] of known) if (!wanted.has(key)) changed.set(key, [nothing, entries]);
-  const pairs = [...changed.values()];
-  return differences((map) => pairs.map(([to, from]) => [to[map], from[map]]));
+  const changes = wanted.written.changesSince(known.written);
+  const [now, before] = [changes.map(({ is }) => is), changes.map(({ was }) => was)];
+  // All at once: a Service that takes another address keeps its slots, under another frontend.
+  return differences((map) => [entriesOf(now, map), entriesOf(before, map)]);
 }
 
 /** What changes in each map against what the kernel holds. */
 export function differentServices(
-  wanted: WrittenServices,
+  { written }: WrittenServices,
   maps: Pick<Maps, ServiceMap>,
 ): Readonly<Record<ServiceMap, Difference>> {
-  const written = [...wanted.values()];
-  return differences((map) => [
-    [new Map(written.flatMap(({ entries }) => [...entries[map]])), readEntries(maps[map])],
-  ]);
+  return differences((map) => [entriesOf(written.values(), map), readEntries(maps[map])]);
+}
+
+function entriesOf(written: Iterable<Written | undefined>, map: ServiceMap): Entries {
+  const all: Entries = new Map();
+  for (const one of written) for (const [key, value] of one?.entries[map] ?? []) all.set(key, value);
+  return all;
 }
 
 function differences(
-  pairsOf: (map: ServiceMap) => readonly (readonly [Entries, Entries])[],
+  pairOf: (map: ServiceMap) => readonly [Entries, Entries],
 ): Readonly<Record<ServiceMap, Difference>> {
-  const of = (map: ServiceMap): Difference => {
-    const parts = pairsOf(map).map(([to, from]) => difference(to, from));
-    return {
-      upsert: parts.flatMap(({ upsert }) => upsert),
-      remove: parts.flatMap(({ remove }) => remove),
-    };
-  };
   return {
-    services: of('services'),
-    service_slots: of('service_slots'),
-    service_members: of('service_members'),
+    services: difference(...pairOf('services')),
+    service_slots: difference(...pairOf('service_slots')),
+    service_members: difference(...pairOf('service_members')),
   };
 }
 
@@ -113,7 +102,6 @@ function write(desired: DesiredService, before: readonly string[]): Written {
     return [keyText(key), Uint8Array.of(isPicked ? 1 : 0, 0, 0, 0)];
   };
   return {
-    desired,
     slots,
     entries: {
       services: new Map([[keyOf(desired), value]]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DesiredState, DesiredTable } from '../core/state/desired.ts';
-import { type EncodedState, StateEncoder } from './encode.ts';
+import type { DesiredAddress, DesiredState, DesiredTable } from '../core/state/desired.ts';
+import type { PersistentMap } from '../lib/persistent-map.ts';
+import { type EncodedState, encodeAddress, encodeWorkloads } from './encode.ts';
 import type { Maps } from './maps.ts';
 import { PolicyDifferences } from './policy-difference.ts';
 import { type Differences, type ReconcileReport, type ReconcileSteps, reconcile } from './reconcile.ts';
@@ -11,11 +12,12 @@ import {
   placeServices,
   readSlots,
 } from './services.ts';
-import { difference, readEntries } from './typed-map.ts';
+import { type Difference, difference, readEntries } from './typed-map.ts';
 
 /** What the maps hold. */
 interface Written extends EncodedState {
   readonly policy: readonly DesiredTable[];
+  readonly ipcache: PersistentMap<DesiredAddress>;
   readonly services: WrittenServices;
 }
 
@@ -26,7 +28,6 @@ const NO_STEPS: ReconcileSteps = { enrol: () => undefined, withdraw: () => undef
 /** Writes one desired state after the other, each with the fewest writes. */
 export class StateWriter {
   readonly #maps: Maps;
-  readonly #encoder = new StateEncoder();
   readonly #policy = new PolicyDifferences();
   /** As written last; undefined: unknown. */
   #written: Written | undefined;
@@ -44,8 +45,12 @@ export class StateWriter {
     steps: ReconcileSteps,
   ): ReconcileReport {
     const known = this.#written;
-    const services = placeServices(state.services, known?.services ?? readSlots(this.#maps));
-    const wish = { policy: state.policy, services, ...this.#encoder.encode(state, kernelIds) };
+    const services =
+      known === undefined
+        ? placeServices(state.services, undefined, readSlots(this.#maps))
+        : placeServices(state.services, known.services);
+    const { policy, ipcache } = state;
+    const wish = { policy, ipcache, services, ...encodeWorkloads(state, kernelIds) };
     if (known === undefined) this.#auditAt = performance.now() + AUDIT_MS;
     return this.#put(
       wish,
@@ -74,7 +79,7 @@ export class StateWriter {
     const maps = this.#maps;
     return {
       policy: this.#policy.fromKernel(policy, readEntries(maps.policy)),
-      ipcache: difference(ipcache, readEntries(maps.ipcache)),
+      ipcache: difference(new Map(Array.from(ipcache.values(), encodeAddress)), readEntries(maps.ipcache)),
       workloads: difference(workloads, readEntries(maps.workloads)),
       settings: { upsert: [...settings], remove: [] },
       ...differentServices(services, maps),
@@ -84,10 +89,25 @@ export class StateWriter {
   #fromKnown({ policy, ipcache, workloads, settings, services }: Written, known: Written): Differences {
     return {
       policy: this.#policy.fromKnown(policy, known.policy),
-      ipcache: difference(ipcache, known.ipcache),
+      ipcache: changedAddresses(ipcache, known.ipcache),
       workloads: difference(workloads, known.workloads),
       settings: { upsert: [...settings], remove: [] },
       ...changedServices(services, known.services),
     };
   }
+}
+
+function changedAddresses(
+  wanted: PersistentMap<DesiredAddress>,
+  known: PersistentMap<DesiredAddress>,
+): Difference {
+  const upsert: [string, Uint8Array][] = [];
+  const remove: string[] = [];
+  for (const { was, is } of wanted.changesSince(known)) {
+    const before = was === undefined ? undefined : encodeAddress(was);
+    const now = is === undefined ? undefined : encodeAddress(is);
+    if (now === undefined) remove.push(...(before === undefined ? [] : [before[0]]));
+    else if (before === undefined || Buffer.compare(before[1], now[1]) !== 0) upsert.push(now);
+  }
+  return { upsert, remove };
 }

@@ -2,6 +2,7 @@
 import { parseAddress } from '../core/identity/address.ts';
 import { addressBytes } from '../core/identity/wire-address.ts';
 import type { Workload } from '../core/workload/workload.ts';
+import { PersistentMap } from '../lib/persistent-map.ts';
 import type { PeerNames } from './flow-names.ts';
 import { Offset, type RecordMemory } from './record-layout.ts';
 
@@ -24,21 +25,15 @@ interface Holder {
 export class AddressHolders {
   /** By the 16 bytes of an address as one string; the newest last. */
   readonly #holders = new Map<string, Holder[]>();
-  /** Who has addresses at the moment. */
-  #current = new Map<Workload, readonly string[]>();
+  #workloads = PersistentMap.empty<Workload>();
   readonly #gone: string[] = [];
 
-  /** Takes all workloads that are known. One that did not change is the same object as before. */
-  update(workloads: Iterable<Workload>, now: number): void {
-    const current = new Map<Workload, readonly string[]>();
-    for (const workload of workloads) {
-      if (workload.attachment.type !== 'remote') continue;
-      const known = this.#current.get(workload);
-      current.set(workload, known ?? this.#began(workload, now));
-    }
-    for (const [workload, keys] of this.#current)
-      if (!current.has(workload)) this.#ended(workload, keys, now);
-    this.#current = current;
+  /** Takes all workloads that are known, by their keys. One that did not change is the same object as before. */
+  update(workloads: PersistentMap<Workload>, now: number): void {
+    const changes = workloads.changesSince(this.#workloads);
+    this.#workloads = workloads;
+    for (const { is } of changes) if (is?.attachment.type === 'remote') this.#began(is, now);
+    for (const { was } of changes) if (was?.attachment.type === 'remote') this.#ended(was, now);
     this.#forget();
   }
 
@@ -59,23 +54,20 @@ export class AddressHolders {
       .map(([key]) => Buffer.from(key, 'latin1'));
   }
 
-  #began(workload: Workload, from: number): readonly string[] {
+  #began(workload: Workload, from: number): void {
     const { namespace, name, serviceAccount, labels } = workload;
     const names = { namespace, workload: name, serviceAccount, labels };
-    return workload.addresses.flatMap((text) => {
-      const address = parseAddress(text);
-      if (address === undefined) return [];
-      const key = Buffer.from(addressBytes(address)).toString('latin1');
+    for (const key of addressKeys(workload)) {
       const holders = this.#holders.get(key) ?? [];
       holders.push({ names, from, until: Infinity });
       this.#holders.set(key, holders);
-      return [key];
-    });
+    }
   }
 
   /** The same workload with other labels is another object, which has begun by now. */
-  #ended({ namespace, name }: Workload, keys: readonly string[], now: number): void {
-    for (const key of keys) {
+  #ended(workload: Workload, now: number): void {
+    const { namespace, name } = workload;
+    for (const key of addressKeys(workload)) {
       const holder = this.#holders
         .get(key)
         ?.find(
@@ -95,4 +87,10 @@ export class AddressHolders {
       if (holders.length === 0) this.#holders.delete(key);
     }
   }
+}
+
+/** 16 bytes for each of its addresses. */
+function addressKeys({ addresses }: Workload): string[] {
+  const parsed = addresses.map(parseAddress).filter((address) => address !== undefined);
+  return parsed.map((address) => Buffer.from(addressBytes(address)).toString('latin1'));
 }

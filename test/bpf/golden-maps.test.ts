@@ -12,9 +12,9 @@ import { formatResourceError } from '../../src/core/resources/resource-error.ts'
 import { StateWriter } from '../../src/datapath/state-writer.ts';
 import { dumpMaps } from '../support/map-dump.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
+import { noState } from '../support/states.ts';
 
 const folder = join(import.meta.dirname, '../golden/maps');
-const nothing = { workloads: [], ipcache: [], policy: [], services: [] };
 const steps = { enrol: () => undefined, withdraw: () => undefined };
 
 /** UPDATE_GOLDEN=1 writes the expected files anew. */
@@ -52,7 +52,7 @@ describe('resources in, maps of the kernel out', () => {
   }
 
   function clear(): string {
-    new StateWriter(scene.datapath.maps).write(nothing, new Map(), steps);
+    new StateWriter(scene.datapath.maps).write(noState, new Map(), steps);
     return dumpMaps(scene.datapath.maps, new Names({ seed: [], next: 0 }));
   }
 

@@ -9,10 +9,11 @@ import { ServiceCompiler } from '../../src/control/compile/services.ts';
 import type { ApiObject } from '../../src/control/source/kubernetes/api.ts';
 import { serviceOf, sliceOf } from '../../src/control/source/kubernetes/service.ts';
 import type { EndpointSlice, Service } from '../../src/core/service/service.ts';
-import type { DesiredService } from '../../src/core/state/desired.ts';
+import type { DesiredState } from '../../src/core/state/desired.ts';
 import { StateWriter } from '../../src/datapath/state-writer.ts';
 import { dumpServices } from '../support/map-dump.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
+import { noState, serviceSet } from '../support/states.ts';
 
 const folder = join(import.meta.dirname, '../golden/services');
 const place = { node: 'node1', zone: 'zone-a' };
@@ -43,8 +44,8 @@ describe('Services in, maps of the kernel out', () => {
   });
   after(() => scene.destroy());
 
-  const write = (writer: StateWriter, services: readonly DesiredService[]) =>
-    writer.write({ workloads: [], ipcache: [], policy: [], services }, new Map(), steps);
+  const write = (writer: StateWriter, services: DesiredState['services']) =>
+    writer.write({ ...noState, services }, new Map(), steps);
 
   /** One set after the other through one agent, which remembers; the last one's maps. */
   function load(...sets: readonly (readonly Kept[])[]): string {
@@ -52,8 +53,7 @@ describe('Services in, maps of the kernel out', () => {
     const compiler = new ServiceCompiler(names);
     const writer = new StateWriter(scene.datapath.maps);
     for (const kept of sets) {
-      const set = { services: kept.filter(isService), slices: kept.filter(isSlice), place };
-      write(writer, compiler.compile(set));
+      write(writer, compiler.compile(serviceSet(kept.filter(isService), kept.filter(isSlice), place)));
     }
     return dumpServices(scene.datapath.maps, names);
   }
@@ -111,7 +111,7 @@ describe('Services in, maps of the kernel out', () => {
     const compiler = new ServiceCompiler(new Names({ seed: [], next: 0 }));
     const writer = new StateWriter(scene.datapath.maps);
     const apply = (slices: readonly EndpointSlice[]) =>
-      write(writer, compiler.compile({ services: [service], slices, place }));
+      write(writer, compiler.compile(serviceSet([service], slices, place)));
     const parts = [hosts.slice(0, 500), hosts.slice(500)].map(slice);
     apply(parts);
     const [first = slice([]), second = slice([])] = parts;
@@ -121,7 +121,8 @@ describe('Services in, maps of the kernel out', () => {
     const back = apply([first, second]);
     assert.deepEqual([back.upserted, back.removed], [4, 0]);
     assert.deepEqual(apply([first, second]), {
-      ...{ upserted: 1, removed: 0, policyChanged: false, backendsGone: false },
+      ...{ upserted: 1, removed: 0 },
+      ...{ policyChanged: false, addressesAlone: false, backendsGone: false },
     });
     apply([]);
   });

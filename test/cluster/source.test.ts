@@ -50,6 +50,7 @@ class Watched {
 
   policies(): string[] {
     return (this.cluster?.policies ?? [])
+      .flatMap((objects) => [...objects.values()])
       .flatMap(({ resource }) => (resource?.kind === 'AccessPolicy' ? [resource.metadata] : []))
       .filter((one) => one.namespace === namespace)
       .map(({ name }) => name);

@@ -6,6 +6,7 @@ import { readEntries } from '../../src/datapath/typed-map.ts';
 import { KernelScene, sceneState, WORLD } from '../support/kernel-scene.ts';
 import { type LabHost, listening } from '../support/lab.ts';
 import { tcpClient, tcpServer, udpClient, udpServer } from '../support/programs.ts';
+import { noState } from '../support/states.ts';
 
 describe('the hooks, without an agent or a proxy', () => {
   let scene: KernelScene;
@@ -236,7 +237,7 @@ except OSError as e: print(e.errno)
     scene.datapath.capture(state.workloads);
     assert.equal(scene.datapath.apply(state).policyChanged, false);
     scene.datapath.capture([]);
-    scene.datapath.apply({ workloads: [], ipcache: [], policy: [], services: [] });
+    scene.datapath.apply(noState);
     for (const name of ['workloads', 'ipcache', 'policy'] as const) {
       assert.equal(readEntries(scene.datapath.maps[name]).size, 0, name);
     }
@@ -249,7 +250,7 @@ except OSError as e: print(e.errno)
     assert.ok(workload !== undefined);
     scene.lab.remove(guest);
     assert.equal(scene.datapath.capture([workload]).length, 1);
-    scene.datapath.apply({ workloads: [workload], ipcache: [], policy: [], services: [] });
+    scene.datapath.apply({ ...noState, workloads: [workload] });
     assert.equal(readEntries(scene.datapath.maps.workloads).size, 0);
   });
 });

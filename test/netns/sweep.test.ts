@@ -229,7 +229,12 @@ describe('open connections under a policy that came later', () => {
     const other = 9999;
     const relabelled = {
       ...state,
-      ipcache: state.ipcache.map((entry) => (entry.workload > 0 ? { ...entry, identity: other } : entry)),
+      ipcache: state.ipcache.with(
+        Array.from(state.ipcache, ([key, entry]) => [
+          key,
+          entry.workload > 0 ? { ...entry, identity: other } : entry,
+        ]),
+      ),
     };
     scene.datapath.capture(relabelled.workloads);
     scene.datapath.apply(relabelled);

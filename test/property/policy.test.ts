@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseAddress } from '../../src/core/identity/address.ts';
-import { parsePrefix, PrefixTable } from '../../src/core/identity/prefix.ts';
+import { formatPrefix, PrefixTable } from '../../src/core/identity/prefix.ts';
 import { connectionVerdict, httpRules } from '../../src/core/policy/connection-verdict.ts';
 import { decisionReasons } from '../../src/core/policy/decision-reason.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
@@ -182,18 +182,10 @@ test('the longest prefix of ipcache gives every address its peer identity', () =
       const address = parseAddress(text);
       assert.ok(address !== undefined);
       const entries = ipcache(world);
-      const table = new PrefixTable(
-        entries.map(({ prefix }) => parsePrefix(prefix)).filter((prefix) => prefix !== undefined),
-      );
+      const table = new PrefixTable(Array.from(entries.values(), ({ prefix }) => prefix));
       const longest = table.longest(address);
-      const entry = entries.find(({ prefix }) => {
-        const parsed = parsePrefix(prefix);
-        return (
-          parsed?.bits === longest?.bits &&
-          parsed?.length === longest?.length &&
-          parsed?.family === longest?.family
-        );
-      });
+      assert.ok(longest !== undefined);
+      const entry = entries.get(formatPrefix(longest));
       assert.equal(entry?.peer.key, peerOfAddress(world, address).key);
     }),
     { numRuns: 500 },

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
 import type { ReasonName } from '../../src/core/abi/reason.ts';
 import { type Address, parseAddress } from '../../src/core/identity/address.ts';
-import { parsePrefix } from '../../src/core/identity/prefix.ts';
+import { formatPrefix, parsePrefix } from '../../src/core/identity/prefix.ts';
+import { PersistentMap } from '../../src/lib/persistent-map.ts';
 import type {
   DesiredAddress,
   DesiredRow,
@@ -19,6 +20,7 @@ import { Datapath } from '../../src/datapath/datapath.ts';
 import { pinLayout } from '../../src/datapath/layout.ts';
 import { type Native, loadNative } from '../../src/datapath/native.ts';
 import { type CommandResult, Lab, type LabHost, cgroup2Root } from './lab.ts';
+import { noState, servicesByKey } from './states.ts';
 
 export const objects = join(import.meta.dirname, '../../build/bpf');
 
@@ -87,7 +89,7 @@ export class KernelScene {
 
   /** Puts the state in force. */
   govern(governed: readonly Governed[], services: readonly SceneService[] = []): void {
-    const state = { ...sceneState(governed), services: services.map(sceneService) };
+    const state = { ...sceneState(governed), services: servicesByKey(services.map(sceneService)) };
     this.datapath.capture(state.workloads);
     this.datapath.apply(state);
   }
@@ -156,9 +158,9 @@ export function sceneState(governed: readonly Governed[]): DesiredState {
   }
   const peers = [WORLD, ...governed.map(({ host }) => identityOf(host))];
   return {
-    services: [],
+    ...noState,
     workloads: governed.map(sceneWorkload),
-    ipcache,
+    ipcache: PersistentMap.of(ipcache.map((entry) => [formatPrefix(entry.prefix), entry])),
     policy: governed.flatMap(({ host, egress, ingress }) => [
       ...(egress === undefined ? [] : [table(host, 'egress', egress, peers)]),
       ...(ingress === undefined ? [] : [table(host, 'ingress', ingress, peers)]),

@@ -13,7 +13,7 @@ export interface Scene {
 }
 
 export const NODE = '10.0.0.1';
-const NAMESPACES = ['shop', 'bank'];
+export const NAMESPACES = ['shop', 'bank'];
 const ADDRESSES = ['10.0.0.2', '10.0.0.3', '10.0.1.2', 'fd00::2', 'fd00::1:3', '10.0.0.130'];
 const OUTSIDE = ['192.0.2.7', '10.0.0.200', '10.9.9.9', 'fd00::9', '2001:db8::1', NODE];
 const BLOCKS = [

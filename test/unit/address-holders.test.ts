@@ -8,6 +8,7 @@ import type { Workload } from '../../src/core/workload/workload.ts';
 import { AddressHolders } from '../../src/observability/address-holders.ts';
 import { batch, mapped, names, record } from '../support/flow-records.ts';
 import { createFlowStore } from '../support/flow-stores.ts';
+import { workloadsByKey } from '../support/states.ts';
 
 const MS = 1_000_000n;
 
@@ -56,9 +57,9 @@ describe('who had an address', () => {
 
   const first = remote('first', '10.1.0.1', { app: 'first' });
   const kept = remote('kept', '10.1.0.2');
-  holders.update([first, kept], 100_000);
-  holders.update([kept], 200_000);
-  holders.update([kept, remote('second', '10.1.0.1')], 230_000);
+  holders.update(workloadsByKey(first, kept), 100_000);
+  holders.update(workloadsByKey(kept), 200_000);
+  holders.update(workloadsByKey(kept, remote('second', '10.1.0.1')), 230_000);
   flow(150_000n, '10.1.0.1');
   flow(150_001n, '10.1.0.2');
   flow(150_002n, '10.1.0.3');
@@ -99,12 +100,12 @@ describe('who had an address', () => {
     const many = new AddressHolders();
     for (let index = 0; index < 20_000; index += 1)
       many.update(
-        [
+        workloadsByKey(
           remote(
             `pod-${String(index)}`,
             `10.${String(index >> 16)}.${String((index >> 8) & 255)}.${String(index & 255)}`,
           ),
-        ],
+        ),
         index,
       );
     const left = many.addresses(() => true).length;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { changeEvents, type InForce } from '../../src/agent/change-events.ts';
 import type { AgentEvent, AgentEventQuery } from '../../src/core/agent-event.ts';
 import { WorldBuilder } from '../../src/core/policy/world.ts';
-import type { Resource } from '../../src/core/resources/kinds.ts';
+import { type Resource, resourceMap } from '../../src/core/resources/kinds.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { EventLog } from '../../src/observability/event-log.ts';
 
@@ -66,7 +66,7 @@ test('events tell one configuration from the next: what came, changed and went',
   };
   const state = (revision: number, ...texts: readonly string[]): InForce => {
     const resources = texts.flatMap(read);
-    const world = builder.build({ resources });
+    const world = builder.build({ resources: resourceMap(resources) });
     const workloads = [...world.workloads.keys()].map((key) => ({ key, identity: 101 })) as never;
     return { revision, world, compiled: { desired: { workloads } }, at: new Date(revision) };
   };

@@ -7,6 +7,7 @@ import { type InlineOptions, InlinePath } from '../../src/datapath/inline/inline
 import { pinLayout } from '../../src/datapath/layout.ts';
 import type { BpfMap, Native } from '../../src/datapath/native.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
+import { noState } from '../support/states.ts';
 
 const tableOf = (path: string): Uint8Array =>
   compile([{ rule: 7, action: 'Allow', matches: [{ path: { type: 'Exact', value: path } }] }]).bytes;
@@ -16,7 +17,7 @@ function stateOf(...tables: readonly Uint8Array[]): DesiredState {
     ...{ identity: 5, protocol: 'TCP', from: index, to: index, action: 'proxy' },
     ...{ table, audit: 'none', rule: 0, reason: 'none' },
   }));
-  return { workloads: [], ipcache: [], policy: [{ workload: 1, direction: 'ingress', rows }], services: [] };
+  return { ...noState, policy: [{ workload: 1, direction: 'ingress', rows }] };
 }
 
 /** The path over maps that are plain memory; `poolBytes` of it for tables. */

@@ -10,6 +10,7 @@ import { peerOfAddress } from '../../src/core/policy/peers.ts';
 import { parseAddress } from '../../src/core/identity/address.ts';
 import { buildWorld, type World } from '../../src/core/policy/world.ts';
 import { podsOfCgroups } from '../../src/datapath/pod-cgroups.ts';
+import { PersistentMap } from '../../src/lib/persistent-map.ts';
 
 const UID = '0b9d7a6e-3f0c-4f43-a0a1-6f6d2c3c0001';
 
@@ -35,9 +36,13 @@ function cluster(
   labels: Record<string, string> = {},
 ): Cluster {
   return {
-    pods: new Map(pods.map((one) => [`${one.namespace}/${one.name}`, one])),
-    namespaces: new Map([['shop', readObject('Namespace', { metadata: { name: 'shop', labels } })]]),
-    policies: policies.map((object) => readObject('AccessPolicy', object)),
+    pods: PersistentMap.of(pods.map((one) => [`${one.namespace}/${one.name}`, one])),
+    namespaces: PersistentMap.of([['shop', readObject('Namespace', { metadata: { name: 'shop', labels } })]]),
+    policies: [
+      PersistentMap.of(
+        policies.map((object) => [`shop/${object.metadata.name}`, readObject('AccessPolicy', object)]),
+      ),
+    ],
     nodes: ['10.201.0.11', '10.201.0.12'].map((address, index) => ({
       name: `node${String(index + 1)}`,
       zone: `zone${String(index + 1)}`,
@@ -51,7 +56,7 @@ function worldOf(state: Cluster): World {
   const { resources, ...surroundings } = new Join('node1', 'enabled').join(state, ({ node, name }) =>
     node === 'node1' ? `/proc/${name}/ns/net` : undefined,
   );
-  return buildWorld({ resources, nodeAddresses: ['10.201.0.11'], ...surroundings });
+  return buildWorld({ resources: resources.values(), nodeAddresses: ['10.201.0.11'], ...surroundings });
 }
 
 function verdict(world: World, server: string, client: string, port: number): string | undefined {
@@ -166,15 +171,19 @@ test('a pod without a namespace yet is known as a peer and named as not enrolled
     notEnrolled.map(({ pod: { name }, why }) => [name, why]),
     [['api', 'no process of it has a network namespace of its own yet']],
   );
-  assert.equal(buildWorld({ resources }).workloads.get('shop/api')?.attachment.type, 'remote');
+  assert.equal(
+    buildWorld({ resources: resources.values() }).workloads.get('shop/api')?.attachment.type,
+    'remote',
+  );
 });
 
 test('a pod that stays as it is stays the same resource', () => {
   const join = new Join('node1', 'enabled');
   const state = cluster([pod('api', 'node1', '10.200.1.2')]);
-  const [first] = join.join(state, () => '/proc/1/ns/net').resources;
-  assert.equal(join.join(state, () => '/proc/1/ns/net').resources[0], first);
-  assert.notEqual(join.join(state, () => '/proc/2/ns/net').resources[0], first);
+  const resourceAt = (path: string) => join.join(state, () => path).resources.get('Workload shop/api');
+  const first = resourceAt('/proc/1/ns/net');
+  assert.equal(resourceAt('/proc/1/ns/net'), first);
+  assert.notEqual(resourceAt('/proc/2/ns/net'), first);
 });
 
 test('a rule that can’t be read allows nothing; one that was to deny denies everything', () => {
@@ -273,7 +282,7 @@ test('a regular expression that is none allows nothing, and as a denial denies e
       [pod('api', 'node1', '10.200.1.2')],
       [{ ...onlyWeb, spec: { selector: { matchLabels: { app: 'api' } }, ingress } }],
     );
-    assert.match(state.policies[0]?.errors[0]?.message ?? '', /expression/);
+    assert.match(state.policies[0]?.get('shop/api')?.errors[0]?.message ?? '', /expression/);
     assert.equal(verdict(worldOf(state), 'shop/api', '10.200.2.9', 8080), answer, action);
   }
 });

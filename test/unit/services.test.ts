@@ -18,6 +18,7 @@ import { createStyle } from '../../src/cli/printers/style.ts';
 import { batch, names, record } from '../support/flow-records.ts';
 import { createFlowStore } from '../support/flow-stores.ts';
 import { assignSlots } from '../../src/datapath/services.ts';
+import { serviceSet } from '../support/states.ts';
 
 const asked = { namespace: 'shop', name: 'web', port: 80 };
 const port = { name: 'http', port: 80, protocol: 'TCP' } as const;
@@ -160,14 +161,13 @@ test('a Service whose objects stay the same stays the same, whatever else change
   const compiler = new ServiceCompiler(new Names({ seed: [], next: 0 }));
   const [web, cart] = [service('web', '10.96.0.10'), service('cart', '10.96.0.11')];
   const slices = [slice([endpoint('10.200.1.2')])];
-  const [first] = compiler.compile({ services: [web], slices, place });
-  const again = compiler.compile({ services: [cart, web], slices: [...slices], place });
-  assert.equal(
-    again.find(({ id }) => id === first?.id),
-    first,
-  );
-  const moved = compiler.compile({ services: [web], slices, place: { ...place, zone: 'zone-b' } });
-  assert.notEqual(moved[0], first);
+  const key = '10.96.0.10 80/TCP';
+  const first = compiler.compile(serviceSet([web], slices, place)).get(key);
+  assert.ok(first !== undefined);
+  const again = compiler.compile(serviceSet([cart, web], slices, place));
+  assert.equal(again.get(key), first);
+  const moved = compiler.compile(serviceSet([web], slices, { ...place, zone: 'zone-b' }));
+  assert.notEqual(moved.get(key), first);
 });
 
 test('slots: who stays keeps its place, and the last fills the gap', () => {
@@ -209,7 +209,7 @@ test('a question for the address of a Service is answered for its backends, a re
   const world = buildWorld({ resources });
   const names = new Names({ seed: [], next: 0 });
   const ask = (endpoints: readonly Endpoint[], address = '10.96.0.10') => {
-    const services = { services: [service('web', '10.96.0.10')], slices: [slice(endpoints)], place };
+    const services = serviceSet([service('web', '10.96.0.10')], [slice(endpoints)], place);
     const { desired } = compile(world, names, services);
     const question = {
       source: { workload: 'shop/client' },

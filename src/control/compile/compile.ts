@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type Change, PersistentMap } from '../../lib/persistent-map.ts';
 import { parseAddress } from '../../core/identity/address.ts';
-import type { PeerIdentity } from '../../core/identity/peer-identity.ts';
-import { parsePrefix } from '../../core/identity/prefix.ts';
-import { type IpcacheEntry, PeerBook, peerIdentities, peerOfWorkload } from '../../core/policy/peers.ts';
+import { addressPrefix, type IpcacheEntry, PeerBook, peerOfWorkload } from '../../core/policy/peers.ts';
 import type { Policy } from '../../core/policy/rule.ts';
 import type { Direction } from '../../core/policy/rule-ref.ts';
 import { type World, selectionsOf } from '../../core/policy/world.ts';
@@ -14,13 +13,7 @@ import type {
   DesiredTable,
   DesiredWorkload,
 } from '../../core/state/desired.ts';
-import {
-  asksForBoost,
-  isLocal,
-  type LocalWorkload,
-  visiblePorts,
-  type Workload,
-} from '../../core/workload/workload.ts';
+import { asksForBoost, type LocalWorkload, visiblePorts } from '../../core/workload/workload.ts';
 import { AutomatonSet, type CompiledRules } from './automata.ts';
 import { ContentKeys } from './content-key.ts';
 import { DistinctPeers } from './distinct-peers.ts';
@@ -39,17 +32,29 @@ export interface Compiled {
 }
 
 const directions = ['egress', 'ingress'] as const;
+const nothing: ServiceSet = {
+  services: PersistentMap.empty(),
+  slices: PersistentMap.empty(),
+  place: { node: '', zone: '' },
+};
 
-/** Compiles one world after the other; what it yields does not depend on those before. */
+/**
+ * Compiles one world after the other, each from what tells it from the one before: a whole compilation is the same over
+ * everything. What it yields does not depend on those before.
+ */
 export class Compiler {
   readonly #names: Names;
   readonly #book = new PeerBook();
   readonly #peers: DistinctPeers;
-  readonly #addresses = new WeakMap<IpcacheEntry, DesiredAddress>();
-  readonly #workloads = new WeakMap<Workload, DesiredWorkload>();
   readonly #tables: TableSet;
   readonly #services: ServiceCompiler;
   #policies: ReadonlySet<Policy> = new Set();
+  /** The lists that the policies came in. */
+  #renewed: readonly (readonly Policy[])[] = [];
+  #entries: PersistentMap<IpcacheEntry> = PersistentMap.empty();
+  #addresses: PersistentMap<DesiredAddress> = PersistentMap.empty();
+  /** By key. */
+  #workloads: ReadonlyMap<string, Known> = new Map();
 
   constructor(names: Names) {
     const keys = new ContentKeys();
@@ -60,24 +65,25 @@ export class Compiler {
   }
 
   /** Pure but for the numbers that `names` gives to what is new. */
-  compile(world: World, services?: ServiceSet): Compiled {
+  compile(world: World, services: ServiceSet = nothing): Compiled {
     const names = this.#names;
     this.#renewRules(world);
     const entries = this.#book.ipcache(world);
-    const peers = peerIdentities(entries);
-    for (const peer of peers) names.peer(peer);
-    this.#peers.take(world, peers);
-    const all = [...world.workloads.values()].filter(isLocal);
-    const byPrefix = new Map(entries.map(({ prefix, peer }) => [prefix, peer]));
-    const workloads = all.map((workload) => this.#workload(world, workload, byPrefix));
-    const tables = all.flatMap((workload, index) =>
+    const changes = entries.changesSince(this.#entries);
+    this.#entries = entries;
+    for (const peer of this.#peers.take(world, changes)) names.peer(peer);
+    const before = this.#workloads;
+    this.#workloads = new Map(
+      world.locals.map((workload) => [workload.key, this.#workload(world, workload)]),
+    );
+    const tables = world.locals.flatMap((workload) =>
       directions.flatMap((direction) => {
         const isSelected = selectionsOf(world, workload, direction).length > 0;
         const isSeen = direction === 'ingress' && visiblePorts(workload) !== undefined;
         if (!isSelected && !isSeen) return [];
         return [
           {
-            workload: workloads[index]?.id ?? 0,
+            workload: this.#workloads.get(workload.key)?.desired.id ?? 0,
             direction,
             isSelected,
             table: this.#tables.of(world, workload, direction),
@@ -88,10 +94,10 @@ export class Compiler {
     this.#tables.settle();
     return {
       desired: {
-        workloads,
-        ipcache: this.#compileAddresses(entries, workloads),
+        workloads: Array.from(this.#workloads.values(), ({ desired }) => desired),
+        ipcache: this.#compileAddresses(changes, before),
         policy: tables.map(({ workload, direction, table }) => ({ workload, direction, rows: table.rows })),
-        services: services === undefined ? [] : this.#services.compile(services),
+        services: this.#services.compile(services),
       },
       ...compileProxy(tables.filter(({ isSelected }) => isSelected)),
     };
@@ -99,6 +105,8 @@ export class Compiler {
 
   /** Where the rules are written may have changed alone. */
   #renewRules(world: World): void {
+    if (world.policies === this.#renewed[0] && world.networkPolicies === this.#renewed[1]) return;
+    this.#renewed = [world.policies, world.networkPolicies];
     const policies = new Set([...world.policies, ...world.networkPolicies]);
     for (const policy of policies) {
       if (this.#policies.has(policy)) continue;
@@ -108,18 +116,12 @@ export class Compiler {
     this.#policies = policies;
   }
 
-  /** @param peers by prefix text */
-  #workload(
-    world: World,
-    workload: LocalWorkload,
-    peers: ReadonlyMap<string, PeerIdentity>,
-  ): DesiredWorkload {
+  #workload(world: World, workload: LocalWorkload): Known {
     const names = this.#names;
     const selected = (direction: Direction): boolean => selectionsOf(world, workload, direction).length > 0;
     const id = names.workload(workload);
     const [primary = ''] = workload.addresses;
-    const found = peers.get(`${primary}/${primary.includes(':') ? 128 : 32}`);
-    const peer = found ?? peerOfWorkload(world, workload);
+    const peer = this.#entries.get(addressPrefix(primary))?.peer ?? peerOfWorkload(world, workload);
     const now = {
       identity: names.peer(peer),
       egressSelected: selected('egress'),
@@ -127,8 +129,8 @@ export class Compiler {
       boost: asksForBoost(workload),
       visible: visiblePorts(workload) !== undefined,
     };
-    const known = this.#workloads.get(workload);
-    if (known !== undefined && sameFields(known, now)) return known;
+    const known = this.#workloads.get(workload.key);
+    if (known?.workload === workload && sameFields(known.desired, now)) return known;
     const { key, attachment, addresses } = workload;
     const desired = {
       id,
@@ -138,39 +140,48 @@ export class Compiler {
       addresses: addresses.map(parseAddress).filter((address) => address !== undefined),
       ...now,
     };
-    this.#workloads.set(workload, desired);
-    return desired;
+    return { workload, desired };
   }
 
+  /** @param before the workloads of the world before */
   #compileAddresses(
-    entries: readonly IpcacheEntry[],
-    workloads: readonly DesiredWorkload[],
-  ): DesiredAddress[] {
-    const owners = new Map(
-      workloads
-        .filter((workload) => workload.attachment === 'netns')
-        .map((workload) => [workload.key, workload] as const),
+    changes: readonly Change<IpcacheEntry>[],
+    before: ReadonlyMap<string, Known>,
+  ): PersistentMap<DesiredAddress> {
+    const touched = new Set(changes.map(({ key }) => key));
+    for (const key of new Set([...before.keys(), ...this.#workloads.keys()])) {
+      const [was, is] = [before.get(key), this.#workloads.get(key)];
+      if (was === is) continue;
+      for (const known of [was, is])
+        for (const address of known?.workload.addresses ?? []) touched.add(addressPrefix(address));
+    }
+    this.#addresses = this.#addresses.with(
+      [...touched].sort().map((prefix) => [prefix, this.#address(this.#entries.get(prefix))]),
     );
-    return entries.flatMap((entry) => {
-      const owner = entry.owner === undefined ? undefined : owners.get(entry.owner);
-      const now = {
-        identity: this.#names.peer(entry.peer),
-        workload: owner?.id ?? 0,
-        taken: entry.taken ?? false,
-        egressSelected: owner?.egressSelected ?? false,
-        ingressSelected: owner?.ingressSelected ?? false,
-        boost: owner?.boost ?? false,
-        visible: owner?.visible ?? false,
-      };
-      const known = this.#addresses.get(entry);
-      if (known !== undefined && sameFields(known, now)) return [known];
-      const prefix = parsePrefix(entry.prefix);
-      if (prefix === undefined) return [];
-      const desired = { prefix, ...now };
-      this.#addresses.set(entry, desired);
-      return [desired];
-    });
+    return this.#addresses;
   }
+
+  #address(entry: IpcacheEntry | undefined): DesiredAddress | undefined {
+    if (entry === undefined) return undefined;
+    const local = entry.owner === undefined ? undefined : this.#workloads.get(entry.owner)?.desired;
+    const owner = local?.attachment === 'netns' ? local : undefined;
+    return {
+      prefix: entry.prefix,
+      identity: this.#names.peer(entry.peer),
+      workload: owner?.id ?? 0,
+      taken: entry.taken ?? false,
+      egressSelected: owner?.egressSelected ?? false,
+      ingressSelected: owner?.ingressSelected ?? false,
+      boost: owner?.boost ?? false,
+      visible: owner?.visible ?? false,
+    };
+  }
+}
+
+/** A workload of this host, and what became of it. */
+interface Known {
+  readonly workload: LocalWorkload;
+  readonly desired: DesiredWorkload;
 }
 
 /** Whether `known` has all the values of `now`. */

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type Change, PersistentMap } from '../../lib/persistent-map.ts';
 import type { PeerIdentity } from '../../core/identity/peer-identity.ts';
 import { type NamespaceLabels, peerMismatch } from '../../core/policy/peer-match.ts';
+import type { IpcacheEntry } from '../../core/policy/peers.ts';
 import type { Distinction } from '../../core/policy/rest.ts';
 import type { PeerClause } from '../../core/policy/rule.ts';
 import { implicitLabels } from '../../core/policy/selection-index.ts';
 import type { World } from '../../core/policy/world.ts';
 import type { ContentKeys } from './content-key.ts';
 
-/** A peer, and what of its namespace clauses can ask for: with another text the answers may be others. */
+/** A peer, and how many prefixes have it. */
 interface Known {
   readonly peer: PeerIdentity;
-  readonly namespace: string;
+  count: number;
 }
 
 /** A question that divides the peers, and those of whom it holds. */
@@ -29,8 +31,10 @@ function hasPorts({ ports }: PeerIdentity): boolean {
  */
 export class DistinctPeers {
   readonly #keys: ContentKeys;
-  #known: ReadonlyMap<string, Known> = new Map();
-  #labels: NamespaceLabels = implicitLabels;
+  /** By their keys. */
+  readonly #known = new Map<string, Known>();
+  #namespaces: World['namespaces'] = PersistentMap.empty();
+  readonly #labels: NamespaceLabels = (name) => this.#namespaces.get(name) ?? implicitLabels(name);
   #asked = new Map<string, Asked>();
   /** Asked since the last `take`. */
   #used = new Set<string>();
@@ -39,23 +43,49 @@ export class DistinctPeers {
     this.#keys = keys;
   }
 
-  /** @param peers distinct, in the order of their keys */
-  take(world: World, peers: readonly PeerIdentity[]): void {
-    const before = this.#known;
-    this.#labels = (name) => world.namespaces.get(name) ?? implicitLabels(name);
-    const now = new Map(peers.map((peer) => [peer.key, { peer, namespace: this.#namespaceText(peer) }]));
-    const differs = ({ peer: { key }, namespace }: Known, other: ReadonlyMap<string, Known>): boolean =>
-      other.get(key)?.namespace !== namespace;
-    const gone = [...before.values()].filter((known) => differs(known, now)).map(({ peer }) => peer.key);
-    const come = [...now.values()].filter((known) => differs(known, before)).map(({ peer }) => peer);
-    this.#known = now;
-    const used = this.#used;
-    this.#used = new Set();
-    if (gone.length + come.length === 0) return;
-    const kept = [...this.#asked].filter(([question]) => used.has(question));
-    this.#asked = new Map(
-      kept.map(([question, asked]) => [question, this.#renew(asked, new Set(gone), come)]),
-    );
+  /**
+   * @param changes of all prefixes that have a peer
+   * @returns the peers that were not there before, in the order of their keys
+   */
+  take(world: World, changes: readonly Change<IpcacheEntry>[]): readonly PeerIdentity[] {
+    const { come, gone } = this.#count(changes);
+    // What is in a namespace that is labelled anew is asked about again.
+    const labelled = new Set(world.namespaces.changesSince(this.#namespaces).map(({ key }) => key));
+    this.#namespaces = world.namespaces;
+    const inLabelled = ({ workload }: PeerIdentity): boolean =>
+      workload !== undefined && labelled.has(workload.namespace);
+    const moved =
+      labelled.size === 0 ? [] : [...this.#known.values()].map(({ peer }) => peer).filter(inLabelled);
+    this.#renew(new Set([...gone, ...moved.map(({ key }) => key)]), [...new Set([...come, ...moved])]);
+    return come;
+  }
+
+  #count(changes: readonly Change<IpcacheEntry>[]): {
+    readonly come: readonly PeerIdentity[];
+    readonly gone: readonly string[];
+  } {
+    const before = new Map<string, boolean>();
+    const add = (peer: PeerIdentity | undefined, by: 1 | -1): void => {
+      if (peer === undefined) return;
+      const known = this.#known.get(peer.key) ?? { peer, count: 0 };
+      if (!before.has(peer.key)) before.set(peer.key, known.count > 0);
+      known.count += by;
+      this.#known.set(peer.key, known);
+    };
+    for (const { was, is } of changes) {
+      add(is?.peer, 1);
+      add(was?.peer, -1);
+    }
+    const come: PeerIdentity[] = [];
+    const gone: string[] = [];
+    for (const [key, wasThere] of before) {
+      const known = this.#known.get(key);
+      if (known === undefined) continue;
+      if (known.count === 0) this.#known.delete(key);
+      if (wasThere && known.count === 0) gone.push(key);
+      if (!wasThere && known.count > 0) come.push(known.peer);
+    }
+    return { come: come.sort(byKey), gone };
   }
 
   /**
@@ -82,24 +112,31 @@ export class DistinctPeers {
     this.#used.add(question);
     const asked = this.#asked.get(question);
     if (asked !== undefined) return asked.list;
-    const peers = [...this.#known.values()].map(({ peer }) => peer);
-    const list = peers.filter((peer) => holds(peer, this.#labels));
+    const peers = Array.from(this.#known.values(), ({ peer }) => peer);
+    const list = peers.filter((peer) => holds(peer, this.#labels)).sort(byKey);
     this.#asked.set(question, { holds, list });
     return list;
   }
 
-  #renew(asked: Asked, gone: ReadonlySet<string>, come: readonly PeerIdentity[]): Asked {
+  /** Answers what was asked of the last world for this one, and forgets what was not. */
+  #renew(gone: ReadonlySet<string>, come: readonly PeerIdentity[]): void {
+    const used = this.#used;
+    this.#used = new Set();
+    if (gone.size + come.length === 0) return;
+    const kept = [...this.#asked].filter(([question]) => used.has(question));
+    this.#asked = new Map(kept.map(([question, asked]) => [question, this.#renewed(asked, gone, come)]));
+  }
+
+  #renewed(asked: Asked, gone: ReadonlySet<string>, come: readonly PeerIdentity[]): Asked {
     const { holds, list } = asked;
     const stay = gone.size === 0 ? list : list.filter(({ key }) => !gone.has(key));
     const added = come.filter((peer) => holds(peer, this.#labels));
-    if (stay.length === list.length && added.length === 0) return asked;
-    return { holds, list: [...stay, ...added].sort((a, b) => (a.key < b.key ? -1 : 1)) };
+    const now = [...stay, ...added].sort(byKey);
+    const isSame = now.length === list.length && now.every(({ key }, at) => key === list[at]?.key);
+    return isSame ? asked : { holds, list: now };
   }
+}
 
-  #namespaceText({ workload }: PeerIdentity): string {
-    if (workload === undefined) return '';
-    return JSON.stringify(
-      Object.entries(this.#labels(workload.namespace)).sort(([a], [b]) => (a < b ? -1 : 1)),
-    );
-  }
+function byKey(a: PeerIdentity, b: PeerIdentity): number {
+  return a.key < b.key ? -1 : 1;
 }

@@ -1,48 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type Change, PersistentMap } from '../../lib/persistent-map.ts';
 import { parseAddress } from '../../core/identity/address.ts';
 import { type Backend, backendsOf } from '../../core/service/backends.ts';
 import type { EndpointSlice, Place, Service, ServicePort, ServiceSet } from '../../core/service/service.ts';
-import type { DesiredBackend, DesiredService } from '../../core/state/desired.ts';
+import { type DesiredBackend, type DesiredService, frontendKey } from '../../core/state/desired.ts';
 import type { Names } from './names.ts';
 
-interface Known {
-  readonly slices: readonly EndpointSlice[];
-  readonly place: Place;
-  readonly desired: readonly DesiredService[];
-}
+type Frontends = ReadonlyMap<string, DesiredService>;
 
-/** Compiles one set of Services after the other: one whose objects stay the same stays the same. */
+const nowhere: Place = { node: '', zone: '' };
+
+/** Compiles one set of Services after the other: only those that a change touches. */
 export class ServiceCompiler {
   readonly #names: Names;
-  #known = new Map<Service, Known>();
+  #set: ServiceSet = { services: PersistentMap.empty(), slices: PersistentMap.empty(), place: nowhere };
+  /** The slices of each Service, by their names. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  /** What became of each Service. */
+  readonly #made = new Map<string, Frontends>();
+  /** Names of the Services that claim a frontend. */
+  readonly #claims = new Map<string, Set<string>>();
+  #desired = PersistentMap.empty<DesiredService>();
 
   constructor(names: Names) {
     this.#names = names;
   }
 
-  /** Sorted by name, so that the order of objects means nothing. */
-  compile({ services, slices, place }: ServiceSet): DesiredService[] {
-    const byService = Map.groupBy(slices, ({ service }) => service);
-    const before = this.#known;
-    this.#known = new Map();
-    const sorted = [...services].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-    return sorted.flatMap((service) => {
-      const mine = byService.get(keyOf(service)) ?? [];
-      const known = before.get(service);
-      const same = known !== undefined && isSamePlace(known.place, place) && isSameList(known.slices, mine);
-      const desired = same ? known.desired : this.#service(service, mine, place);
-      this.#known.set(service, { slices: mine, place, desired });
-      return desired;
-    });
+  compile(set: ServiceSet): PersistentMap<DesiredService> {
+    const before = this.#set;
+    this.#set = set;
+    const touched = new Set(set.services.changesSince(before.services).map(({ key }) => key));
+    for (const change of set.slices.changesSince(before.slices))
+      for (const service of this.#takeSlice(change)) touched.add(service);
+    const { node, zone } = set.place;
+    if (node !== before.place.node || zone !== before.place.zone)
+      for (const key of set.services.keys()) touched.add(key);
+    // In order, so that numbers that are new do not depend on that of the objects.
+    const frontends = [...touched].sort().flatMap((key) => this.#remake(key));
+    this.#desired = this.#desired.with(frontends.map((frontend) => [frontend, this.#winner(frontend)]));
+    return this.#desired;
   }
 
-  #service(service: Service, slices: readonly EndpointSlice[], place: Place): DesiredService[] {
-    return service.addresses.flatMap((text) => {
+  /** Names of the Services that it belongs to, or did. */
+  #takeSlice({ key, was, is }: Change<EndpointSlice>): string[] {
+    if (was !== undefined) {
+      const slices = this.#slices.get(was.service);
+      slices?.delete(key);
+      if (slices?.size === 0) this.#slices.delete(was.service);
+    }
+    if (is !== undefined) {
+      const slices = this.#slices.get(is.service) ?? new Map<string, EndpointSlice>();
+      this.#slices.set(is.service, slices.set(key, is));
+    }
+    return [was?.service, is?.service].filter((service) => service !== undefined);
+  }
+
+  /** @returns the frontends that it has, or had */
+  #remake(key: string): string[] {
+    const service = this.#set.services.get(key);
+    const before = this.#made.get(key);
+    const made = service === undefined ? undefined : this.#frontends(service, key);
+    if (made === undefined) this.#made.delete(key);
+    else this.#made.set(key, made);
+    for (const frontend of before?.keys() ?? []) {
+      const claims = this.#claims.get(frontend);
+      claims?.delete(key);
+      if (claims?.size === 0) this.#claims.delete(frontend);
+    }
+    for (const frontend of made?.keys() ?? []) {
+      const claims = this.#claims.get(frontend) ?? new Set();
+      this.#claims.set(frontend, claims.add(key));
+    }
+    return [...(before?.keys() ?? []), ...(made?.keys() ?? [])];
+  }
+
+  /** The API server gives no address twice; of two that have it for a moment the last by name counts. */
+  #winner(frontend: string): DesiredService | undefined {
+    const key = [...(this.#claims.get(frontend) ?? [])].sort().at(-1);
+    return key === undefined ? undefined : this.#made.get(key)?.get(frontend);
+  }
+
+  #frontends(service: Service, key: string): Frontends {
+    const slices = [...(this.#slices.get(key)?.values() ?? [])];
+    const all = service.addresses.flatMap((text) => {
       const address = parseAddress(text);
       if (address === undefined) return [];
       const mine = slices.filter(({ family }) => family === address.family);
-      return service.ports.map((port) => {
-        const { picked, kept } = backendsOf(service, port, mine, place);
+      return service.ports.map((port): DesiredService => {
+        const { picked, kept } = backendsOf(service, port, mine, this.#set.place);
         return {
           id: this.#number(service, port, address.family),
           address,
@@ -54,6 +99,7 @@ export class ServiceCompiler {
         };
       });
     });
+    return new Map(all.map((one) => [frontendKey(one), one]));
   }
 
   #number({ namespace, name }: Service, { port, protocol }: ServicePort, family: 4 | 6): number {
@@ -64,11 +110,4 @@ export class ServiceCompiler {
 function desiredBackend({ address: text, port }: Backend): DesiredBackend[] {
   const address = parseAddress(text);
   return address === undefined ? [] : [{ address, port }];
-}
-
-const keyOf = ({ namespace, name }: Service): string => `${namespace}/${name}`;
-const isSamePlace = (a: Place, b: Place): boolean => a.node === b.node && a.zone === b.zone;
-
-function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((one, index) => one === b[index]);
 }

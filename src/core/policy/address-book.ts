@@ -1,40 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { PersistentMap } from '../../lib/persistent-map.ts';
 import { type Address, formatAddress, isLoopback, parseAddress } from '../identity/address.ts';
-
-export interface AddressClaims {
-  /** Addresses written in resources, by workload key. */
-  readonly declared: ReadonlyMap<string, readonly string[]>;
-  /** Addresses found in network namespaces, by workload key. */
-  readonly found: ReadonlyMap<string, readonly string[]>;
-  readonly node: readonly string[];
-  readonly otherNodes: readonly string[];
-  readonly apiServer: readonly string[];
-  /** Default: reads each. */
-  readonly textOf?: (text: string) => string | undefined;
-}
 
 /** Canonical text of an address that can be somebody's; undefined: it is none, or means another on each host or link. */
 function ownableText(text: string): string | undefined {
   const address = parseAddress(text);
   if (address === undefined || isLoopback(address) || isLinkLocal(address)) return undefined;
   return formatAddress(address);
-}
-
-/** Remembers the addresses of the book before: most are in the next one, too. */
-export class CanonicalTexts {
-  #known = new Map<string, string | undefined>();
-
-  /** For one book. */
-  next(): (text: string) => string | undefined {
-    const before = this.#known;
-    const now = new Map<string, string | undefined>();
-    this.#known = now;
-    return (text) => {
-      const found = before.has(text) ? before.get(text) : ownableText(text);
-      now.set(text, found);
-      return found;
-    };
-  }
 }
 
 /** Several claim one address. */
@@ -53,95 +25,132 @@ export interface NodeOwner {
 
 export type Owner = { readonly workload: string } | NodeOwner;
 
-interface Claim {
-  readonly claimant: string;
+/**
+ * How much a claim counts. What the administrator wrote outranks the host's own addresses, these what the cluster says of
+ * its nodes (this one among them), and that what a namespace says of itself.
+ */
+const claimRank = { found: 1, otherNode: 2, node: 3, declared: 4 } as const;
+type Rank = (typeof claimRank)[keyof typeof claimRank];
+
+/** Who claims addresses, and how much each claim counts, by the text of the address. */
+interface Claimant {
   readonly owner: Owner;
-  /**
-   * What the administrator wrote outranks the host's own addresses, these what the cluster says of its nodes (this one
-   * among them), and that what a namespace says of itself.
-   */
-  readonly rank: number;
+  readonly ranks: ReadonlyMap<string, Rank>;
 }
 
 const NODE: Owner = { node: 'own' };
 const OTHER_NODE: Owner = { node: 'other' };
+const NODES = { node: NODE, 'other node': OTHER_NODE } as const;
 
-/**
- * Whose an address is. A program that may configure its own network namespace could claim any address, so a
- * claim from there never takes one from somebody else: two equal claims cancel each other.
- */
+/** Whose an address is, at one moment. */
 export class AddressBook {
-  readonly #owners = new Map<string, Owner>();
-  readonly #apiServers: ReadonlySet<string>;
+  /** By canonical text. */
+  readonly owners: PersistentMap<Owner>;
   readonly conflicts: readonly AddressConflict[];
+  /** Canonical text. */
+  readonly apiServers: ReadonlySet<string>;
 
-  constructor({ declared, found, node, otherNodes, apiServer, textOf = ownableText }: AddressClaims) {
-    const claims = new Map<string, Claim[]>();
-    const claim = (text: string, entry: Claim) => {
-      const key = textOf(text);
-      if (key === undefined) return;
-      const list = claims.get(key);
-      if (list === undefined) {
-        claims.set(key, [entry]);
-        return;
-      }
-      claims.set(key, [
-        ...list.filter(({ claimant, rank }) => claimant !== entry.claimant || rank > entry.rank),
-        entry,
-      ]);
-    };
-    for (const [workload, texts] of found) {
-      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 1 });
-    }
-    for (const text of otherNodes) claim(text, { claimant: 'other node', owner: OTHER_NODE, rank: 2 });
-    for (const text of node) claim(text, { claimant: 'node', owner: NODE, rank: 3 });
-    for (const [workload, texts] of declared) {
-      for (const text of texts) claim(text, { claimant: workload, owner: { workload }, rank: 4 });
-    }
-    this.conflicts = [...claims].flatMap(([address, list]) => this.#settle(address, list)).sort(byAddress);
-    this.#apiServers = new Set(
-      apiServer
-        .map(parseAddress)
-        .filter((address) => address !== undefined)
-        .map(formatAddress),
-    );
-  }
-
-  #settle(address: string, claims: readonly Claim[]): AddressConflict[] {
-    const [only] = claims;
-    if (claims.length === 1 && only !== undefined) {
-      this.#owners.set(address, only.owner);
-      return [];
-    }
-    const highest = Math.max(...claims.map(({ rank }) => rank));
-    const [first, second] = claims.filter(({ rank }) => rank === highest);
-    const winner = second === undefined ? first : undefined;
-    if (winner !== undefined) this.#owners.set(address, winner.owner);
-    const claimants = claims.map(({ claimant }) => claimant).sort();
-    return [{ address, claimants, ...(winner === undefined ? {} : { owner: winner.claimant }) }];
+  constructor(
+    owners: PersistentMap<Owner>,
+    conflicts: readonly AddressConflict[],
+    apiServers: ReadonlySet<string>,
+  ) {
+    this.owners = owners;
+    this.conflicts = conflicts;
+    this.apiServers = apiServers;
   }
 
   /** Loopback belongs to the node: a workload's own loopback never leaves its network namespace. */
   owner(address: Address): Owner | undefined {
-    return isLoopback(address) ? NODE : this.#owners.get(formatAddress(address));
-  }
-
-  /** The same for the canonical text of an address that is no loopback. */
-  ownerOf(text: string): Owner | undefined {
-    return this.#owners.get(text);
-  }
-
-  hasApiServer(text: string): boolean {
-    return this.#apiServers.has(text);
+    return isLoopback(address) ? NODE : this.owners.get(formatAddress(address));
   }
 
   isApiServer(address: Address): boolean {
-    return this.#apiServers.has(formatAddress(address));
+    return this.apiServers.has(formatAddress(address));
+  }
+}
+
+/**
+ * Settles who is believed, one book after the other: what nobody touched stays as it is. A program that may configure its
+ * own network namespace could claim any address, so a claim from there never takes one from somebody else: two equal
+ * claims cancel each other.
+ */
+export class AddressClaims {
+  readonly #claimants = new Map<string, Claimant>();
+  /** Names of those who claim an address. */
+  readonly #claims = new Map<string, Set<string>>();
+  readonly #touched = new Set<string>();
+  readonly #inConflict = new Map<string, AddressConflict>();
+  #book = new AddressBook(PersistentMap.empty(), [], new Set());
+
+  /** What a workload claims from this moment on, and nothing else. */
+  ofWorkload(key: string, declared: readonly string[], found: readonly string[]): void {
+    const owner = this.#claimants.get(key)?.owner ?? { workload: key };
+    this.#claim(key, owner, [
+      ...found.map((text) => [text, claimRank.found] as const),
+      ...declared.map((text) => [text, claimRank.declared] as const),
+    ]);
   }
 
-  /** Every address with an owner or a role, canonical text, sorted. */
-  addresses(): string[] {
-    return [...new Set([...this.#owners.keys(), ...this.#apiServers])].sort();
+  /** The same for this node, or for the others. */
+  ofNodes(which: keyof typeof NODES, texts: readonly string[]): void {
+    const rank = which === 'node' ? claimRank.node : claimRank.otherNode;
+    this.#claim(
+      which,
+      NODES[which],
+      texts.map((text) => [text, rank] as const),
+    );
+  }
+
+  book(apiServers: AddressBook['apiServers']): AddressBook {
+    const before = this.#book;
+    if (this.#touched.size === 0 && apiServers === before.apiServers) return before;
+    const owners = before.owners.with([...this.#touched].map((address) => [address, this.#settle(address)]));
+    const conflicts = this.#inConflict.size === 0 ? [] : [...this.#inConflict.values()].sort(byAddress);
+    this.#touched.clear();
+    this.#book = new AddressBook(owners, conflicts, apiServers);
+    return this.#book;
+  }
+
+  /** Of two claims to one address the later counts. */
+  #claim(name: string, owner: Owner, claims: readonly (readonly [string, Rank])[]): void {
+    const ranks = new Map<string, Rank>();
+    for (const [text, rank] of claims) {
+      const address = ownableText(text);
+      if (address !== undefined) ranks.set(address, rank);
+    }
+    const before = this.#claimants.get(name)?.ranks;
+    for (const address of before?.keys() ?? []) {
+      this.#touched.add(address);
+      if (!ranks.has(address)) this.#claims.get(address)?.delete(name);
+    }
+    for (const address of ranks.keys()) {
+      this.#touched.add(address);
+      const names = this.#claims.get(address);
+      if (names === undefined) this.#claims.set(address, new Set([name]));
+      else names.add(name);
+    }
+    if (ranks.size === 0) this.#claimants.delete(name);
+    else this.#claimants.set(name, { owner, ranks });
+  }
+
+  #settle(address: string): Owner | undefined {
+    const names = [...(this.#claims.get(address) ?? [])];
+    this.#inConflict.delete(address);
+    if (names.length === 0) this.#claims.delete(address);
+    const [only] = names;
+    if (names.length < 2) return this.#claimants.get(only ?? '')?.owner;
+    const rankOf = (name: string): number => this.#claimants.get(name)?.ranks.get(address) ?? 0;
+    const highest = Math.max(...names.map(rankOf));
+    const [first, second] = names.filter((name) => rankOf(name) === highest);
+    const winner = second === undefined ? first : undefined;
+    const claimants = names.sort();
+    this.#inConflict.set(address, {
+      address,
+      claimants,
+      ...(winner === undefined ? {} : { owner: winner }),
+    });
+    return winner === undefined ? undefined : this.#claimants.get(winner)?.owner;
   }
 }
 

@@ -123,7 +123,7 @@ export function resolveEnd(world: World, { workload: key, address: text }: Endpo
   if (key !== undefined && workload === undefined) {
     throw new PerigeeError('ERR_WORKLOAD_UNKNOWN', `there is no workload ${key}`, {
       object: key,
-      hint: `workloads: ${[...world.workloads.keys()].join(', ') || 'none'}`,
+      hint: `workloads: ${[...world.workloads.keys()].sort().join(', ') || 'none'}`,
     });
   }
   if (text === undefined) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { PersistentMap } from '../../lib/persistent-map.ts';
 import { type Address, parseAddress } from '../identity/address.ts';
-import { createPeerIdentity, type PeerIdentity } from '../identity/peer-identity.ts';
-import { contains, formatPrefix, hostPrefix, parsePrefix } from '../identity/prefix.ts';
+import { createPeerIdentity, type PeerFacts, type PeerIdentity } from '../identity/peer-identity.ts';
+import { contains, formatPrefix, parsePrefix, type Prefix } from '../identity/prefix.ts';
 import type { Workload } from '../workload/workload.ts';
 import { isLinkLocal, type NodeOwner } from './address-book.ts';
 import type { World } from './world.ts';
@@ -46,14 +47,16 @@ function portsThatMatter(world: World, workload: Workload) {
 }
 
 export interface IpcacheEntry {
-  /** CIDR text; a single address has full length. */
-  readonly prefix: string;
+  /** Of full length for a single address. */
+  readonly prefix: Prefix;
   readonly peer: PeerIdentity;
   /** Key of the workload that owns the address. */
   readonly owner?: string;
   /** Somebody is known to have the address: a workload of any node, or a node. */
   readonly taken?: true;
 }
+
+const EVERYTHING = ['0.0.0.0/0', '::/0'].map(parsePrefix).filter((block) => block !== undefined);
 
 /** What `isLinkLocal` knows, as blocks: such an address means somebody else on each link. */
 const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'].map(parsePrefix).filter((block) => block !== undefined);
@@ -63,99 +66,125 @@ const LOOPBACK = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128']
   .map(parsePrefix)
   .filter((block) => block !== undefined);
 
-/** What the peer identity of an address is made from, and what came of it. */
-interface KnownAddress {
-  readonly owner: Workload | NodeOwner['node'] | undefined;
-  readonly isApiServer: boolean;
-  readonly world: Pick<World, 'prefixes' | 'egressPortNames'>;
-  readonly entry: IpcacheEntry;
-}
+/** Of more blocks at once that change, every address is looked at anew. */
+const FEW_BLOCKS = 32;
+
+type Entries = PersistentMap<IpcacheEntry>;
 
 /** Knows the addresses of one world after the other: an entry that is the same as before is the same object. */
 export class PeerBook {
-  #addresses = new Map<string, KnownAddress>();
-  #blocks: readonly IpcacheEntry[] = [];
-  #prefixes: World['prefixes'] | undefined;
+  #world: World | undefined;
+  #blocks: Entries = PersistentMap.empty();
+  #entries: Entries = PersistentMap.empty();
 
   /**
    * What the kernel's longest-prefix table must hold for every address to get its peer identity: all known
-   * addresses, all blocks of policies, and everything else as World. Sorted by prefix text.
+   * addresses, all blocks of policies, and everything else as World. By the text of the prefix.
    */
-  ipcache(world: World): IpcacheEntry[] {
-    if (this.#prefixes !== world.prefixes) this.#blocks = blockEntries(world);
-    this.#prefixes = world.prefixes;
-    const before = this.#addresses;
-    this.#addresses = new Map();
-    const entries = new Map(this.#blocks.map((entry) => [entry.prefix, entry]));
-    for (const text of world.addresses.addresses()) {
-      const known = knownAddress(world, text, before.get(text));
-      if (known === undefined) continue;
-      this.#addresses.set(text, known);
-      entries.set(known.entry.prefix, known.entry);
+  ipcache(world: World): Entries {
+    const before = this.#world;
+    this.#world = world;
+    const touched = this.#touched(world, before);
+    if (before?.prefixes !== world.prefixes) {
+      const blocks = this.#blocks.with(newBlocks(world, this.#blocks));
+      for (const { key } of blocks.changesSince(this.#blocks)) touched.add(key);
+      this.#blocks = blocks;
     }
-    return [...entries.values()].sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+    this.#entries = this.#entries.with([...touched].map((prefix) => [prefix, this.#entry(world, prefix)]));
+    return this.#entries;
+  }
+
+  /** Texts of the prefixes whose entries may be others than before. */
+  #touched(world: World, before: World | undefined): Set<string> {
+    const { owners, apiServers } = world.addresses;
+    const ownersBefore = before?.addresses.owners ?? PersistentMap.empty();
+    const addresses = owners.changesSince(ownersBefore).map(({ key }) => key);
+    for (const { was, is } of world.workloads.changesSince(before?.workloads ?? PersistentMap.empty()))
+      addresses.push(...(was?.addresses ?? []), ...(is?.addresses ?? []));
+    if (apiServers !== before?.addresses.apiServers)
+      addresses.push(...(before?.addresses.apiServers ?? []), ...apiServers);
+    const moved = before === undefined ? [] : this.#moved(world, before);
+    return new Set([...addresses.map(addressPrefix), ...moved]);
+  }
+
+  /** Of addresses that may be told from others by other things than before. */
+  #moved(world: World, before: World): string[] {
+    const blocks = world.prefixes.differences(before.prefixes);
+    const all = blocks.length > FEW_BLOCKS || world.egressPortNames !== before.egressPortNames;
+    if (!all && blocks.length === 0) return [];
+    const isMoved = ({ prefix, taken }: IpcacheEntry): boolean =>
+      taken === true && (all || blocks.some((block) => contains(block, prefix)));
+    return [...this.#entries].filter(([, entry]) => isMoved(entry)).map(([text]) => text);
+  }
+
+  #entry(world: World, text: string): IpcacheEntry | undefined {
+    return sameEntry(this.#entries.get(text), addressEntry(world, text)) ?? this.#blocks.get(text);
   }
 }
 
 /** The entries of one world alone. */
-export function ipcache(world: World): IpcacheEntry[] {
+export function ipcache(world: World): Entries {
   return new PeerBook().ipcache(world);
 }
 
-function knownAddress(
-  world: World,
-  text: string,
-  before: KnownAddress | undefined,
-): KnownAddress | undefined {
-  const claimed = world.addresses.ownerOf(text);
-  const workload =
-    claimed !== undefined && 'workload' in claimed ? world.workloads.get(claimed.workload) : undefined;
-  const owner = claimed !== undefined && 'node' in claimed ? claimed.node : workload;
-  const isApiServer = world.addresses.hasApiServer(text);
-  if (
-    before?.owner === owner &&
-    before?.isApiServer === isApiServer &&
-    before.world.prefixes === world.prefixes &&
-    before.world.egressPortNames === world.egressPortNames
-  )
-    return before;
-  const address = parseAddress(text);
-  if (address === undefined) return undefined;
-  const entry = {
-    prefix: formatPrefix(hostPrefix(address)),
-    peer: peerOfAddress(world, address),
-    taken: true as const,
-    ...(workload === undefined ? {} : { owner: workload.key }),
-  };
-  const { prefixes, egressPortNames } = world;
-  return { owner, isApiServer, world: { prefixes, egressPortNames }, entry };
+/** Text of the prefix of a canonical address alone. */
+export function addressPrefix(address: string): string {
+  return `${address}/${address.includes(':') ? '128' : '32'}`;
 }
 
-/** Whoever has no address of its own. */
+/** Undefined: nobody is known to have the address, or the prefix is a block of them. */
+function addressEntry(world: World, text: string): IpcacheEntry | undefined {
+  const address = text.slice(0, text.indexOf('/'));
+  if (text !== addressPrefix(address)) return undefined;
+  const owner = world.addresses.owners.get(address);
+  if (owner === undefined && !world.addresses.apiServers.has(address)) return undefined;
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) return undefined;
+  const workload =
+    owner !== undefined && 'workload' in owner ? world.workloads.get(owner.workload) : undefined;
+  return {
+    prefix,
+    peer: peerOfAddress(world, prefix),
+    taken: true,
+    ...(workload === undefined ? {} : { owner: workload.key }),
+  };
+}
+
+/** The one of before, if the new one says the same. */
+function sameEntry<E extends IpcacheEntry | undefined>(before: IpcacheEntry | undefined, now: E): E {
+  const isSame =
+    before?.peer.key === now?.peer.key && before?.owner === now?.owner && before?.taken === now?.taken;
+  return isSame ? (before as E) : now;
+}
+
+/** Whoever has no address of its own, with those that are not among them any more. */
+function newBlocks(world: World, before: Entries): Map<string, IpcacheEntry | undefined> {
+  const now = new Map<string, IpcacheEntry | undefined>([...before.keys()].map((text) => [text, undefined]));
+  for (const entry of blockEntries(world)) {
+    const text = formatPrefix(entry.prefix);
+    now.set(text, sameEntry(before.get(text), entry));
+  }
+  return now;
+}
+
 function blockEntries(world: World): IpcacheEntry[] {
-  const entries = new Map<string, PeerIdentity>();
-  for (const everything of ['0.0.0.0/0', '::/0']) entries.set(everything, createPeerIdentity({}));
-  for (const block of LOOPBACK) {
-    entries.set(
-      formatPrefix(block),
-      createPeerIdentity({ node: true, prefix: world.prefixes.standIn(block) }),
-    );
+  const { prefixes } = world;
+  const entries = EVERYTHING.map((prefix) => ({ prefix, peer: createPeerIdentity({}) }));
+  const add = (block: Prefix, facts: PeerFacts): void => {
+    entries.push({ prefix: block, peer: createPeerIdentity({ ...facts, prefix: prefixes.standIn(block) }) });
+  };
+  for (const block of LOOPBACK) add(block, { node: true });
+  for (const block of LINK_LOCAL) add(block, { linkLocal: true });
+  for (const block of prefixes) {
+    const linkLocal = LINK_LOCAL.some((outer) => contains(outer, block));
+    const node = LOOPBACK.some((outer) => contains(outer, block));
+    add(block, { node, linkLocal });
   }
-  for (const block of LINK_LOCAL) {
-    const prefix = world.prefixes.standIn(block);
-    entries.set(formatPrefix(block), createPeerIdentity({ linkLocal: true, prefix }));
-  }
-  for (const prefix of world.prefixes) {
-    const linkLocal = LINK_LOCAL.some((block) => contains(block, prefix));
-    const node = LOOPBACK.some((block) => contains(block, prefix));
-    const standIn = world.prefixes.standIn(prefix);
-    entries.set(formatPrefix(prefix), createPeerIdentity({ node, prefix: standIn, linkLocal }));
-  }
-  return [...entries].map(([prefix, peer]) => ({ prefix, peer }));
+  return entries;
 }
 
 /** The distinct peer identities that connections can have, in the order of their keys. */
-export function peerIdentities(entries: readonly IpcacheEntry[]): PeerIdentity[] {
-  const peers = new Map(entries.map(({ peer }) => [peer.key, peer]));
+export function peerIdentities(entries: Entries): PeerIdentity[] {
+  const peers = new Map(Array.from(entries.values(), ({ peer }) => [peer.key, peer]));
   return [...peers.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -49,11 +49,16 @@ export function standIns(
 
 /** Every block and exception of any policy, once. */
 export class Blocks {
+  readonly #prefixes: ReadonlyMap<string, Prefix>;
   readonly #table: PrefixTable;
   readonly #standIns: ReadonlyMap<string, Prefix>;
 
   /** @param prefixes by their text; @param standIns of the same */
-  constructor(prefixes: ReadonlyMap<string, Prefix>, standIns: ReadonlyMap<string, Prefix>) {
+  constructor(
+    prefixes: ReadonlyMap<string, Prefix> = new Map(),
+    standIns: ReadonlyMap<string, Prefix> = prefixes,
+  ) {
+    this.#prefixes = prefixes;
     this.#table = new PrefixTable(prefixes.values());
     this.#standIns = standIns;
   }
@@ -62,6 +67,23 @@ export class Blocks {
   standIn(inner: Address | Prefix): Prefix | undefined {
     const found = this.#table.longest(inner);
     return found === undefined ? undefined : this.#standIns.get(formatPrefix(found));
+  }
+
+  /** The blocks that are in one of the two alone, or that another stands for. */
+  differences(others: Blocks): Prefix[] {
+    if (others === this) return [];
+    const here = [...this.#prefixes].filter(
+      ([text]) => !others.#prefixes.has(text) || this.#standInText(text) !== others.#standInText(text),
+    );
+    const gone = [...others.#prefixes].filter(([text]) => !this.#prefixes.has(text));
+    return [...here, ...gone].map(([, prefix]) => prefix);
+  }
+
+  /** What stands for the block with that text. */
+  #standInText(text: string): string | undefined {
+    const standIn = this.#standIns.get(text);
+    // Most stand for themselves, and formatting takes long.
+    return standIn === undefined || standIn === this.#prefixes.get(text) ? text : formatPrefix(standIn);
   }
 
   [Symbol.iterator](): IterableIterator<Prefix> {

@@ -23,13 +23,27 @@ export class SelectionIndex {
   #next = 0;
   #lists = new Map<string, Selection>();
   #namespaces = new Map<string, Selecting>();
+  #asked: readonly unknown[] = [];
+  #index: ReadonlyMap<string, Selection> = new Map();
 
   /** By `direction workload-key`; workloads that are selected alike share one list. */
   of(
-    workloads: Iterable<Workload>,
+    workloads: readonly Workload[],
     policies: readonly Policy[],
     namespaces: ReadonlyMap<string, Labels>,
-  ): Map<string, Selection> {
+  ): ReadonlyMap<string, Selection> {
+    const asked = [workloads, policies, namespaces];
+    if (asked.every((part, at) => part === this.#asked[at])) return this.#index;
+    this.#asked = asked;
+    this.#index = this.#select(workloads, policies, namespaces);
+    return this.#index;
+  }
+
+  #select(
+    workloads: readonly Workload[],
+    policies: readonly Policy[],
+    namespaces: ReadonlyMap<string, Labels>,
+  ): ReadonlyMap<string, Selection> {
     const index = new Map<string, Selection>();
     const before = this.#lists;
     this.#lists = new Map();

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parseAddress } from '../identity/address.ts';
+import { type Change, PersistentMap } from '../../lib/persistent-map.ts';
+import { formatAddress, parseAddress } from '../identity/address.ts';
 import { createIdentity, DEFAULT_TRUST_DOMAIN } from '../identity/identity.ts';
-import { formatPrefix } from '../identity/prefix.ts';
-import type { Resource, ResourceOfKind } from '../resources/kinds.ts';
-import { type Workload, workloadKey } from '../workload/workload.ts';
+import { type Resource, resourceMap, resourceName, type ResourceOfKind } from '../resources/kinds.ts';
+import { isLocal, type LocalWorkload, type Workload } from '../workload/workload.ts';
 import { fromWorkloadResource } from '../workload/from-resource.ts';
-import { type AddressConflict, AddressBook, CanonicalTexts } from './address-book.ts';
-import { fromAccessPolicy } from './from-access-policy.ts';
-import { fromNetworkPolicy } from './from-network-policy.ts';
-import { Blocks, collectPrefixes, standIns } from './prefix-classes.ts';
+import { type AddressBook, AddressClaims, type AddressConflict } from './address-book.ts';
+import { PolicySet } from './policy-set.ts';
+import type { Blocks } from './prefix-classes.ts';
 import type { Policy, PolicyDirection } from './rule.ts';
 import type { Direction } from './rule-ref.ts';
 import { implicitLabels, SelectionIndex, selectionKey } from './selection-index.ts';
 import type { Labels } from './selector.ts';
 
 export interface WorldInput {
-  readonly resources: readonly Resource[];
+  /** By `resourceKey`. */
+  readonly resources: PersistentMap<Resource>;
   /** Addresses found in the network namespaces, by workload key. */
   readonly addresses?: ReadonlyMap<string, readonly string[]>;
   /** Addresses of this host. */
@@ -23,22 +23,22 @@ export interface WorldInput {
   /** Addresses of the other hosts of the cluster; those of this one among them do no harm. */
   readonly otherNodeAddresses?: readonly string[];
   readonly apiServerAddresses?: readonly string[];
-  /** Default: `cluster.local`. */
-  readonly trustDomain?: string;
 }
 
-/** Everything that verdicts depend on, at one moment. Immutable; the indexes are built once. */
+/** Everything that verdicts depend on, at one moment. Immutable. */
 export interface World {
-  /** By `namespace/name`, in the order of the keys. */
-  readonly workloads: ReadonlyMap<string, Workload>;
-  /** Labels by namespace; every namespace that a resource names is there. */
-  readonly namespaces: ReadonlyMap<string, Labels>;
+  /** By `namespace/name`. */
+  readonly workloads: PersistentMap<Workload>;
+  /** Those of this host, in the order of the keys. */
+  readonly locals: readonly LocalWorkload[];
+  /** Labels by namespace; one that is not there has its name alone. */
+  readonly namespaces: PersistentMap<Labels>;
   /** AccessPolicies and ClusterAccessPolicies, in canonical order. */
   readonly policies: readonly Policy[];
   readonly networkPolicies: readonly Policy[];
   readonly nodeAddresses: readonly string[];
   /**
-   * What selects each workload: by `direction workload-key`, NetworkPolicy first, then canonical order. Workloads
+   * What selects each workload of this host: by `direction workload-key`, NetworkPolicy first, then canonical order. Workloads
    * that are selected alike share one list.
    */
   readonly selections: ReadonlyMap<string, readonly PolicyDirection[]>;
@@ -51,176 +51,142 @@ export interface World {
   readonly conflicts: readonly AddressConflict[];
 }
 
-/** A workload, and what it was made from beside its resource. */
-interface KnownWorkload {
-  readonly trustDomain: string;
-  readonly addresses: readonly string[];
-  readonly workload: Workload;
-}
-
-/** What policies alone determine. */
-interface PolicyFacts {
-  readonly all: readonly Policy[];
-  readonly accessPolicies: readonly Policy[];
-  readonly networkPolicies: readonly Policy[];
-  readonly prefixes: Blocks;
-  readonly egressPortNames: ReadonlySet<string>;
-  /** Of the two above: where it is the same, so are they. */
-  readonly text: string;
-}
+type Texts = readonly string[];
 
 /**
- * Builds one snapshot after the other. What a resource that is still the same object was read to is the same
- * object, too; nothing else depends on the snapshots before.
+ * Builds one world after the other, each from what tells its input from the one before: a whole build is the same over
+ * everything. What does not change is the same object in both worlds.
  */
 export class WorldBuilder {
-  readonly #policies = new WeakMap<Resource, Policy>();
-  readonly #workloads = new WeakMap<Resource, KnownWorkload>();
-  readonly #sortKeys = new WeakMap<Resource, string>();
-  readonly #texts = new CanonicalTexts();
+  readonly #trustDomain: string;
+  readonly #policies = new PolicySet();
+  readonly #claims = new AddressClaims();
   readonly #selections = new SelectionIndex();
-  #facts: PolicyFacts | undefined;
+  #resources = PersistentMap.empty<Resource>();
+  #found: ReadonlyMap<string, Texts> = new Map();
+  #workloads = PersistentMap.empty<Workload>();
+  #locals: readonly LocalWorkload[] = [];
+  #namespaces = PersistentMap.empty<Labels>();
+  #nodes: Surrounding = { given: [], node: [], apiServers: new Set() };
 
-  /** The order of the resources doesn't matter. */
+  constructor(trustDomain = DEFAULT_TRUST_DOMAIN) {
+    this.#trustDomain = trustDomain;
+  }
+
   build(input: WorldInput): World {
-    const trustDomain = input.trustDomain ?? DEFAULT_TRUST_DOMAIN;
-    const found = input.addresses ?? new Map<string, readonly string[]>();
-    const resources = this.#sorted(input.resources);
-    const workloads = new Map<string, Workload>();
-    const declared = new Map<string, readonly string[]>();
-    for (const resource of ofKinds(resources, 'Workload')) {
-      const workload = this.#workload(resource, trustDomain, found);
-      workloads.set(workload.key, workload);
-      declared.set(workload.key, resource.spec.addresses);
-    }
-    const facts = this.#policyFacts(resources);
-    const namespaces = collectNamespaces(resources);
-    const nodeAddresses = canonical(input.nodeAddresses ?? []);
-    const addresses = new AddressBook({
-      declared,
-      found: new Map([...found].filter(([key]) => workloads.has(key))),
-      node: nodeAddresses,
-      otherNodes: otherNodes(input, nodeAddresses),
-      apiServer: canonical(input.apiServerAddresses ?? []),
-      textOf: this.#texts.next(),
-    });
+    const changes = input.resources.changesSince(this.#resources);
+    this.#resources = input.resources;
+    this.#takeWorkloads(changes, input.addresses ?? new Map<string, Texts>());
+    this.#takeNamespaces(changes);
+    const policies = this.#policies.take(changes);
+    this.#takeSurrounding(input);
+    const addresses = this.#claims.book(this.#nodes.apiServers);
     return {
-      workloads,
-      namespaces,
-      policies: facts.accessPolicies,
-      networkPolicies: facts.networkPolicies,
-      nodeAddresses,
-      selections: this.#selections.of(workloads.values(), facts.all, namespaces),
-      prefixes: facts.prefixes,
+      workloads: this.#workloads,
+      locals: this.#locals,
+      namespaces: this.#namespaces,
+      policies: policies.accessPolicies,
+      networkPolicies: policies.networkPolicies,
+      nodeAddresses: this.#nodes.node,
+      selections: this.#selections.of(this.#locals, policies.all, this.#namespaces),
+      prefixes: policies.prefixes,
       addresses,
-      egressPortNames: facts.egressPortNames,
+      egressPortNames: policies.egressPortNames,
       conflicts: addresses.conflicts,
     };
   }
 
-  #sorted(resources: readonly Resource[]): readonly Resource[] {
-    const keyOf = (resource: Resource): string => {
-      const key = this.#sortKeys.get(resource) ?? sortKey(resource);
-      this.#sortKeys.set(resource, key);
-      return key;
-    };
-    const named = resources.map((resource) => [keyOf(resource), resource] as const);
-    return named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, resource]) => resource);
+  #takeWorkloads(changes: readonly Change<Resource>[], found: ReadonlyMap<string, Texts>): void {
+    const touched = new Map<string, ResourceOfKind<'Workload'> | undefined>();
+    for (const { was, is } of changes) {
+      if (was?.kind === 'Workload') touched.set(resourceName(was), undefined);
+      if (is?.kind === 'Workload') touched.set(resourceName(is), is);
+    }
+    for (const key of new Set([...found.keys(), ...this.#found.keys()])) {
+      if (touched.has(key) || isSameList(found.get(key) ?? [], this.#found.get(key) ?? [])) continue;
+      const resource = this.#resources.get(`Workload ${key}`);
+      if (resource?.kind === 'Workload') touched.set(key, resource);
+    }
+    this.#found = found;
+    if (touched.size === 0) return;
+    const before = this.#workloads;
+    this.#workloads = before.with(
+      [...touched].map(([key, resource]) => [key, this.#workload(key, resource, found.get(key) ?? [])]),
+    );
+    const isOfHere = (workload: Workload | undefined): boolean => workload !== undefined && isLocal(workload);
+    if ([...touched.keys()].some((key) => isOfHere(before.get(key)) || isOfHere(this.#workloads.get(key))))
+      this.#locals = [...this.#workloads.values()].filter(isLocal).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   #workload(
-    resource: ResourceOfKind<'Workload'>,
-    trustDomain: string,
-    found: ReadonlyMap<string, readonly string[]>,
-  ): Workload {
-    const { namespace, name, labels = {} } = resource.metadata;
-    const known = this.#workloads.get(resource);
-    const addresses = found.get(known?.workload.key ?? workloadKey(namespace, name)) ?? [];
-    if (known?.trustDomain === trustDomain && isSameList(known.addresses, addresses)) return known.workload;
+    key: string,
+    resource: ResourceOfKind<'Workload'> | undefined,
+    found: Texts,
+  ): Workload | undefined {
+    this.#claims.ofWorkload(key, resource?.spec.addresses ?? [], resource === undefined ? [] : found);
+    if (resource === undefined) return undefined;
+    const { namespace, labels = {} } = resource.metadata;
     const { serviceAccount } = resource.spec;
-    const identity = createIdentity({ trustDomain, namespace, serviceAccount, labels });
-    const workload = fromWorkloadResource(resource, identity, addresses);
-    this.#workloads.set(resource, { trustDomain, addresses, workload });
-    return workload;
+    const identity = createIdentity({ trustDomain: this.#trustDomain, namespace, serviceAccount, labels });
+    return fromWorkloadResource(resource, identity, found);
   }
 
-  #policyFacts(resources: readonly Resource[]): PolicyFacts {
-    const access = ofKinds(resources, 'AccessPolicy', 'ClusterAccessPolicy');
-    const accessPolicies = access.map((resource) => this.#policy(resource, fromAccessPolicy));
-    const network = ofKinds(resources, 'NetworkPolicy');
-    const networkPolicies = network.map((resource) => this.#policy(resource, fromNetworkPolicy));
-    const all = [...networkPolicies, ...accessPolicies];
-    const known = this.#facts?.all;
-    if (
-      this.#facts !== undefined &&
-      known?.length === all.length &&
-      all.every((one, at) => one === known[at])
-    )
-      return this.#facts;
-    const rules = all.flatMap(({ directions }) => directions).flatMap((direction) => direction.rules);
-    const prefixes = collectPrefixes(rules);
-    const egressPortNames = collectEgressPortNames(all);
-    const stand = standIns(prefixes, rules);
-    const blocks = [...stand].map(([block, standIn]) => `${block} ${formatPrefix(standIn)}`).sort();
-    const text = [blocks, [...egressPortNames].sort()].join(' ');
-    const same = this.#facts?.text === text ? this.#facts : undefined;
-    this.#facts = {
-      all,
-      accessPolicies,
-      networkPolicies,
-      text,
-      prefixes: same?.prefixes ?? new Blocks(prefixes, stand),
-      egressPortNames: same?.egressPortNames ?? egressPortNames,
-    };
-    return this.#facts;
+  #takeNamespaces(changes: readonly Change<Resource>[]): void {
+    const touched = changes.flatMap(({ was, is }): (readonly [string, Labels | undefined])[] => {
+      if (is?.kind === 'Namespace') {
+        const { name, labels } = is.metadata;
+        return [[name, { ...labels, ...implicitLabels(name) }]];
+      }
+      return was?.kind === 'Namespace' ? [[was.metadata.name, undefined]] : [];
+    });
+    this.#namespaces = this.#namespaces.with(touched);
   }
 
-  #policy<R extends Resource>(resource: R, read: (resource: R) => Policy): Policy {
-    const policy = this.#policies.get(resource) ?? read(resource);
-    this.#policies.set(resource, policy);
-    return policy;
+  #takeSurrounding({
+    nodeAddresses = [],
+    otherNodeAddresses = [],
+    apiServerAddresses = [],
+  }: WorldInput): void {
+    const given = [nodeAddresses, otherNodeAddresses, apiServerAddresses];
+    if (given.every((texts, at) => isSameList(texts, this.#nodes.given[at] ?? []))) return;
+    const node = canonical(nodeAddresses);
+    const own = new Set(node);
+    this.#claims.ofNodes('node', node);
+    this.#claims.ofNodes(
+      'other node',
+      canonical(otherNodeAddresses).filter((address) => !own.has(address)),
+    );
+    this.#nodes = { given, node, apiServers: new Set(canonical(apiServerAddresses)) };
   }
 }
 
-/** Builds one snapshot alone. */
-export function buildWorld(input: WorldInput): World {
-  return new WorldBuilder().build(input);
+/** Addresses that are no workload's. */
+interface Surrounding {
+  readonly given: readonly Texts[];
+  /** Canonical text, sorted. */
+  readonly node: Texts;
+  readonly apiServers: ReadonlySet<string>;
 }
 
-function ofKinds<K extends Resource['kind']>(
-  resources: readonly Resource[],
-  ...kinds: K[]
-): ResourceOfKind<K>[] {
-  return resources.filter((resource): resource is ResourceOfKind<K> =>
-    (kinds as string[]).includes(resource.kind),
-  );
+/** Builds one world alone. The order of the resources doesn't matter. */
+export function buildWorld({
+  resources,
+  trustDomain,
+  ...around
+}: Omit<WorldInput, 'resources'> & {
+  readonly resources: Iterable<Resource>;
+  readonly trustDomain?: string;
+}): World {
+  return new WorldBuilder(trustDomain).build({ ...around, resources: resourceMap(resources) });
 }
 
-function isSameList(some: readonly string[], others: readonly string[]): boolean {
+function isSameList(some: Texts, others: Texts): boolean {
   return some.length === others.length && some.every((one, at) => one === others[at]);
 }
 
-function sortKey({ kind, metadata }: Resource): string {
-  return `${kind}\0${'namespace' in metadata ? metadata.namespace : ''}\0${metadata.name}`;
-}
-
-function otherNodes({ otherNodeAddresses = [] }: WorldInput, own: readonly string[]): string[] {
-  return canonical(otherNodeAddresses).filter((address) => !own.includes(address));
-}
-
-function canonical(addresses: readonly string[]): string[] {
-  return [...new Set(addresses)].filter((text) => parseAddress(text) !== undefined).sort();
-}
-
-function collectNamespaces(resources: readonly Resource[]): Map<string, Labels> {
-  const namespaces = new Map<string, Labels>();
-  for (const { metadata } of resources) {
-    if ('namespace' in metadata) namespaces.set(metadata.namespace, implicitLabels(metadata.namespace));
-  }
-  for (const { metadata } of ofKinds(resources, 'Namespace')) {
-    namespaces.set(metadata.name, { ...metadata.labels, ...implicitLabels(metadata.name) });
-  }
-  return namespaces;
+function canonical(addresses: Texts): string[] {
+  const parsed = addresses.map(parseAddress).filter((address) => address !== undefined);
+  return [...new Set(parsed.map(formatAddress))].sort();
 }
 
 /** What selects the workload in the direction, in canonical order; Audit policies included. */
@@ -230,15 +196,4 @@ export function selectionsOf(
   direction: Direction,
 ): readonly PolicyDirection[] {
   return world.selections.get(selectionKey(workload.key, direction)) ?? [];
-}
-
-function collectEgressPortNames(policies: readonly Policy[]): Set<string> {
-  const egress = policies
-    .flatMap(({ directions }) => directions)
-    .filter(({ direction }) => direction === 'egress');
-  const ports = egress
-    .flatMap(({ rules }) => rules)
-    .flatMap(({ clauses }) => clauses)
-    .flatMap((clause) => clause.ports ?? []);
-  return new Set(ports.map(({ port }) => port).filter((port) => typeof port === 'string'));
 }

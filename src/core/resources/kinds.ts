@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { PersistentMap } from '../../lib/persistent-map.ts';
 import type * as z from 'zod';
 import {
   type AccessPolicyResource,
@@ -81,4 +82,9 @@ export function resourceName(resource: Resource): string {
 /** Unique in a snapshot. */
 export function resourceKey(resource: Resource): string {
   return `${resource.kind} ${resourceName(resource)}`;
+}
+
+/** By `resourceKey`; of two with one key the later counts. */
+export function resourceMap(resources: Iterable<Resource>): PersistentMap<Resource> {
+  return PersistentMap.of(Array.from(resources, (resource) => [resourceKey(resource), resource]));
 }

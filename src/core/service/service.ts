@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { PersistentMap } from '../../lib/persistent-map.ts';
 
 /** Transports of Services that are resolved; SCTP is left to others. */
 export type ServiceProtocol = 'TCP' | 'UDP';
@@ -53,8 +54,10 @@ export interface Place {
 
 /** All Services at one moment. */
 export interface ServiceSet {
-  readonly services: readonly Service[];
-  readonly slices: readonly EndpointSlice[];
+  /** By `namespace/name`. */
+  readonly services: PersistentMap<Service>;
+  /** Named in any way. */
+  readonly slices: PersistentMap<EndpointSlice>;
   readonly place: Place;
 }
 

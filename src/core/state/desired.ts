@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Address } from '../identity/address.ts';
+import type { PersistentMap } from '../../lib/persistent-map.ts';
+import { type Address, formatAddress } from '../identity/address.ts';
 import type { Prefix } from '../identity/prefix.ts';
 
 /**
@@ -8,11 +9,12 @@ import type { Prefix } from '../identity/prefix.ts';
  */
 export interface DesiredState {
   readonly workloads: readonly DesiredWorkload[];
-  readonly ipcache: readonly DesiredAddress[];
+  /** By the text of the prefix. */
+  readonly ipcache: PersistentMap<DesiredAddress>;
   /** One for each direction in which policy selects a workload, or its requests are to be seen. */
   readonly policy: readonly DesiredTable[];
-  /** None: addresses of Services are left to others. */
-  readonly services: readonly DesiredService[];
+  /** By `frontendKey`. None: addresses of Services are left to others. */
+  readonly services: PersistentMap<DesiredService>;
 }
 
 /** One port of a Service at one of its addresses. */
@@ -27,6 +29,15 @@ export interface DesiredService {
   readonly picked: readonly DesiredBackend[];
   /** Others that serve what they have. */
   readonly kept: readonly DesiredBackend[];
+}
+
+/** What tells one port of a Service at one of its addresses from all others. */
+export function frontendKey({
+  address,
+  port,
+  protocol,
+}: Pick<DesiredService, 'address' | 'port' | 'protocol'>): string {
+  return `${formatAddress(address)} ${String(port)}/${protocol}`;
 }
 
 export interface DesiredBackend {

@@ -28,12 +28,11 @@ export class PolicyIndex {
     this.#tables = new Map(
       state.policy.map((table) => [tableKey(table.workload, table.direction), table.rows]),
     );
-    for (const entry of state.ipcache) {
+    for (const entry of state.ipcache.values()) {
       this.#ipcache.set(prefixKey(addressBytes(entry.prefix), prefixBits(entry.prefix)), entry);
     }
-    this.#lengths = [...new Set(state.ipcache.map((entry) => prefixBits(entry.prefix)))].sort(
-      (a, b) => b - a,
-    );
+    const lengths = Array.from(state.ipcache.values(), (entry) => prefixBits(entry.prefix));
+    this.#lengths = [...new Set(lengths)].sort((a, b) => b - a);
   }
 
   /** Longest prefix that holds the address. */

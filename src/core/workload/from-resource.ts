@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatAddress, parseAddress } from '../identity/address.ts';
 import type { Identity } from '../identity/identity.ts';
-import type { Resource, ResourceOfKind } from '../resources/kinds.ts';
+import { PersistentMap } from '../../lib/persistent-map.ts';
+import { type Resource, resourceName, type ResourceOfKind } from '../resources/kinds.ts';
 import { type Attachment, type LocalAttachment, type Workload, workloadKey } from './workload.ts';
 
 /** Where `ip netns add` keeps its namespaces. */
@@ -36,13 +37,25 @@ function attachmentOf({ netns, cgroup }: ResourceOfKind<'Workload'>['spec']): At
   return { type: 'netns', path: netns.startsWith('/') ? netns : `${NETNS_FOLDER}/${netns}` };
 }
 
-/** Where the workloads of this host live, by workload key and in the order of the keys. */
-export function attachmentsOf(resources: readonly Resource[]): Map<string, LocalAttachment> {
-  const found = resources.flatMap((resource) => {
-    if (resource.kind !== 'Workload') return [];
-    const { namespace, name } = resource.metadata;
-    const attachment = attachmentOf(resource.spec);
-    return attachment.type === 'remote' ? [] : [[workloadKey(namespace, name), attachment] as const];
-  });
-  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+/** Where the workloads of this host live, one set of resources after the other. */
+export class Attachments {
+  #resources = PersistentMap.empty<Resource>();
+  #found: ReadonlyMap<string, LocalAttachment> = new Map();
+
+  /** By workload key and in the order of the keys. */
+  take(resources: PersistentMap<Resource>): ReadonlyMap<string, LocalAttachment> {
+    const found = new Map(this.#found);
+    let changed = false;
+    for (const { was, is } of resources.changesSince(this.#resources)) {
+      if (was?.kind === 'Workload') changed = found.delete(resourceName(was)) || changed;
+      if (is?.kind !== 'Workload') continue;
+      const attachment = attachmentOf(is.spec);
+      if (attachment.type === 'remote') continue;
+      found.set(resourceName(is), attachment);
+      changed = true;
+    }
+    this.#resources = resources;
+    if (changed) this.#found = new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return this.#found;
+  }
 }

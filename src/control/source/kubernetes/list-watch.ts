@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ApiFailure, type ApiObject, type KubernetesApi, type Query, type WatchEvent } from './api.ts';
 import { messageOf } from '../../../lib/errors.ts';
+import { PersistentMap } from '../../../lib/persistent-map.ts';
 
 /** Why a collection is listed anew or its watch begun again. The set is closed: it is a label of a metric. */
 export const restartReasons = ['ended', 'expired', 'failed', 'forbidden', 'not-served', 'resync'] as const;
@@ -52,13 +53,13 @@ const RELIST_AFTER = 5;
 const WATCH_SECONDS = 240;
 
 /**
- * One collection of the API, kept as a map. Objects are stripped as they arrive. The state stays what it was while the
+ * One collection of the API, kept as a map of each moment. Objects are stripped as they arrive. The state stays what it was while the
  * server is away; when it is back, the watch goes on where it stopped, or a list brings everything that changed.
  */
 export class ListWatch<T> {
   readonly #options: ListWatchOptions<T>;
   readonly #random: () => number;
-  #objects = new Map<string, T>();
+  #objects = PersistentMap.empty<T>();
   #synced = false;
   #staleSince: number | undefined;
   #problem: { readonly reason: RestartReason; readonly text: string } | undefined;
@@ -81,7 +82,7 @@ export class ListWatch<T> {
   }
 
   /** By `namespace/name`, or the name alone. */
-  get objects(): ReadonlyMap<string, T> {
+  get objects(): PersistentMap<T> {
     return this.#objects;
   }
 
@@ -142,11 +143,9 @@ export class ListWatch<T> {
       ({ next } = page);
     } while (next !== undefined);
     const before = this.#objects;
-    const isSame =
-      this.#synced &&
-      before.size === objects.size &&
-      [...objects].every(([key, one]) => before.get(key) === one);
-    this.#objects = objects;
+    const gone = [...before.keys()].filter((key) => !objects.has(key));
+    this.#objects = before.with([...gone.map((key) => [key, undefined] as const), ...objects]);
+    const isSame = this.#synced && this.#objects === before;
     this.#synced = true;
     this.#resyncAt = performance.now() + resyncMs * (1 + this.#random());
     this.#heard();
@@ -180,10 +179,9 @@ export class ListWatch<T> {
     const key = keyOf(object);
     const stripped = type === 'DELETED' ? undefined : this.#options.strip(object);
     const kept = stripped === undefined ? undefined : this.#same(key, stripped);
-    if (kept === this.#objects.get(key)) return;
-    if (kept === undefined) this.#objects.delete(key);
-    else this.#objects.set(key, kept);
-    this.#options.onChange();
+    const before = this.#objects;
+    this.#objects = before.with([[key, kept]]);
+    if (this.#objects !== before) this.#options.onChange();
   }
 
   /** Most changes of an object are of what is not kept: then it stays the object that it was. */

@@ -137,7 +137,7 @@ export class ClusterSource {
     this.#options.onChange({
       pods: this.#pods.objects,
       namespaces: this.#namespaces.objects,
-      policies: this.#policies.flatMap(({ objects }) => [...objects.values()]),
+      policies: this.#policies.map(({ objects }) => objects),
       nodes: [...this.#nodes.objects.values()],
       ...(this.#services === undefined
         ? {}
