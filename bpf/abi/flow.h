@@ -73,10 +73,12 @@ struct flow_record {
 struct flow_detail {
 	__u32 request_time; /* us: from the end of the head until all was passed on */
 	__u32 server_time; /* us: from there to the first byte of the response */
-	__u8 trace_id[16]; /* W3C trace context, as the client sent it */
+	__u8 trace_id[16]; /* W3C trace context, as the client sent it; 0: none */
 	__u8 parent_id[8];
 	__u8 trace_flags;
-	__u8 padding[3];
+	__u8 http_version; /* 2: HTTP/2; 0: HTTP/1 */
+	__u8 grpc_status; /* of a gRPC response, plus one; 0: none */
+	__u8 padding[1];
 };
 
 enum ring {

@@ -58,6 +58,7 @@ enum reason {
 	REASON_HTTP_TRAILER = 42, /* 400: a header that policy reads, sent as a trailer */
 	REASON_HTTP_TOO_COMPLEX = 43, /* 403: rules over the table's budget would take too long */
 	REASON_HTTP_TRUNCATED = 44, /* closed: the connection ends inside a head */
+	REASON_HTTP2_VIOLATION = 45, /* closed: frames that break HTTP/2 or the limits on them */
 	REASON_NOT_STEERED = 48, /* reached the listener without the kernel's word */
 	REASON_UPSTREAM_UNREACHABLE = 49, /* 502: connect failed */
 	REASON_UPSTREAM_CLOSED = 50, /* 502: closed before a response */

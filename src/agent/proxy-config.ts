@@ -75,12 +75,13 @@ export function isSamePush({ config }: ProxyPush, other: ProxyPush | undefined):
 }
 
 function automatonOf(compiled: CompiledRules): ProxyAutomaton {
-  const { digest, readHeaders, rules, audit, undecidable, auditUndecidable } = compiled;
+  const { digest, readHeaders, rules, audit, http2, undecidable, auditUndecidable } = compiled;
   const inTable = undecidable === undefined && auditUndecidable === undefined;
   return {
     table: digest,
     readHeaders: [...readHeaders],
     defaultDeny: audit?.defaultDeny ?? 0,
+    ...(http2 ? { http2 } : {}),
     ...(inTable ? {} : { rules: structuredClone(rules) as NonNullable<ProxyAutomaton['rules']> }),
   };
 }

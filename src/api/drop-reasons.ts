@@ -40,6 +40,7 @@ const mapped: Partial<Readonly<Record<ReasonName, DropReason>>> = {
   'boost-reconnect': 'INVALID_PACKET_DROPPED',
   'stream-position-lost': 'INVALID_PACKET_DROPPED',
   'http-truncated': 'INVALID_PACKET_DROPPED',
+  'http2-violation': 'INVALID_PACKET_DROPPED',
   'http-denied': 'POLICY_DENY',
   'http-no-rule': 'POLICY_DENIED',
   'http-upgrade-refused': 'POLICY_DENIED',

@@ -75,10 +75,20 @@ function isReason(name: string): name is ReasonName {
 
 function http({ l7 }: WireFlow, detail: WireDetail): Pick<Flow, 'http'> {
   if (l7?.http === undefined) return {};
-  const { method = '', code = 0, url = '' } = l7.http;
+  const { method = '', code = 0, url = '', protocol = '' } = l7.http;
+  const { grpc_status: grpc } = detail;
   // Flows that Hubble saved have a URL alone.
   const [, host = '', path = ''] = /^[a-z]+:\/\/([^/]*)(.*)$/i.exec(url) ?? [];
-  return { http: { method, path: detail.http_path ?? path, host: detail.host ?? host, status: code } };
+  return {
+    http: {
+      method,
+      path: detail.http_path ?? path,
+      host: detail.host ?? host,
+      status: code,
+      ...(protocol === 'HTTP/2' ? { isHttp2: true } : {}),
+      ...(grpc === undefined ? {} : { grpcStatus: grpc.code ?? 0 }),
+    },
+  };
 }
 
 function service({ destination_service: asked }: WireFlow, detail: WireDetail): Pick<Flow, 'service'> {

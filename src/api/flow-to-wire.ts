@@ -85,6 +85,7 @@ function detail(flow: Flow): WireDetail {
     ...(source.entity === undefined ? {} : { source_entity: source.entity }),
     ...(destination.entity === undefined ? {} : { destination_entity: destination.entity }),
     ...(flow.http === undefined ? {} : { host: flow.http.host, http_path: flow.http.path }),
+    ...(flow.http?.grpcStatus === undefined ? {} : { grpc_status: { code: flow.http.grpcStatus } }),
     ...(flow.service === undefined ? {} : { service_port: flow.service.port }),
     ...timing(flow),
     ...(flow.trace === undefined
@@ -98,7 +99,7 @@ function layer7({ http, verdict, duration }: Flow): Pick<WireFlow, 'l7' | 'Summa
   if (http === undefined) return {};
   const [method, host] = [urlText(http.method), urlText(http.host)];
   const url = `http://${host}${urlText(http.path)}`;
-  const protocol = 'HTTP/1.1';
+  const protocol = http.isHttp2 === true ? 'HTTP/2' : 'HTTP/1.1';
   const headers = host === '' ? {} : { headers: [{ key: 'Host', value: host }] };
   const wire = { code: http.status, method, url, protocol, ...headers };
   const isRequest = verdict === 'denied';

@@ -59,6 +59,7 @@ export interface WireDetail {
     readonly response_ns?: string;
   };
   readonly service_port?: number;
+  readonly grpc_status?: { readonly code?: number };
   readonly trace_parent?: { readonly span_id?: string; readonly sampled?: boolean };
 }
 

@@ -109,6 +109,10 @@ export interface Flow {
     readonly path: string;
     readonly host: string;
     readonly status: number;
+    /** It came over HTTP/2. */
+    readonly isHttp2?: true;
+    /** Of the response to a gRPC call. */
+    readonly grpcStatus?: number;
   };
   /** Parts of a request's `duration`, ns, where its response came by the proxy. */
   readonly timing?: FlowTiming;

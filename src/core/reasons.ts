@@ -201,6 +201,12 @@ export const reasons: Readonly<Record<ReasonName, ReasonText>> = {
     summary: 'The client ended the connection inside the head of a request; it was closed',
     action: 'Nothing; careless servers would have taken the torn request for a whole one',
   },
+  'http2-violation': {
+    summary:
+      'A client broke the rules of HTTP/2, or the limits on resets, pings, settings and header lists; its connection was closed',
+    action:
+      'Look at the client: honest ones stay far below; a flood of cancelled streams is an attack (CVE-2023-44487)',
+  },
   'not-steered': {
     summary: 'A connection reached the proxy that the kernel did not steer there',
     action: 'Do not connect to the ports of the proxy directly',

@@ -7,7 +7,16 @@ import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
 import { endNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
-import { detailAt, isSampledAt, Offset, type RecordMemory, serviceAt, traceIdAt } from './record-layout.ts';
+import {
+  detailAt,
+  grpcStatusAt,
+  httpVersionAt,
+  isSampledAt,
+  Offset,
+  type RecordMemory,
+  serviceAt,
+  traceIdAt,
+} from './record-layout.ts';
 
 const IPPROTO_UDP = 17;
 
@@ -38,11 +47,14 @@ function endpoint(
 
 function http(memory: RecordMemory, at: number, { path: redacted }: FlowNames): NonNullable<Flow['http']> {
   const path = pathAt(memory, at);
+  const grpcStatus = grpcStatusAt(memory, at);
   return {
     method: methodAt(memory, at),
     path: redacted?.(path) ?? path,
     host: hostAt(memory, at),
     status: memory.u16[(at + Offset.status) >> 1] ?? 0,
+    ...(httpVersionAt(memory, at) === 2 ? { isHttp2: true } : {}),
+    ...(grpcStatus === -1 ? {} : { grpcStatus }),
   };
 }
 

@@ -13,10 +13,28 @@ export function detailAt({ bytes, u16, u32 }: RecordMemory, at: number, length: 
   return at + RECORD_SIZE + (bytes[at + Offset.methodLength] ?? 0) + texts;
 }
 
-/** Where the trace id of a record is, -1: it has none. */
+/** Where the trace id of a record is, -1: it has none, or zeros in its place. */
 export function traceIdAt(memory: RecordMemory, at: number): number {
   const detail = detailAt(memory, at, flowDetail.size);
-  return detail === -1 ? -1 : detail + flowDetail.offset.traceId;
+  if (detail === -1) return -1;
+  const id = detail + flowDetail.offset.traceId;
+  const { bytes } = memory;
+  for (let i = id; i < id + TRACE_ID_BYTES; i++) if (bytes[i] !== 0) return id;
+  return -1;
+}
+
+const TRACE_ID_BYTES = 16;
+
+/** What a request's record says of its version: 2, or 0 for HTTP/1. */
+export function httpVersionAt(memory: RecordMemory, at: number): number {
+  const detail = detailAt(memory, at, flowDetail.size);
+  return detail === -1 ? 0 : (memory.bytes[detail + flowDetail.offset.httpVersion] ?? 0);
+}
+
+/** Status of the gRPC response of a request, -1: none. */
+export function grpcStatusAt(memory: RecordMemory, at: number): number {
+  const detail = detailAt(memory, at, flowDetail.size);
+  return detail === -1 ? -1 : (memory.bytes[detail + flowDetail.offset.grpcStatus] ?? 0) - 1;
 }
 
 /** Of a trace's flags (W3C). */

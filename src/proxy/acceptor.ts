@@ -6,6 +6,7 @@ import { AddressCache, isLoopback } from './address.ts';
 import type { Context } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { flowTemplate } from './flows.ts';
+import { Greeting } from './http2/greeting.ts';
 import { Mode } from './policy.ts';
 import type { AddressOwner, Kernel, SocketFactory, Steering } from './ports.ts';
 import { Relay } from './relay.ts';
@@ -124,6 +125,7 @@ export class Acceptor {
     else if (!this.hasRoom(route, sockets)) this.refuse(session, reason['connection-limit']);
     else if (ruling.mode === Mode.allow) Relay.start(session, context);
     else if (ruling.mode === Mode.observe) Tap.start(session, context);
+    else if (context.rules.takesHttp2(ruling)) new Greeting(session, context);
     else new Exchange(session, context);
   }
 

@@ -37,6 +37,9 @@ export abstract class Connection extends Timed implements SlotOwner {
   abstract reviewed(policy: PolicyTable): void;
   abstract terminate(why: number): void;
 
+  /** Most see to it at their next request. */
+  drain(): void {}
+
   /** Gives back what the connection held. Whoever calls this has dealt with the sockets. */
   protected release(): void {
     this.charge(0);

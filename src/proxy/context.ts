@@ -44,6 +44,8 @@ export interface Context {
   nowMs: number;
   /** No new connections; open ones end after their current request. */
   isDraining: boolean;
+  /** Runs what happens outside of a turn: by the time of now, and no fault goes further. */
+  act(action: () => void): void;
   /** Runs again in the next turn, so that one connection can't hold up the others. */
   later(task: Deferred): void;
 }

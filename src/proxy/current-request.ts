@@ -20,6 +20,10 @@ export class CurrentRequest {
   /** The client can use the connection for another request. */
   keepAlive = false;
   minor = 1;
+  /** It came over HTTP/2. */
+  isHttp2 = false;
+  /** Of its response, -1: none. */
+  grpcStatus = -1;
   method = 0;
   /** Of its response, 0: none yet. */
   status = 0;
@@ -135,6 +139,8 @@ export class CurrentRequest {
     facts.hostStart = start + Math.min(this.hostStart, length);
     facts.hostEnd = start + Math.min(this.hostEnd, length);
     facts.traceStart = findTraceParent(this.text, start, length);
+    facts.isHttp2 = this.isHttp2;
+    facts.grpcStatus = this.grpcStatus;
     if (this.answeredNs === 0) return;
     // A server may answer before it has heard all.
     const sentNs = this.sentNs === 0 ? this.answeredNs : Math.min(this.sentNs, this.answeredNs);

@@ -154,12 +154,21 @@ export class Engine implements Context {
   drain(): void {
     this.isDraining = true;
     this.pool.isOn = false;
+    this.act(() => {
+      for (const owner of this.owners.all()) owner.drain();
+    });
   }
 
   /** Ends what is still open. */
   terminate(why: number): void {
     this.refreshClock();
     for (const owner of this.owners.all()) this.guarded(() => owner.terminate(why));
+    this.flows.publish();
+  }
+
+  act(action: () => void): void {
+    this.refreshClock();
+    this.guarded(action);
     this.flows.publish();
   }
 

@@ -38,6 +38,11 @@ export class Exchange extends Connection implements RequestSink, Deferred {
     this.touch();
   }
 
+  /** Takes bytes that were read before it began. */
+  takeOver(bytes: Uint8Array): void {
+    this.requests.read(bytes, 0, bytes.length, this.server.slot);
+  }
+
   data(slot: number, offset: number, length: number): void {
     const { slab } = this.context.reactor;
     if (slot !== this.session.client) {

@@ -83,6 +83,9 @@ export class FlowFacts {
   serverNs = 0;
   /** Where the value of a valid traceparent begins, -1: there is none. */
   traceStart = -1;
+  isHttp2 = false;
+  /** -1: none. */
+  grpcStatus = -1;
 }
 
 const noText = new Uint8Array(0);
@@ -107,7 +110,8 @@ export class FlowWriter {
     facts.direction = facts.referenceLow = facts.referenceHigh = facts.durationNs = 0;
     facts.bytesSent = facts.bytesReceived = 0;
     facts.requestNs = facts.serverNs = 0;
-    facts.traceStart = -1;
+    facts.traceStart = facts.grpcStatus = -1;
+    facts.isHttp2 = false;
     facts.text = noText;
     facts.methodStart =
       facts.methodEnd =
@@ -170,21 +174,24 @@ function serviceOfConnection(view: DataView, at: number): void {
   view.setUint32(at + offset.retransmits, 0, true);
 }
 
-/** Of requests alone; without a trace, the times. */
-function detailLengthOf({ kind, traceStart }: FlowFacts): number {
+/** Of requests alone; of HTTP/1 without a trace, the times. */
+function detailLengthOf({ kind, isHttp2, traceStart }: FlowFacts): number {
   if (kind !== flowKind.request) return 0;
-  return traceStart >= 0 ? flowDetail.size : flowDetail.offset.traceId;
+  return isHttp2 || traceStart >= 0 ? flowDetail.size : flowDetail.offset.traceId;
 }
 
 function writeDetail(facts: FlowFacts, bytes: Uint8Array, view: DataView, at: number): void {
   view.setUint32(at + flowDetail.offset.requestTime, microseconds(facts.requestNs), true);
   view.setUint32(at + flowDetail.offset.serverTime, microseconds(facts.serverNs), true);
-  const { text, traceStart } = facts;
+  const { text, isHttp2, grpcStatus, traceStart } = facts;
+  if (!isHttp2 && traceStart < 0) return;
+  bytes.fill(0, at + flowDetail.offset.traceId, at + flowDetail.size);
+  bytes[at + flowDetail.offset.httpVersion] = isHttp2 ? 2 : 0;
+  bytes[at + flowDetail.offset.grpcStatus] = grpcStatus + 1;
   if (traceStart < 0) return;
   hexInto(text, traceStart + TraceParent.traceId, bytes, at + flowDetail.offset.traceId, 16);
   hexInto(text, traceStart + TraceParent.parentId, bytes, at + flowDetail.offset.parentId, 8);
   hexInto(text, traceStart + TraceParent.flags, bytes, at + flowDetail.offset.traceFlags, 1);
-  bytes.fill(0, at + flowDetail.offset.traceFlags + 1, at + flowDetail.size);
 }
 
 function microseconds(ns: number): number {

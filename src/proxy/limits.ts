@@ -8,6 +8,8 @@ export class Share {
   connections = 0;
   /** Connections to servers that clients use, or will as soon as they are there. */
   servers = 0;
+  /** Streams of HTTP/2 that are open. */
+  streams = 0;
   /** Bytes that wait in the proxy for a slow reader or an unfinished head. */
   bytes = 0;
   /** Connections to servers that wait for a next client. */

@@ -18,6 +18,8 @@ export interface SlotOwner {
   relayEnded(slot: number, errno: number): void;
   /** Another policy is in force: may this go on? */
   reviewed(policy: PolicyTable): void;
+  /** To end after what is under way. */
+  drain(): void;
   /** To end now, for this reason. */
   terminate(why: number): void;
 }

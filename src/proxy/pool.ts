@@ -48,6 +48,7 @@ export class IdleUpstream extends Timed implements SlotOwner {
   congested(): void {}
   relayEnded(): void {}
   reviewed(): void {}
+  drain(): void {}
 
   terminate(): void {
     this.pool.drop(this);

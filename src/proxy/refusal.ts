@@ -26,8 +26,12 @@ export class RefusalWriter {
   /** Puts a whole response into `bytes` and returns its length. */
   write(status: number, close: boolean, isHead: boolean): number {
     this.nextReference();
-    const reference = hex8(this.referenceHigh) + hex8(this.referenceLow);
-    return this.bytes.write(refusalResponse(status, reference, close, isHead), 0, 'latin1');
+    return this.bytes.write(refusalResponse(status, this.reference, close, isHead), 0, 'latin1');
+  }
+
+  /** The last one, 16 hexadecimal digits. */
+  get reference(): string {
+    return hex8(this.referenceHigh) + hex8(this.referenceLow);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RuleSet } from '../core/automaton/rules.ts';
 import { type HeadTable, load } from '../core/automaton/table.ts';
-import type { Ruling } from './policy.ts';
+import { Mode, type Row, type Ruling } from './policy.ts';
 import { DirectRules } from './direct-rules.ts';
 
 /** A rule list as the configuration carries it; plain data, crosses threads. */
@@ -10,6 +10,7 @@ export interface RequestRulesData {
   readonly table: ArrayBufferLike;
   readonly readHeaders: readonly string[];
   readonly defaultDeny: number;
+  readonly http2?: true | undefined;
   readonly rules?: RuleSet | undefined;
 }
 
@@ -22,16 +23,19 @@ export interface RequestRules {
   readonly defaultDeny: number;
   /** Null: the table decides everything. */
   readonly direct: DirectRules | null;
+  /** Requests may come over HTTP/2, too. */
+  readonly http2: boolean;
 }
 
 /** @param loaded a table of these bytes, if there is one already */
 export function loadRules(data: RequestRulesData, loaded?: HeadTable): RequestRules {
-  const { table: bytes, readHeaders, defaultDeny, rules } = data;
+  const { table: bytes, readHeaders, defaultDeny, http2 = false, rules } = data;
   const table = loaded ?? load(new Uint8Array(bytes));
   return {
     table,
     readHeaders,
     defaultDeny,
+    http2,
     direct: rules === undefined ? null : new DirectRules(rules, table),
   };
 }
@@ -51,6 +55,15 @@ export class RuleLists {
 
   at(index: number): RequestRules | undefined {
     return this.lists[index];
+  }
+
+  /** Each side that reads requests must say that HTTP/2 is spoken: the other one may be asked on another node. */
+  takesHttp2({ mode, egress, ingress }: Ruling): boolean {
+    return mode === Mode.http && this.isTakenBy(egress) && this.isTakenBy(ingress);
+  }
+
+  private isTakenBy({ mode, automaton }: Row): boolean {
+    return mode !== Mode.http || this.at(automaton)?.http2 === true;
   }
 
   /** Header names that either side reads; the same array for the same sides. */

@@ -64,7 +64,15 @@ export function traceOf(byte: number): Buffer {
 
 export function detailOf(byte: number): FlowDetail {
   const parentId = Buffer.alloc(8, 9);
-  return { requestTime: 5, serverTime: 7, traceId: traceOf(byte), parentId, traceFlags: byte };
+  return {
+    requestTime: 5,
+    serverTime: 7,
+    traceId: traceOf(byte),
+    parentId,
+    traceFlags: byte,
+    httpVersion: 0,
+    grpcStatus: 0,
+  };
 }
 
 /** Bytes of a record; with `method` it is a request. `urlPath` and `host` are taken as latin1 bytes. */

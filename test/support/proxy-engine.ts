@@ -37,6 +37,7 @@ export interface ProxyOptions {
   /** Rules of the client's egress. */
   readonly egressRules?: RuleSet;
   readonly action?: 'allow' | 'deny' | 'http';
+  readonly http2?: boolean;
   /** How the rules of both sides are compiled: with rules in Audit mode, or smaller budgets. */
   readonly compile?: CompileOptions;
   readonly egressAction?: 'allow' | 'http';
@@ -275,14 +276,13 @@ function rulesOf(rules: RuleSet, options: ProxyOptions, ofEgress: boolean): Requ
     table: Uint8Array.from(bytes).buffer,
     readHeaders,
     defaultDeny: options.compile?.audit?.defaultDeny ?? audit?.defaultDeny ?? 0,
+    ...(options.http2 === true && !ofEgress ? { http2: true } : {}),
     ...(later === undefined ? {} : { rules }),
   });
 }
 
 /** Without a trace the record ends behind the times. */
-function decodeDetail(bytes: Buffer): FlowDetail {
-  return flowDetail.decode(Buffer.concat([bytes, Buffer.alloc(flowDetail.size)]));
-}
+const noDetail = Buffer.alloc(flowDetail.size);
 
 function decodeFlow(bytes: Buffer): DecodedFlow {
   const record = flowRecord.decode(bytes);
@@ -295,6 +295,6 @@ function decodeFlow(bytes: Buffer): DecodedFlow {
     host: text(record.hostLength),
     ...(record.kind !== flowKind.request || record.extra === 0
       ? {}
-      : { detail: decodeDetail(bytes.subarray(at)) }),
+      : { detail: flowDetail.decode(Buffer.concat([bytes.subarray(at), noDetail])) }),
   };
 }

@@ -29,6 +29,9 @@ const request = (
   more: Partial<Pick<HttpRequest, 'host' | 'headers' | 'query'>> = {},
 ): HttpRequest => ({ method, path, host: 'x', headers: [], query: [], ...more });
 
+const call = (path: string): HttpRequest =>
+  request('POST', path, { headers: [['content-type', 'application/grpc']] });
+
 type Ask = readonly [from: string, to: string, port: number, http?: HttpRequest];
 
 function verdict(world: World, [from, to, port, http]: Ask): string {
@@ -85,6 +88,10 @@ const expected: readonly (readonly [files: readonly string[], verdict: string, a
   [['audit-first.yaml'], 'Allow', ['192.0.2.7', 'office/wiki', 8080, request('POST', '/')]],
   [['deny-wins.yaml'], 'Allow', ['192.0.2.7', 'finance/billing', 8080, request('GET', '/invoices')]],
   [['deny-wins.yaml'], 'Deny', ['192.0.2.7', 'finance/billing', 8080, request('GET', '/debug/pprof')]],
+  [['grpc.yaml'], 'Allow', ['shop/checkout', 'shop/payments', 50051, call('/shop.v1.Payments/Charge')]],
+  [['grpc.yaml'], 'Deny', ['shop/checkout', 'shop/payments', 50051, call('/shop.v1.Payments/Refund')]],
+  [['grpc.yaml'], 'Deny', ['192.0.2.7', 'shop/payments', 50051, call('/shop.v1.Payments/Charge')]],
+  [['grpc.yaml'], 'Allow', ['192.0.2.7', 'shop/payments', 50051, call('/grpc.health.v1.Health/Check')]],
   [
     ['headers-and-regex.yaml'],
     'Allow',

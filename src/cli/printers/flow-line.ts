@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Flow, FlowEndpoint, FlowRule, FlowService, FlowTiming, FlowVerdict } from '../../core/flow.ts';
+import { grpcStatusNames } from '../../core/http/grpc.ts';
 import { escapeText } from './escape.ts';
 import { formatBytes, formatDuration, formatTime } from './quantity.ts';
 import type { Style } from './style.ts';
@@ -46,6 +47,7 @@ function detailText({ kind, http, duration, ...flow }: Flow): string {
   }
   if (http === undefined) return '';
   const parts = [http.method, http.path, ...(http.status === 0 ? [] : [String(http.status)])];
+  if (http.grpcStatus !== undefined) parts.push(grpcStatusNames[http.grpcStatus] ?? 'UNKNOWN');
   if (duration > 0) parts.push(formatDuration(duration));
   return escapeText(parts.join(' '));
 }
@@ -92,6 +94,7 @@ export function wideFlowLine(flow: Flow, style: Style): string {
     `from ${source.address} identity ${source.identity}`,
     `to ${destination.address} identity ${destination.identity}`,
     http === undefined || http.host === '' ? '' : `host ${escapeText(http.host)}`,
+    http?.isHttp2 === true ? 'HTTP/2' : '',
     namedRule('egress', flow.egressRule),
     namedRule('ingress', flow.ingressRule),
     `side ${flow.direction}`,

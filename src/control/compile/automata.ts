@@ -17,6 +17,8 @@ export interface CompiledRules extends Omit<Automaton, 'compileMs'> {
   readonly digest: string;
   /** There if the list holds rules in Audit mode, or nothing of it is enforced. */
   readonly audit: AuditOptions | undefined;
+  /** Requests may come over HTTP/2, too. */
+  readonly http2: boolean;
 }
 
 /** What requests are compared with: equal rule lists share one, for as long as it is in use. */
@@ -55,15 +57,18 @@ export class AutomatonSet {
   }
 
   #compiled(rules: readonly HttpRule[], audit: AuditOptions | undefined): CompiledRules {
-    const numbered = rules.map((rule) => ({ ...rule, rule: this.#names.rule(rule.rule) }));
-    const key = JSON.stringify([numbered, audit]);
+    // Audit changes nothing: only what is enforced says what is spoken.
+    const http2 =
+      audit?.enforces !== false && rules.some((rule) => rule.http2 === true && rule.audit !== true);
+    const numbered = rules.map(({ http2: _, ...rule }) => ({ ...rule, rule: this.#names.rule(rule.rule) }));
+    const key = JSON.stringify([numbered, audit, http2]);
     const known = this.#byRules.get(key);
     if (known !== undefined) return known;
-    const options = audit === undefined ? {} : { audit };
+    const options = { http2, ...(audit === undefined ? {} : { audit }) };
     const subject = rules[0] === undefined ? 'no rule' : formatRuleRef(rules[0].rule);
     const { compileMs: _, ...automaton } = compile(numbered, options);
     const digest = tableDigest(automaton.bytes);
-    const compiled = { ...automaton, rules: numbered, digest, audit, subject };
+    const compiled = { ...automaton, rules: numbered, digest, audit, http2, subject };
     this.#byRules.set(key, compiled);
     return compiled;
   }

@@ -194,12 +194,22 @@ export interface FlowDetail {
   readonly traceId: Uint8Array;
   readonly parentId: Uint8Array;
   readonly traceFlags: number;
+  readonly httpVersion: number;
+  readonly grpcStatus: number;
 }
 
 /** struct flow_detail: 36 bytes. */
 export const flowDetail = {
   size: 36,
-  offset: { requestTime: 0, serverTime: 4, traceId: 8, parentId: 24, traceFlags: 32 },
+  offset: {
+    requestTime: 0,
+    serverTime: 4,
+    traceId: 8,
+    parentId: 24,
+    traceFlags: 32,
+    httpVersion: 33,
+    grpcStatus: 34,
+  },
   encode(value: FlowDetail, bytes: Uint8Array = new Uint8Array(36), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint32(at + 0, value.requestTime, true);
@@ -207,6 +217,8 @@ export const flowDetail = {
     bytes.set(value.traceId.subarray(0, 16), at + 8);
     bytes.set(value.parentId.subarray(0, 8), at + 24);
     view.setUint8(at + 32, value.traceFlags);
+    view.setUint8(at + 33, value.httpVersion);
+    view.setUint8(at + 34, value.grpcStatus);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): FlowDetail {
@@ -217,6 +229,8 @@ export const flowDetail = {
       traceId: Uint8Array.prototype.slice.call(bytes, at + 8, at + 24),
       parentId: Uint8Array.prototype.slice.call(bytes, at + 24, at + 32),
       traceFlags: view.getUint8(at + 32),
+      httpVersion: view.getUint8(at + 33),
+      grpcStatus: view.getUint8(at + 34),
     };
   },
 } as const;

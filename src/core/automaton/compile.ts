@@ -33,6 +33,8 @@ export interface CompileOptions {
   readonly limits?: TableLimits;
   /** The list holds rules in Audit mode, or nothing of it is enforced. */
   readonly audit?: AuditOptions;
+  /** Requests come over HTTP/2, too: then the kernel can't read them all. */
+  readonly http2?: boolean;
   /** Every request passes, and nothing is reported either: for those who only look. */
   readonly allowsAll?: true;
 }
@@ -66,7 +68,7 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
   if (problem !== undefined)
     throw new PerigeeError('ERR_L7_RULES', `${problem.path}: ${problem.message}`, { object: problem.path });
   const begun = performance.now();
-  const { audit, allowsAll = false } = options;
+  const { audit, allowsAll = false, http2 = false } = options;
   const enforces = !allowsAll && audit?.enforces !== false;
   const enforce = enforces ? 'rules' : 'nothing';
   const shared = {
@@ -80,7 +82,8 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
       readHeaders: readHeaders(plan),
       undecidable: why.rules,
       auditUndecidable: why.audit,
-      notInline: why.rules ?? why.audit ?? notForInline(rules, enforces) ?? overLimits(built, INLINE_LIMITS),
+      notInline:
+        why.rules ?? why.audit ?? notForInline(rules, enforces, http2) ?? overLimits(built, INLINE_LIMITS),
       compileMs: performance.now() - begun,
     };
   };
@@ -108,8 +111,9 @@ export function compile(rules: RuleSet, options: CompileOptions = {}): Automaton
 }
 
 /** Rules whose meaning the kernel's reader has no place for, whatever their size. */
-function notForInline(rules: RuleSet, enforces: boolean): string | undefined {
+function notForInline(rules: RuleSet, enforces: boolean, http2: boolean): string | undefined {
   if (!enforces) return undefined;
+  if (http2) return 'a rule takes HTTP/2 (grpc or http2), which the proxy alone reads';
   const leaves = rules.some(
     ({ action, matches }) =>
       action === 'Allow' &&

@@ -62,12 +62,17 @@ const sentence: Readonly<Record<number, string>> = {
   505: 'the HTTP version is not supported',
 };
 
+/** @param reference 16 hexadecimal digits */
+export function refusalSentence(status: number, reference: string): string {
+  return `perigee: ${sentence[status] ?? 'refused'} (reference ${reference})`;
+}
+
 /**
  * A whole response that refuses a request. Answers to HEAD carry no body.
  * @param reference 16 hexadecimal digits
  */
 export function refusalResponse(status: number, reference: string, close: boolean, isHead: boolean): string {
-  const body = `perigee: ${sentence[status] ?? 'refused'} (reference ${reference})\n`;
+  const body = `${refusalSentence(status, reference)}\n`;
   const head =
     `HTTP/1.1 ${status} ${statusText[status] ?? 'Refused'}\r\n` +
     `content-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +

@@ -126,11 +126,12 @@ export function httpRulesAt(selections: readonly Selection[], port: number, audi
   const chosen = selectionsOfApi(selections, 'AccessPolicy', audit ? ['Enforce', 'Audit'] : ['Enforce']);
   return chosen.flatMap((selection) => {
     const mode = selection.policy.mode === 'Audit' ? ({ audit: true } as const) : {};
-    return rulesAt([selection], port).map(({ ref, action, http = [] }) => ({
+    return rulesAt([selection], port).map(({ ref, action, http = [], http2 = false }) => ({
       rule: ref,
       action,
       matches: http,
       ...mode,
+      ...(http2 ? ({ http2 } as const) : {}),
     }));
   });
 }

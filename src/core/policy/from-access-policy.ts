@@ -2,6 +2,7 @@
 import type { HttpMatch } from '../automaton/rules.ts';
 import { parsePrefix } from '../identity/prefix.ts';
 import type { AccessPeer, AccessPort, AccessRule } from '../resources/access-policy.ts';
+import { grpcAsHttp } from '../resources/grpc-match.ts';
 import type { ResourceOfKind } from '../resources/kinds.ts';
 import { PolicyRefs } from './policy-refs.ts';
 import type { Clause, PeerClause, Policy, PolicyDirection, PortClause, Rule } from './rule.ts';
@@ -48,9 +49,19 @@ function toRule(
   refs: PolicyRefs,
 ): Rule {
   const clauses = direction === 'ingress' ? ingressClauses(rule, own) : egressClauses(rule, own);
-  const http = rule.http?.map(toHttpMatch);
+  const { action, grpc, http2 = grpc !== undefined } = rule;
+  const http = [
+    ...(rule.http ?? []).map(toHttpMatch),
+    ...(grpc ?? []).flatMap((match) => grpcAsHttp(match, action)),
+  ];
   const ref = refs.rule(direction, index, rule.name);
-  return { ref, action: rule.action, clauses, ...(http === undefined ? {} : { http }) };
+  return {
+    ref,
+    action,
+    clauses,
+    ...(http.length === 0 ? {} : { http }),
+    ...(http2 ? { http2 } : {}),
+  };
 }
 
 function ingressClauses(rule: AccessRule, own: NonNullable<PeerClause['namespaces']>): Clause[] {

@@ -42,6 +42,8 @@ export interface Rule {
   readonly clauses: readonly Clause[];
   /** Present: the rule is about requests, hence TCP only. */
   readonly http?: readonly HttpMatch[];
+  /** Those may come over HTTP/2, too. */
+  readonly http2?: boolean;
 }
 
 /** One direction of one policy. */

@@ -90,6 +90,8 @@ export interface HttpRule {
   readonly matches: readonly HttpMatch[];
   /** Of a policy in Audit mode. */
   readonly audit?: true;
+  /** Requests may come over HTTP/2, too. */
+  readonly http2?: true;
 }
 
 /** A request passes if some Allow rule matches and no Deny rule does. */

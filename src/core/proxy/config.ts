@@ -67,6 +67,8 @@ export const proxyAutomaton = z.strictObject({
     .describe('Digest of a table of core/automaton'),
   readHeaders: z.array(z.string()).describe('Header names that enforced rules read: refused as trailers'),
   defaultDeny: u32.describe('Rule under which a request is reported that no rule would allow, 0: none'),
+  // Left out where it isn't: a proxy of an earlier build doesn't know it.
+  http2: z.literal(true).optional().describe('Requests may come over HTTP/2 without TLS, too'),
   rules: z
     .array(
       z.strictObject({

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { entities } from '../identity/peer-identity.ts';
 import { cel, type CelRule, type Finding, findings } from './check.ts';
+import { grpcMatchSchema } from './grpc-match.ts';
 import { httpMatchSchema } from './http-match.ts';
 import { policySelector } from './label-selector.ts';
 import { clusterMetadata, dnsSubdomain, namespacedMetadata } from './metadata.ts';
@@ -124,23 +125,49 @@ const ruleFields = {
     .describe(
       'Requests that any of these match; then the rule is about TCP only. Default: the whole connection.',
     ),
+  grpc: z
+    .array(grpcMatchSchema)
+    .min(1, 'must not be empty: leave it out to mean the whole connection')
+    .max(32)
+    .exactOptional()
+    .describe(
+      'gRPC calls that any of these match, beside the requests of `http`; the rule is about TCP only and takes HTTP/2. Default: none.',
+    ),
+  http2: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      'HTTP/2 without TLS (h2c, prior knowledge) is taken on these ports, too; requests are then read by the proxy. Needs `http`. Default: if there is `grpc`.',
+    ),
 };
 
 const httpRule: CelRule = {
-  rule: "!has(self.http) || !has(self.to) || self.to.all(entry, !has(entry.protocol) || entry.protocol != 'UDP')",
-  message: 'a rule with `http` is about TCP',
+  rule: "!(has(self.http) || has(self.grpc)) || !has(self.to) || self.to.all(entry, !has(entry.protocol) || entry.protocol != 'UDP')",
+  message: 'a rule with `http` or `grpc` is about TCP',
+};
+const http2Rule: CelRule = {
+  rule: '!has(self.http2) || has(self.http) || has(self.grpc)',
+  message: '`http2` needs `http` or `grpc`',
 };
 
 interface RuleInput {
   http?: unknown;
+  grpc?: unknown;
+  http2?: boolean;
   to?: { protocol?: string }[];
 }
 
-function* checkHttp({ http, to = [] }: RuleInput): Generator<Finding> {
-  if (http === undefined) return;
+function* checkHttp({ http, grpc, http2, to = [] }: RuleInput): Generator<Finding> {
+  if (grpc !== undefined && http2 === false)
+    yield { path: ['http2'], message: 'is how gRPC travels: leave it out' };
+  if (http === undefined && grpc === undefined) {
+    if (http2 !== undefined)
+      yield { path: ['http2'], message: 'needs `http`: without it the whole connection passes as it is' };
+    return;
+  }
   for (const [index, entry] of to.entries()) {
     if (entry.protocol !== 'UDP') continue;
-    yield { path: ['to', index, 'protocol'], message: 'must be TCP in a rule with `http`' };
+    yield { path: ['to', index, 'protocol'], message: 'must be TCP in a rule with `http` or `grpc`' };
   }
 }
 
@@ -161,7 +188,7 @@ const ingressRule = z
       .describe('Ports connected to, any of these. Default: every port.'),
   })
   .check(findings((rule: RuleInput) => checkHttp(rule)))
-  .meta(cel(httpRule));
+  .meta(cel(httpRule, http2Rule));
 
 const egressRule = z
   .strictObject({
@@ -174,7 +201,7 @@ const egressRule = z
       .describe('Who and which port is connected to, any of these. Default: everything.'),
   })
   .check(findings((rule: RuleInput) => checkHttp(rule)))
-  .meta(cel(httpRule));
+  .meta(cel(httpRule, http2Rule));
 
 const specFields = {
   selector: policySelector

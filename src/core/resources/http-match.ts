@@ -63,29 +63,34 @@ const value = z
   .max(4096, 'must be at most 4096 characters long')
   .refine((text) => !/[\r\n\0]/.test(text), 'must not contain line ends or NUL');
 
-function valueMatch(name: z.ZodString, what: string) {
-  return z
-    .strictObject({
-      name: name.describe(`Name of the ${what}.`),
-      type: z
-        .enum(['Exact', 'RegularExpression', 'Present'])
-        .default('Exact')
-        .describe('How the value is compared; `Present` takes any value. Default: `Exact`.'),
-      value: value
-        .exactOptional()
-        .describe(
-          'Value; a regular expression is RE2 syntax and must match the whole value. Not for `Present`.',
-        ),
-    })
-    .meta(
-      cel({
-        rule: "has(self.value) == (self.type != 'Present')",
-        message: '`Present` takes no value, the others need one',
-      }),
-    );
+function plainMatch(name: z.ZodString, what: string) {
+  return z.strictObject({
+    name: name.describe(`Name of the ${what}.`),
+    type: z
+      .enum(['Exact', 'RegularExpression', 'Present'])
+      .default('Exact')
+      .describe('How the value is compared; `Present` takes any value. Default: `Exact`.'),
+    value: value
+      .exactOptional()
+      .describe(
+        'Value; a regular expression is RE2 syntax and must match the whole value. Not for `Present`.',
+      ),
+  });
 }
 
-const header = valueMatch(z.string().regex(TOKEN, 'must be a header name').max(256), 'header, in any case');
+function valueMatch(name: z.ZodString, what: string) {
+  return plainMatch(name, what).meta(
+    cel({
+      rule: "has(self.value) == (self.type != 'Present')",
+      message: '`Present` takes no value, the others need one',
+    }),
+  );
+}
+
+const headerName = z.string().regex(TOKEN, 'must be a header name').max(256);
+const header = valueMatch(headerName, 'header, in any case');
+/** Without conditions in CEL, where its budget has no room for them. */
+export const plainHeader = plainMatch(headerName, 'header, in any case');
 const queryParam = valueMatch(
   z.string().min(1, 'must not be empty').max(256),
   'query parameter, case-sensitive',
@@ -119,12 +124,12 @@ export const httpMatchSchema = z
       .exactOptional()
       .describe('Query parameters that must all match. Default: none.'),
   })
-  .check(findings(checkFields));
+  .check(findings(checkHttpFields));
 
 type Fields = Omit<HttpMatch, 'host'> & { readonly hosts?: readonly string[] };
 
 /** The automaton's own conditions, so that what is accepted here compiles there; and names given twice. */
-function* checkFields({ hosts, ...match }: Fields): Generator<Finding> {
+export function* checkHttpFields({ hosts, ...match }: Fields): Generator<Finding> {
   for (const { path: text, message } of checkMatch(hosts === undefined ? match : { ...match, host: hosts })) {
     const path = text
       .split(/[.[\]]+/)

@@ -5,6 +5,7 @@ import {
   ATTR_HTTP_REQUEST_METHOD_ORIGINAL,
   ATTR_HTTP_RESPONSE_STATUS_CODE,
   ATTR_NETWORK_PROTOCOL_NAME,
+  ATTR_NETWORK_PROTOCOL_VERSION,
   ATTR_NETWORK_TRANSPORT,
   ATTR_NETWORK_TYPE,
   ATTR_SERVER_ADDRESS,
@@ -13,6 +14,7 @@ import {
   ATTR_URL_SCHEME,
 } from '@opentelemetry/semantic-conventions';
 import type { Flow, FlowRule } from '../../core/flow.ts';
+import { grpcCallOf } from '../../core/http/grpc.ts';
 import { urlText } from '../../core/http/url-text.ts';
 
 /** Methods that the conventions know; all else is `_OTHER`, so that a client can't choose names of spans. */
@@ -54,6 +56,21 @@ export function httpAttributes({ http, destination }: Flow): Attributes {
     [ATTR_SERVER_ADDRESS]: host === '' ? destination.address : hostOf(urlText(host)),
     [ATTR_SERVER_PORT]: destination.port,
     [ATTR_NETWORK_PROTOCOL_NAME]: 'http',
+    ...(http.isHttp2 === true ? { [ATTR_NETWORK_PROTOCOL_VERSION]: '2' } : {}),
+    ...rpcAttributes(http),
+  };
+}
+
+/** Of a gRPC call. These names are still experimental ones of the conventions. */
+function rpcAttributes({ path, grpcStatus }: NonNullable<Flow['http']>): Attributes {
+  if (grpcStatus === undefined) return {};
+  const call = grpcCallOf(path);
+  return {
+    'rpc.system': 'grpc',
+    'rpc.grpc.status_code': grpcStatus,
+    ...(call === undefined
+      ? {}
+      : { 'rpc.service': urlText(call.service), 'rpc.method': urlText(call.method) }),
   };
 }
 

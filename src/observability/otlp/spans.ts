@@ -11,6 +11,7 @@ import {
 } from '@opentelemetry/semantic-conventions';
 import type { FlowEvent } from '../../core/flow-filter.ts';
 import type { Flow } from '../../core/flow.ts';
+import { grpcStatusNames, isGrpcError } from '../../core/http/grpc.ts';
 import { urlText } from '../../core/http/url-text.ts';
 import { hrTime, httpAttributes, meshAttributes, methodOf, networkAttributes } from './attributes.ts';
 import type { OtlpResources } from './resources.ts';
@@ -44,6 +45,8 @@ function sidesOf({ flow: { verdict, direction }, here }: FlowOfStore): readonly 
 /** What went wrong, as the conventions see it from a side; undefined: nothing. */
 function errorOf({ verdict, reason, http }: Request, side: Side): string | undefined {
   if (verdict === 'denied' || verdict === 'error') return reason;
+  const { grpcStatus } = http;
+  if (grpcStatus !== undefined && isGrpcError(grpcStatus, side)) return grpcStatusNames[grpcStatus];
   return http.status >= (side === 'client' ? 400 : 500) ? String(http.status) : undefined;
 }
 

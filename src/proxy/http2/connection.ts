@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ClientHttp2Session, performServerHandshake, type ServerHttp2Session } from 'node:http2';
+import { flowKind } from '../../core/abi/flow.ts';
+import { reason } from '../../core/abi/reason.ts';
+import { Connection } from '../connection.ts';
+import type { Context } from '../context.ts';
+import { Mode, type PolicyTable } from '../policy.ts';
+import type { Session } from '../session.ts';
+import { clientSideOptions } from './session-options.ts';
+import { ServerSession, type ServerSessionHost } from './server-session.ts';
+import { SlotStream } from './slot-stream.ts';
+import { type ClientStream, type StreamHost, StreamRelay } from './stream-relay.ts';
+
+/** What is held is summed up again after so many bytes more. */
+const LOOK_BYTES = 65536;
+
+/** A client's HTTP/2 connection: its streams are judged one by one and go on to the server over HTTP/2. */
+export class Http2Connection extends Connection implements StreamHost, ServerSessionHost {
+  private readonly stream: SlotStream;
+  private readonly http2: ServerHttp2Session;
+  private readonly streams = new Set<StreamRelay>();
+  private readonly servers = new Set<ServerSession>();
+  /** Takes new streams. */
+  private server: ServerSession | null = null;
+  private unseen = 0;
+  /** Either end has said that it goes: then the end of the session is no surprise. */
+  private isLeaving = false;
+
+  constructor(session: Session, context: Context) {
+    super(session, context);
+    this.stream = new SlotStream(context.reactor, session.client);
+    this.stream.on('error', () => {});
+    this.stream.on('finish', () => context.act(() => this.finish()));
+    this.http2 = performServerHandshake(this.stream, clientSideOptions(context.limits));
+    this.http2.on('stream', (stream, headers, flags, raw) => {
+      this.guarded(() => this.begun({ stream, headers, flags, raw }));
+    });
+    this.http2.on('goaway', () => (this.isLeaving = true));
+    this.http2.on('error', () => {});
+    this.http2.on('close', () => context.act(() => this.finish()));
+    this.touch();
+  }
+
+  /** Takes bytes that were read before it began. */
+  takeOver(bytes: Uint8Array): void {
+    this.stream.received(bytes, 0, bytes.length);
+  }
+
+  data(_slot: number, offset: number, length: number): void {
+    this.touched(length);
+    this.stream.received(this.context.reactor.slab, offset, offset + length);
+  }
+
+  /** Nobody speaks HTTP/2 one way: a client that has sent FIN is gone. */
+  end(): void {
+    this.abandon(reason.none);
+  }
+
+  failed(): void {
+    this.abandon(reason.none);
+  }
+
+  drained(): void {
+    this.stream.drained();
+  }
+
+  connected(): void {}
+  congested(): void {}
+  relayEnded(): void {}
+
+  reviewed(policy: PolicyTable): void {
+    const { rules } = this.context;
+    const ruling = this.session.route.rulingOf(policy);
+    const isSpoken = ruling.mode !== Mode.http || rules.takesHttp2(ruling);
+    if (ruling.mode === Mode.deny || !isSpoken) this.abandon(reason['policy-changed']);
+    else for (const stream of [...this.streams]) stream.reviewed();
+  }
+
+  override drain(): void {
+    this.isLeaving = true;
+    this.http2.close();
+  }
+
+  terminate(why: number): void {
+    this.abandon(why);
+  }
+
+  override expired(): void {
+    this.abandon(reason['idle-timeout']);
+  }
+
+  // What its streams and servers ask for.
+
+  guarded(action: () => void): void {
+    this.context.act(() => {
+      try {
+        action();
+      } catch (error) {
+        this.abandon(reason['proxy-internal']);
+        throw error;
+      }
+    });
+  }
+
+  openServer(then: (http2: ClientHttp2Session | null, why: number) => void): void {
+    if (this.server?.isUsable !== true) {
+      const server = new ServerSession(this, this.session, this.context);
+      const lack = server.open();
+      if (lack !== reason.none) {
+        then(null, lack);
+        return;
+      }
+      this.servers.add(server);
+      this.server = server;
+    }
+    this.server.use(then);
+  }
+
+  serverEnded(server: ServerSession): void {
+    this.servers.delete(server);
+    if (this.server === server) this.server = null;
+  }
+
+  streamEnded(stream: StreamRelay): void {
+    if (this.streams.delete(stream)) this.session.route.share.streams--;
+  }
+
+  touched(bytes: number): void {
+    this.touch();
+    this.unseen += bytes;
+    if (this.unseen < LOOK_BYTES) return;
+    this.unseen = 0;
+    if (!this.chargeAll()) this.abandon(reason['memory-limit']);
+  }
+
+  private begun(stream: ClientStream): void {
+    const { context, session } = this;
+    if (this.hasEnded) return;
+    const { share } = session.route;
+    const relay = new StreamRelay(this, session, context, stream);
+    const isOver = share.streams >= context.limits.connectionsPerWorkload;
+    this.streams.add(relay);
+    share.streams++;
+    if (isOver) relay.refuse(503, reason['connection-limit']);
+    else if (!this.chargeAll()) relay.refuse(503, reason['memory-limit']);
+    else relay.begin();
+    // A client that came while the proxy leaves: this stream is served, for the next one it connects again.
+    if (context.isDraining) this.drain();
+  }
+
+  private chargeAll(): boolean {
+    const { reactor } = this.context;
+    let bytes = reactor.queued(this.session.client);
+    for (const server of this.servers) bytes += server.queued;
+    for (const stream of this.streams) bytes += stream.held;
+    return this.charge(bytes);
+  }
+
+  /** The session has come to its end, and what it had to say is queued. nghttp2 ends those that break its rules. */
+  private finish(): void {
+    if (this.hasEnded) return;
+    const why = this.isLeaving ? reason.none : reason['http2-violation'];
+    if (why !== reason.none) this.record(flowKind.close, why, 0, 0);
+    this.stop(why);
+    this.release();
+    this.context.budget.close(this.session.route.share, this.session.client);
+  }
+
+  /** An end in the middle. */
+  private abandon(why: number): void {
+    if (this.hasEnded) return;
+    if (why !== reason.none && this.streams.size === 0) this.record(flowKind.close, why, 0, 0);
+    this.stop(why);
+    this.release();
+    this.context.reactor.reset(this.session.client);
+    this.http2.destroy();
+    this.stream.destroy();
+  }
+
+  private stop(why: number): void {
+    for (const stream of [...this.streams]) stream.abandon(why);
+    for (const server of [...this.servers]) server.finish(why);
+  }
+}

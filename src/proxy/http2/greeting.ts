@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import { flowKind } from '../../core/abi/flow.ts';
+import { reason } from '../../core/abi/reason.ts';
+import { Connection } from '../connection.ts';
+import type { Context } from '../context.ts';
+import { Exchange } from '../exchange.ts';
+import { Mode, type PolicyTable } from '../policy.ts';
+import type { Session } from '../session.ts';
+import { Http2Connection } from './connection.ts';
+
+/** What a client of HTTP/2 says first (RFC 9113 3.4). */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+/** A client that may speak HTTP/1 or HTTP/2, until its first bytes say which. */
+export class Greeting extends Connection {
+  private held = Buffer.alloc(0);
+
+  constructor(session: Session, context: Context) {
+    super(session, context);
+    this.touch();
+  }
+
+  data(_slot: number, offset: number, length: number): void {
+    const { context, held } = this;
+    if (held.length === 0) context.timers.set(this, context.nowMs + context.limits.headTimeoutMs);
+    this.held = Buffer.concat([held, context.reactor.slab.subarray(offset, offset + length)]);
+    const seen = Math.min(this.held.length, PREFACE.length);
+    if (this.held.compare(PREFACE, 0, seen, 0, seen) !== 0)
+      new Exchange(this.continued(), context).takeOver(this.held);
+    else if (seen === PREFACE.length) new Http2Connection(this.continued(), context).takeOver(this.held);
+  }
+
+  end(): void {
+    this.finish(this.held.length === 0 ? reason.none : reason['http-malformed']);
+  }
+
+  failed(): void {
+    this.finish(reason.none);
+  }
+
+  reviewed(policy: PolicyTable): void {
+    const ruling = this.session.route.rulingOf(policy);
+    if (ruling.mode === Mode.deny) this.finish(reason['policy-changed']);
+  }
+
+  terminate(why: number): void {
+    this.finish(why);
+  }
+
+  override expired(): void {
+    this.finish(reason[this.held.length === 0 ? 'idle-timeout' : 'http-head-timeout']);
+  }
+
+  connected(): void {}
+  drained(): void {}
+  congested(): void {}
+  relayEnded(): void {}
+
+  /** The session for whoever goes on with it: what is given back here must not be what that works with. */
+  private continued(): Session {
+    const session = { ...this.session, template: this.session.template.slice() };
+    this.release();
+    return session;
+  }
+
+  private finish(why: number): void {
+    if (this.hasEnded) return;
+    if (why !== reason.none) this.record(flowKind.close, why, 0, 0);
+    this.release();
+    this.context.reactor.reset(this.session.client);
+  }
+}

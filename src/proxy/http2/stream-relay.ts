@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type Http2Stream,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { reason } from '../../core/abi/reason.ts';
+import { parseGrpcStatus } from '../../core/http/grpc.ts';
+import { refusalStatus } from '../../core/http/refusal.ts';
+import type { Context } from '../context.ts';
+import { CurrentRequest } from '../current-request.ts';
+import { recordRequest } from '../request-record.ts';
+import type { Session } from '../session.ts';
+import { answerRefused } from './refused-stream.ts';
+import {
+  forwardedHeaders,
+  keepSensitive,
+  type RawHeaders,
+  readRequest,
+  type StreamRequest,
+} from './request-text.ts';
+import { judgeHead } from './stream-verdict.ts';
+
+const {
+  NGHTTP2_CANCEL,
+  NGHTTP2_FLAG_END_STREAM,
+  NGHTTP2_INTERNAL_ERROR,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = constants;
+
+/** Stands for a request that could not be read. */
+const unread = { isGrpc: false, method: '' };
+
+/** A stream that a client has opened, as its session reports it. */
+export interface ClientStream {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly flags: number;
+  readonly raw: RawHeaders;
+}
+
+/** The connection that a stream is on. */
+export interface StreamHost {
+  /** Runs an event of Node's; a fault ends the connection. */
+  guarded(action: () => void): void;
+  /** Sees to a session with the server, and calls back with it or with why there is none, enum reason. */
+  openServer(then: (http2: ClientHttp2Session | null, why: number) => void): void;
+  streamEnded(stream: StreamRelay): void;
+}
+
+/** One request of HTTP/2: judged, passed to the server, and its response passed back, with all that may come between. */
+export class StreamRelay {
+  private readonly host: StreamHost;
+  private readonly session: Session;
+  private readonly context: Context;
+  private readonly client: ServerHttp2Stream;
+  private readonly opened: ClientStream;
+  private readonly asked: StreamRequest | undefined;
+  private readonly request: CurrentRequest;
+  private server: ClientHttp2Stream | null = null;
+  private isOver = false;
+  private isAnswered = false;
+  /** The whole response has left for the client. */
+  private isSent = false;
+  private requestTrailers: IncomingHttpHeaders = {};
+  private responseTrailers: IncomingHttpHeaders = {};
+
+  constructor(host: StreamHost, session: Session, context: Context, opened: ClientStream) {
+    this.host = host;
+    this.session = session;
+    this.context = context;
+    this.opened = opened;
+    this.client = opened.stream;
+    this.asked = readRequest(opened.raw);
+    this.request = new CurrentRequest(context.heads);
+    this.request.forget();
+    this.request.isHttp2 = true;
+    this.request.startNs = context.nowNs;
+    const { client } = this;
+    client.on('error', () => {});
+    // They may have come before there is a server.
+    client.on('trailers', (trailers) => host.guarded(() => this.trailersCame(trailers)));
+    client.on('close', () => host.guarded(() => this.clientClosed()));
+  }
+
+  /** Bytes that are kept for it, or wait in it. */
+  get held(): number {
+    const { asked, client, server } = this;
+    const waiting = client.readableLength + client.writableLength;
+    const beyond = server === null ? 0 : server.readableLength + server.writableLength;
+    return (asked?.head.length ?? 0) + waiting + beyond;
+  }
+
+  /** Judges it, and lets it go on its way. */
+  begin(): void {
+    const { asked, context, host, request, session } = this;
+    const why =
+      asked === undefined ? reason['http-malformed'] : judgeHead(context, session, request, asked.head);
+    if (asked === undefined || why !== reason.none) {
+      this.refuse(refusalStatus(why), why);
+      return;
+    }
+    host.openServer((http2, lack) => {
+      if (this.isOver) return;
+      if (http2 === null) this.refuse(refusalStatus(lack), lack);
+      else this.forward(http2, asked);
+    });
+  }
+
+  /** Another policy is in force: what it forbids ends, also in the middle. */
+  reviewed(): void {
+    const { asked, context, request, session } = this;
+    if (asked === undefined || this.isOver) return;
+    const again = new CurrentRequest(context.heads);
+    if (judgeHead(context, session, again, asked.head) === reason.none) return;
+    request.egressRule = again.egressRule;
+    request.ingressRule = again.ingressRule;
+    request.refusingSide = again.refusingSide;
+    this.refuse(403, reason['policy-changed']);
+  }
+
+  /** Answers in the server's place, or, if that has begun to answer, resets the stream. */
+  refuse(status: number, why: number): void {
+    const { asked, client, context, request } = this;
+    if (this.isOver) return;
+    if (this.isAnswered || client.destroyed || client.closed) {
+      this.abandon(why);
+      return;
+    }
+    context.refusals.nextReference();
+    const { reference } = context.refusals;
+    const answer = answerRefused(client, status, reference, asked ?? unread);
+    request.status = answer.status;
+    request.grpcStatus = answer.grpcStatus;
+    this.finish(why, answer.bytes);
+    this.server?.close(NGHTTP2_CANCEL);
+  }
+
+  /** Ends both sides in the middle: half a message must not look whole. */
+  abandon(why: number, code: number = NGHTTP2_CANCEL): void {
+    if (this.isOver) return;
+    this.finish(why, 0);
+    if (!this.client.destroyed) this.client.close(code);
+    this.server?.close(NGHTTP2_CANCEL);
+  }
+
+  private forward(http2: ClientHttp2Session, asked: StreamRequest): void {
+    const { client, host, opened, request } = this;
+    const endStream = (opened.flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    const server = http2.request(forwardedHeaders(asked, opened), { endStream, waitForTrailers: !endStream });
+    this.server = server;
+    const on = (stream: Http2Stream, event: string, then: (...args: never[]) => void): void => {
+      stream.on(event, (...args: unknown[]) => host.guarded(() => then(...(args as never[]))));
+    };
+    on(client, 'data', (chunk: Buffer) => (request.bytesSent += chunk.length));
+    on(client, 'end', () => (request.sentNs = this.context.nowNs));
+    on(client, 'wantTrailers', () => this.responseSent());
+    on(server, 'wantTrailers', () => server.sendTrailers(this.requestTrailers));
+    on(server, 'headers', (headers: IncomingHttpHeaders) => this.interim(headers));
+    on(server, 'response', (headers: IncomingHttpHeaders, flags: number, raw: string[]) =>
+      this.answered(headers, flags, raw),
+    );
+    on(server, 'trailers', (trailers: IncomingHttpHeaders) => {
+      this.responseTrailers = trailers;
+      request.grpcStatus = parseGrpcStatus(trailers['grpc-status']) ?? request.grpcStatus;
+    });
+    on(server, 'end', () => this.finish(reason.none, 0));
+    on(server, 'close', () => this.serverClosed(!http2.destroyed));
+    server.on('error', () => {});
+    if (endStream) request.sentNs = this.context.nowNs;
+    else client.pipe(server);
+  }
+
+  /** Policy has judged by headers: what it reads must not come behind. */
+  private trailersCame(trailers: IncomingHttpHeaders): void {
+    const { policy, rules } = this.context;
+    const read = rules.readHeaders(this.session.route.rulingOf(policy));
+    if (read.some((name) => name in trailers)) this.refuse(400, reason['http-trailer']);
+    else this.requestTrailers = trailers;
+  }
+
+  /** 100, 103 and the like; 101 is HTTP/1's. */
+  private interim(headers: IncomingHttpHeaders): void {
+    const { client } = this;
+    if (!this.isOver && !client.closed && !client.headersSent) client.additionalHeaders(headers);
+  }
+
+  private answered(headers: IncomingHttpHeaders, flags: number, raw: string[]): void {
+    const { client, request, server } = this;
+    if (this.isOver || server === null || client.closed || client.destroyed) return;
+    this.isAnswered = true;
+    request.answeredNs = this.context.nowNs;
+    request.status = Number(headers[':status']);
+    request.grpcStatus = parseGrpcStatus(headers['grpc-status']) ?? -1;
+    request.bytesReceived = 0;
+    const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    client.respond(keepSensitive([...raw], headers), { endStream, waitForTrailers: !endStream });
+    if (!endStream) {
+      // From here on it flows.
+      server.on('data', (chunk: Buffer) => (request.bytesReceived += chunk.length));
+      server.pipe(client);
+      return;
+    }
+    server.resume();
+    this.isSent = true;
+    this.stopUpload();
+  }
+
+  /** All of the response's body has left. */
+  private responseSent(): void {
+    this.client.sendTrailers(this.responseTrailers);
+    this.isSent = true;
+    this.stopUpload();
+  }
+
+  /** The server has answered, and wants no more of the request: so do we (RFC 9113 8.1). */
+  private stopUpload(): void {
+    const { client, host, server } = this;
+    if (server?.closed !== true || !this.isSent || client.readableEnded) return;
+    // Trailers leave in the next turn only.
+    setImmediate(() =>
+      host.guarded(() => {
+        if (!client.closed) client.close(NGHTTP2_NO_ERROR);
+      }),
+    );
+  }
+
+  /** Reset by the client, or lost with its connection, unless the response is complete. */
+  private clientClosed(): void {
+    const { client, server } = this;
+    if (!this.isOver) this.finish(reason.none, 0);
+    if (server?.closed === false)
+      server.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode);
+  }
+
+  /** @param isAlone the stream alone has ended, not its connection */
+  private serverClosed(isAlone: boolean): void {
+    const { client, server } = this;
+    const code = server?.rstCode ?? NGHTTP2_INTERNAL_ERROR;
+    if (this.isOver) {
+      client.resume();
+      this.stopUpload();
+      return;
+    }
+    // What it hasn't looked at the client may send again.
+    const isUntouched = code === NGHTTP2_REFUSED_STREAM;
+    const isReset = isAlone && code !== NGHTTP2_NO_ERROR;
+    if (isUntouched || isReset) this.abandon(reason['upstream-closed'], code);
+    else if (this.isAnswered) this.abandon(reason['upstream-closed'], NGHTTP2_INTERNAL_ERROR);
+    else this.refuse(502, reason['upstream-closed']);
+  }
+
+  private finish(why: number, madeUp: number): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { context, host, request, session } = this;
+    recordRequest(context, session, request, why, madeUp);
+    host.streamEnded(this);
+  }
+}
