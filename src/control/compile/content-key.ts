@@ -11,7 +11,13 @@ export class ContentKeys {
   ofDirection(policy: PolicyDirection): string {
     return this.#of(policy, () => {
       const { api, direction, mode, defaultDeny, rules } = policy;
-      const bare = rules.map(({ ref, action, clauses, http }) => [ruleKey(ref), action, clauses, http]);
+      const bare = rules.map(({ ref, action, clauses, http, http2 }) => [
+        ruleKey(ref),
+        action,
+        clauses,
+        http,
+        http2,
+      ]);
       return [api, direction, mode, ruleKey(defaultDeny), bare];
     });
   }
