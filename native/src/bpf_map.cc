@@ -66,6 +66,7 @@ void BpfMap::Define(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&BpfMap::UpdateSocket>("updateSocket"),
                       InstanceMethod<&BpfMap::UpdateInner>("updateInner"),
                       InstanceMethod<&BpfMap::Mapped>("mapped"),
+                      InstanceMethod<&BpfMap::WithMapped>("withMapped"),
                       InstanceMethod<&BpfMap::Pin>("pin"),
                       InstanceMethod<&BpfMap::Freeze>("freeze"),
                       InstanceMethod<&BpfMap::Close>("close"),
@@ -232,17 +233,46 @@ void BpfMap::UpdateInner(const Napi::CallbackInfo& info) {
     ThrowMap(env, errno, "put map into map");
 }
 
-// The memory stays mapped until the buffer is collected, whether or not the handle is open.
-Napi::Value BpfMap::Mapped(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
+uint8_t* BpfMap::MapValues(Napi::Env env, size_t& bytes, size_t& mapped) {
   RequireType(env, (native_.info.map_flags & BPF_F_MMAPABLE) != 0, "a mappable array");
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t bytes = RoundUp8(native_.info.value_size) * native_.info.max_entries;
-  const size_t mapped = (bytes + page - 1) & ~(page - 1);
+  bytes = RoundUp8(native_.info.value_size) * native_.info.max_entries;
+  mapped = (bytes + page - 1) & ~(page - 1);
   void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, RequireFd(env), 0);
   if (memory == MAP_FAILED) ThrowMap(env, errno, "map into memory");
-  return Napi::Buffer<uint8_t>::New(env, static_cast<uint8_t*>(memory), bytes,
+  return static_cast<uint8_t*>(memory);
+}
+
+// The memory stays mapped until the buffer is collected, whether or not the handle is open.
+Napi::Value BpfMap::Mapped(const Napi::CallbackInfo& info) {
+  size_t bytes;
+  size_t mapped;
+  uint8_t* memory = MapValues(info.Env(), bytes, mapped);
+  return Napi::Buffer<uint8_t>::New(info.Env(), memory, bytes,
                                     [mapped](Napi::Env, uint8_t* data) { munmap(data, mapped); });
+}
+
+// Mapped memory counts as the process's, all of it: it is mapped for the call alone. Whatever the callback
+// keeps of it is detached, and so empty, afterwards.
+Napi::Value BpfMap::WithMapped(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsFunction()) ThrowArgument(env, "read argument", "use", "wants a function");
+  size_t bytes;
+  size_t mapped;
+  uint8_t* memory = MapValues(env, bytes, mapped);
+  Napi::ArrayBuffer lent = Napi::ArrayBuffer::New(env, memory, bytes);
+  const auto take_back = [&] {
+    lent.Detach();
+    munmap(memory, mapped);
+  };
+  try {
+    const Napi::Value result = info[0].As<Napi::Function>().Call({lent});
+    take_back();
+    return result;
+  } catch (...) {
+    take_back();
+    throw;
+  }
 }
 
 void BpfMap::Pin(const Napi::CallbackInfo& info) {

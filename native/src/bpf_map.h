@@ -56,11 +56,14 @@ class BpfMap : public Wrapped<BpfMap, MapHandle> {
   void UpdateSocket(const Napi::CallbackInfo& info);
   void UpdateInner(const Napi::CallbackInfo& info);
   Napi::Value Mapped(const Napi::CallbackInfo& info);
+  Napi::Value WithMapped(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Freeze(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   ByteView Key(const Napi::Value& value) const { return BytesArgument(value, native_.info.key_size, "key"); }
+  // Maps the values; `bytes` and `mapped` are how many there are and how much memory they take.
+  uint8_t* MapValues(Napi::Env env, size_t& bytes, size_t& mapped);
   Napi::Value LookupKey(Napi::Env env, const void* key);
   bool DeleteKey(Napi::Env env, const void* key);
   void RequireType(Napi::Env env, bool matches, const char* wanted) const;

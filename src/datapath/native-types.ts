@@ -164,6 +164,8 @@ export interface BpfMap extends Disposable {
   updateInner(key: Uint8Array, inner: BpfMap): void;
   /** The values of a mappable array (BPF_F_MMAPABLE), shared with the kernel; they stay mapped while the buffer lives. */
   mapped(): Buffer;
+  /** Lends the same memory for the time of a call; views of it are empty afterwards. */
+  withMapped<Result>(use: (memory: ArrayBuffer) => Result): Result;
   pin(path: string): void;
   /** No more writes from user space. */
   freeze(): void;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { BpfMap, BpfObject } from '../../src/datapath/native.ts';
 import { faultOf, makeBpffs, native, testObject, u32, u64 } from '../support/native.ts';
@@ -79,6 +80,30 @@ describe('maps', () => {
     target.update(u32(0xffff), value);
     assert.deepEqual(target.lookup(u32(0xffff)), value);
     assert.equal(target.delete(u32(0xffff)), true);
+  });
+
+  test('mapped memory is lent for one call, and gone after it', () => {
+    const target = map('mappable');
+    const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split('bpf-map').length;
+    const before = mappings();
+    const kept = target.withMapped((memory) => {
+      const view = Buffer.from(memory);
+      assert.equal(view.length, 4 * 16);
+      assert.equal(mappings(), before + 1);
+      view.writeUInt32LE(7, 2 * 16 + 8);
+      return view;
+    });
+    assert.deepEqual(target.lookup(u32(2))?.readUInt32LE(8), 7);
+    assert.throws(
+      () =>
+        target.withMapped(() => {
+          throw new Error('the callback’s own');
+        }),
+      { message: 'the callback’s own' },
+    );
+    assert.equal(mappings(), before);
+    assert.equal(kept.length, 0);
+    assert.equal(faultOf(() => map('percpu_hash').withMapped(() => 0)).code, 'ERR_NATIVE_ARGUMENT');
   });
 
   test('keys and values of any other length never reach the kernel', () => {

@@ -73,7 +73,8 @@ export class KernelReader implements Disposable {
     this.#exchange = object.map('exchanges').mapped();
     let now = 0;
     // What is not in use any more is gone at once.
-    this.#pool = new TablePool(object.map('tables').mapped(), { now: () => (now += 60_000) });
+    const tables = object.map('tables').mapped();
+    this.#pool = new TablePool((use) => use(tables), { now: () => (now += 60_000) });
   }
 
   /** Begins a connection under a table, which takes the place of the one before. */

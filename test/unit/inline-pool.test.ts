@@ -15,7 +15,7 @@ describe('the memory of tables in the kernel', () => {
   ): { memory: Buffer; clock: { time: number; now(): number }; pool: TablePool } => {
     const memory = Buffer.alloc(bytes);
     const clock = { time: 0, now: () => clock.time };
-    return { memory, clock, pool: new TablePool(memory, clock) };
+    return { memory, clock, pool: new TablePool((use) => use(memory), clock) };
   };
 
   test('a table lies whole at its offset, equal bytes at one', () => {
@@ -36,7 +36,7 @@ describe('the memory of tables in the kernel', () => {
     const { memory, clock, pool } = newPool();
     const at = pool.place(tableOf('/a'));
     const before = Buffer.from(memory);
-    assert.equal(new TablePool(memory, clock).place(tableOf('/a')), at);
+    assert.equal(new TablePool((use) => use(memory), clock).place(tableOf('/a')), at);
     assert.deepEqual(memory, before);
   });
 
@@ -44,7 +44,7 @@ describe('the memory of tables in the kernel', () => {
     const { memory, clock, pool } = newPool();
     const at = pool.place(tableOf('/a')) ?? -1;
     memory.writeUInt32LE(0, at + 31 * 4);
-    assert.equal(new TablePool(memory, clock).tables, 0);
+    assert.equal(new TablePool((use) => use(memory), clock).tables, 0);
   });
 
   test('what nothing refers to stays for a while, then refuses, then is written over', () => {

@@ -46,6 +46,7 @@ export interface InlineOptions {
 export class InlinePath {
   readonly #options: InlineOptions;
   #pool: TablePool | undefined;
+  #tables: BpfMap | undefined;
   readonly #answerer: RefusalAnswerer;
   #refusals: BpfMap | undefined;
   #ports: BpfMap | undefined;
@@ -162,8 +163,10 @@ export class InlinePath {
     try {
       attach();
       const map = native.BpfMap.openPinned(join(layout.maps, 'tables'));
-      this.#pool = new TablePool(map.mapped(), { now: () => performance.now() });
-      map.close();
+      this.#tables = map;
+      this.#pool = new TablePool((use) => map.withMapped((memory) => use(Buffer.from(memory))), {
+        now: () => performance.now(),
+      });
       this.#ports = native.BpfMap.openPinned(join(layout.maps, 'inline_ports'));
       this.#enforced = native.BpfMap.openPinned(join(layout.maps, 'enforced_ports'));
       this.#refusals = native.BpfMap.openPinned(join(layout.maps, 'refusals'));
@@ -203,6 +206,7 @@ export class InlinePath {
     this.#ports?.close();
     this.#enforced?.close();
     this.#refusals?.close();
+    this.#tables?.close();
   }
 }
 

@@ -22,6 +22,9 @@ interface Entry {
   retiredAt: number | undefined;
 }
 
+/** Lends the memory for the time of a call: it is large, and seldom needed. */
+export type PoolMemory = <Result>(use: (memory: Buffer) => Result) => Result;
+
 export interface PoolClock {
   /** Milliseconds that only grow. */
   readonly now: () => number;
@@ -37,7 +40,8 @@ const CLEARED_MS = 1_000;
  * that a new agent finds what an earlier one placed: equal bytes keep their offset.
  */
 export class TablePool {
-  readonly #memory: Buffer;
+  readonly #memory: PoolMemory;
+  readonly #size: number;
   readonly #clock: PoolClock;
   /** By digest. */
   readonly #entries = new Map<string, Entry>();
@@ -45,11 +49,14 @@ export class TablePool {
   readonly #cleared: { readonly offset: number; readonly length: number; readonly until: number }[] = [];
   readonly #digests = new WeakMap<Uint8Array, string>();
 
-  constructor(memory: Buffer, clock: PoolClock) {
+  constructor(memory: PoolMemory, clock: PoolClock) {
     this.#memory = memory;
     this.#clock = clock;
-    if (memory.readUInt32LE(Header.Magic) !== DIRECTORY_MAGIC) this.#format();
-    this.#read();
+    this.#size = memory((bytes) => {
+      if (bytes.readUInt32LE(Header.Magic) !== DIRECTORY_MAGIC) format(bytes);
+      this.#read(bytes);
+      return bytes.length;
+    });
   }
 
   /** Bytes of tables that are in place. */
@@ -75,12 +82,14 @@ export class TablePool {
     }
     const offset = this.#room(table.byteLength);
     if (offset === undefined || this.#entries.size === MAX_ENTRIES) return undefined;
-    const serial = this.#memory.readUInt32LE(Header.NextSerial);
-    this.#memory.writeUInt32LE(serial === 0xffffffff ? 1 : serial + 1, Header.NextSerial);
-    this.#memory.set(table, offset);
-    this.#memory.writeUInt32LE(serial, offset + SERIAL_AT);
-    this.#entries.set(digest, { digest, offset, length: table.byteLength, retiredAt: undefined });
-    this.#write();
+    this.#memory((memory) => {
+      const serial = memory.readUInt32LE(Header.NextSerial);
+      memory.writeUInt32LE(serial === 0xffffffff ? 1 : serial + 1, Header.NextSerial);
+      memory.set(table, offset);
+      memory.writeUInt32LE(serial, offset + SERIAL_AT);
+      this.#entries.set(digest, { digest, offset, length: table.byteLength, retiredAt: undefined });
+      this.#write(memory);
+    });
     return offset;
   }
 
@@ -101,12 +110,14 @@ export class TablePool {
       ({ retiredAt }) => retiredAt !== undefined && now - retiredAt > RETIRED_MS,
     );
     if (gone.length === 0) return;
-    for (const entry of gone) {
-      this.#memory.writeUInt32LE(0, entry.offset + SERIAL_AT);
-      this.#cleared.push({ ...entry, until: now + CLEARED_MS });
-      this.#entries.delete(entry.digest);
-    }
-    this.#write();
+    this.#memory((memory) => {
+      for (const entry of gone) {
+        memory.writeUInt32LE(0, entry.offset + SERIAL_AT);
+        this.#cleared.push({ ...entry, until: now + CLEARED_MS });
+        this.#entries.delete(entry.digest);
+      }
+      this.#write(memory);
+    });
   }
 
   /** First gap that is long enough. */
@@ -120,7 +131,7 @@ export class TablePool {
       if (offset - at >= length) return at;
       at = align(offset + size);
     }
-    return this.#memory.length - at >= length ? at : undefined;
+    return this.#size - at >= length ? at : undefined;
   }
 
   /** As much of it as the directory has room for. */
@@ -132,47 +143,46 @@ export class TablePool {
     return digest;
   }
 
-  #format(): void {
-    this.#memory.fill(0, 0, DIRECTORY_BYTES);
-    this.#memory.writeUInt32LE(1, Header.NextSerial);
-    this.#memory.writeUInt32LE(DIRECTORY_MAGIC, Header.Magic);
-  }
-
-  #read(): void {
-    const count = Math.min(this.#memory.readUInt32LE(Header.Entries), MAX_ENTRIES);
+  #read(memory: Buffer): void {
+    const count = Math.min(memory.readUInt32LE(Header.Entries), MAX_ENTRIES);
     for (let index = 0; index < count; index += 1) {
       const at = FIRST_ENTRY + index * ENTRY_BYTES;
-      const offset = this.#memory.readUInt32LE(at + 16);
-      const length = this.#memory.readUInt32LE(at + 20);
-      if (offset < DIRECTORY_BYTES || length < HEADER_BYTES || offset + length > this.#memory.length)
-        continue;
+      const offset = memory.readUInt32LE(at + 16);
+      const length = memory.readUInt32LE(at + 20);
+      if (offset < DIRECTORY_BYTES || length < HEADER_BYTES || offset + length > memory.length) continue;
       // An agent that died while it wrote left no serial.
-      if (this.#memory.readUInt32LE(offset + HeaderWord.Magic * 4) !== MAGIC) continue;
-      if (this.#memory.readUInt32LE(offset + SERIAL_AT) === 0) continue;
-      const digest = this.#memory.toString('hex', at, at + 16);
+      if (memory.readUInt32LE(offset + HeaderWord.Magic * 4) !== MAGIC) continue;
+      if (memory.readUInt32LE(offset + SERIAL_AT) === 0) continue;
+      const digest = memory.toString('hex', at, at + 16);
       this.#entries.set(digest, { digest, offset, length, retiredAt: undefined });
     }
   }
 
   /** In an order that leaves whole entries wherever it is cut short: places move down alone. */
-  #write(): void {
+  #write(memory: Buffer): void {
     let index = 0;
     for (const { digest, offset, length } of this.#entries.values()) {
       const at = FIRST_ENTRY + index * ENTRY_BYTES;
       index += 1;
       if (
-        this.#memory.toString('hex', at, at + 16) === digest &&
-        this.#memory.readUInt32LE(at + 20) === length &&
-        this.#memory.readUInt32LE(at + 16) === offset
+        memory.toString('hex', at, at + 16) === digest &&
+        memory.readUInt32LE(at + 20) === length &&
+        memory.readUInt32LE(at + 16) === offset
       )
         continue;
-      this.#memory.writeUInt32LE(0, at + 20);
-      this.#memory.write(digest, at, 'hex');
-      this.#memory.writeUInt32LE(offset, at + 16);
-      this.#memory.writeUInt32LE(length, at + 20);
+      memory.writeUInt32LE(0, at + 20);
+      memory.write(digest, at, 'hex');
+      memory.writeUInt32LE(offset, at + 16);
+      memory.writeUInt32LE(length, at + 20);
     }
-    this.#memory.writeUInt32LE(index, Header.Entries);
+    memory.writeUInt32LE(index, Header.Entries);
   }
+}
+
+function format(memory: Buffer): void {
+  memory.fill(0, 0, DIRECTORY_BYTES);
+  memory.writeUInt32LE(1, Header.NextSerial);
+  memory.writeUInt32LE(DIRECTORY_MAGIC, Header.Magic);
 }
 
 function align(offset: number): number {
