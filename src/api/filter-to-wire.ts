@@ -79,7 +79,9 @@ export function filterToWire(filter: FlowFilter): WireFilter {
     http_path: patterns.map(({ value }) => `^(?:${value})$`),
     http_status_code: (filter.statuses ?? []).map(statusText),
     // Without a namespace Hubble reads `default`.
-    destination_service: (filter.services ?? []).map(({ namespace = '', name = '' }) => `${namespace}/${name}`),
+    destination_service: (filter.services ?? []).map(
+      ({ namespace = '', name = '' }) => `${namespace}/${name}`,
+    ),
     http_url: filter.urls ?? [],
     http_header: (filter.hosts ?? []).map((value) => ({ key: 'Host', value })),
     tcp_flags: (filter.tcpFlags ?? []).map((flags) => Object.fromEntries(flags.map((flag) => [flag, true]))),
