@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { connectionPath } from '../../src/agent/connection-path.ts';
 import { compile } from '../../src/control/compile/compile.ts';
+import { ContentKeys } from '../../src/control/compile/content-key.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
+import { fromAccessPolicy } from '../../src/core/policy/from-access-policy.ts';
 import type { HttpRequest } from '../../src/core/policy/verdict.ts';
+import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { ask, get, policy, world } from '../support/policy-shop.ts';
 
 const ingress = (...rules: string[]): string =>
@@ -104,5 +107,20 @@ suite('gRPC rules', () => {
       'a',
     );
     assert.match(pathOf(audit + ingress('{action: Allow, http: [{}], to: [{port: 8080}]}')), /^inline/);
+  });
+
+  test('a rule that takes HTTP/2 means something else than one that does not, and is compiled anew', () => {
+    const keys = new ContentKeys();
+    const keyOf = (rule: string): string => {
+      const { resources } = parseManifest(ingress(rule), 'policy.yaml');
+      const directions = resources.flatMap((resource) =>
+        resource.kind === 'AccessPolicy' ? fromAccessPolicy(resource).directions : [],
+      );
+      return keys.ofSelection(directions);
+    };
+    const one = '{action: Allow, http: [{path: {value: /a}}]}';
+    const two = '{action: Allow, http: [{path: {value: /a}}], http2: true}';
+    assert.equal(keyOf(one), keyOf(one));
+    assert.notEqual(keyOf(one), keyOf(two));
   });
 });
