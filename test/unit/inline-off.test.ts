@@ -30,11 +30,11 @@ function pathOf({
   readonly path: InlinePath;
   readonly calls: string[];
 } {
-  const memory = Buffer.alloc(poolBytes);
+  const memory = new ArrayBuffer(poolBytes);
   const calls: string[] = [];
   const none = { keys: Buffer.alloc(0), values: Buffer.alloc(0), count: 0 };
   const map = {
-    mapped: () => memory,
+    withMapped: (use: (lent: ArrayBuffer) => unknown) => use(memory),
     lookup: () => undefined,
     update: () => undefined,
     dump: () => none,
