@@ -59,3 +59,22 @@ test('what Audit policies would make of a range stands beside its verdict', () =
   assert.deepEqual(httpRules(one, api, 'ingress', peer, 80), []);
   assert.equal(auditHttpRules(one, api, 'ingress', peer, 80).length, 1);
 });
+
+test('ports whose requests Audit policies judge by other rules stay apart', () => {
+  const one = world(
+    policy(
+      '{mode: Audit, ingress: [{action: Deny, to: [{port: 82, endPort: 90}], http: [{path: {value: /a}}]}, {action: Allow, http: [{methods: [GET]}]}]}',
+    ),
+  );
+  const api = one.workloads.get('shop/api') ?? assert.fail();
+  const peer = peerOfAddress(one, parseAddress('192.0.2.1') ?? assert.fail());
+  const ranges = connectionVerdict(one, api, 'ingress', peer, 'TCP');
+  assert.deepEqual(
+    ranges.map(({ from, to }) => [from, to, auditHttpRules(one, api, 'ingress', peer, from).length]),
+    [
+      [0, 81, 1],
+      [82, 90, 2],
+      [91, 65535, 1],
+    ],
+  );
+});

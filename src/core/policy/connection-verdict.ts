@@ -84,9 +84,9 @@ function auditAt(
   return { verdict: 'Proxy', rules: audited.map(({ policy }) => policy.defaultDeny) };
 }
 
-/** Neighbours that requests decide stay apart: their rules may differ. */
+/** Neighbours that requests decide, or would if policies in Audit mode were enforced, stay apart: their rules may differ. */
 function sameVerdict(a: PortRange, b: PortRange): boolean {
-  if (a.verdict === 'Proxy') return false;
+  if (a.verdict === 'Proxy' || a.audit?.verdict === 'Proxy') return false;
   return (
     a.verdict === b.verdict && rulesText([a.rule]) === rulesText([b.rule]) && auditText(a) === auditText(b)
   );
