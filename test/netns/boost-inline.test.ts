@@ -51,7 +51,8 @@ describe('boost of requests that the kernel judges', () => {
     for (const port of [ECHO, WATCHED]) await listening(node.lab, api, port);
     ask(web, api);
     node.write('policy.yaml', policyYaml(['/echo', '/good']));
-    await node.startAgent();
+    // Room for every record of a client that is as fast as the machine.
+    await node.startAgent('--flow-store-bytes', String(32 << 20));
     await node.settled();
   });
   after(() => node.destroy());

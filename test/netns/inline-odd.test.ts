@@ -5,6 +5,7 @@ import { Lab, type LabHost, linesOf, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { visibleClient, VISIBLE } from '../support/visible-programs.ts';
 import { PLAIN, RULED, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
+import { scrape } from '../support/scrape.ts';
 
 const METRICS = '127.0.0.1:29978';
 
@@ -35,7 +36,7 @@ describe('odd circumstances of requests that the kernel reads', () => {
   const workloads = (...hosts: readonly LabHost[]): string =>
     workloadsYaml(...hosts).replace('{app: twin}', '{app: twin, perigee.dev/visibility: enabled}');
   const drops = async (reason: string): Promise<number> => {
-    const text = await (await fetch(`http://${METRICS}/metrics`)).text();
+    const text = await scrape(METRICS);
     const line = new RegExp(`^perigee_drops_total\\{reason="${reason}",component="kernel"\\} (\\d+)$`, 'm');
     return Number(line.exec(text)?.[1] ?? 0);
   };

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { type LabHost, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { RULED, connectionsIn, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
+import { scrape } from '../support/scrape.ts';
 
 const METRICS = '127.0.0.1:29975';
 /** More than the ring of refusals holds: 256 KiB, 96 bytes each. */
@@ -39,7 +40,6 @@ describe('what can be seen of HTTP policy in the kernel', () => {
   let web: LabHost;
   let stranger: LabHost;
 
-  const scrape = async (): Promise<string> => (await fetch(`http://${METRICS}/metrics`)).text();
   const explain = (): Explained =>
     JSON.parse(
       node.perigee(
@@ -86,10 +86,10 @@ describe('what can be seen of HTTP policy in the kernel', () => {
     ];
     // A request is counted with the end of its response, which curl may see first.
     await until('the counts', async () => {
-      const lines = new Set((await scrape()).split('\n'));
+      const lines = new Set((await scrape(METRICS)).split('\n'));
       return wanted.every((one) => lines.has(one));
     });
-    const text = await scrape();
+    const text = await scrape(METRICS);
     const seen = text.match(/^perigee_http_requests_total\{.*path_mode="inline"\}.*$/gm) ?? [];
     assert.deepEqual([...seen].sort(), [...wanted].sort());
     const parties = 'source_workload="shop/web",destination_workload="shop/api",path_mode="inline"';
@@ -124,7 +124,9 @@ describe('what can be seen of HTTP policy in the kernel', () => {
       'every refused connection to be closed',
       () => connectionsIn(node, api, 'state', 'established') === 0,
     );
-    const lost = /^perigee_refusals_answered_total\{outcome="lost"\} (\d+)$/m.exec(await scrape())?.[1];
+    const lost = /^perigee_refusals_answered_total\{outcome="lost"\} (\d+)$/m.exec(
+      await scrape(METRICS),
+    )?.[1];
     assert.ok(Number(lost) > 0, `${String(lost)} lost`);
     client.kill('SIGKILL');
   });
@@ -139,6 +141,6 @@ describe('what can be seen of HTTP policy in the kernel', () => {
     const condition = inlineCondition();
     assert.equal(condition?.reason, 'Setting');
     assert.match(condition.message, /goes to the proxy: the setting `inline` is off/);
-    assert.match(await scrape(), /^perigee_inline_off\{reason="Setting"\} 1$/m);
+    assert.match(await scrape(METRICS), /^perigee_inline_off\{reason="Setting"\} 1$/m);
   });
 });

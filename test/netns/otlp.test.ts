@@ -9,6 +9,7 @@ import { type LabHost, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { freePort } from '../support/prometheus.ts';
 import { RULED, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
+import { scrape } from '../support/scrape.ts';
 
 const METRICS = '127.0.0.1:29981';
 const SENDER = '00f067aa0ba902b7';
@@ -36,7 +37,7 @@ describe('the export to an OpenTelemetry collector', () => {
       object.startsWith('otlp'),
     );
   const total = async (signal: string, outcome: string): Promise<number> => {
-    const text = await (await fetch(`http://${METRICS}/metrics`)).text();
+    const text = await scrape(METRICS);
     const line = `^perigee_otlp_exported_total\\{signal="${signal}",outcome="${outcome}"\\} (\\d+)$`;
     return Number(new RegExp(line, 'm').exec(text)?.[1]);
   };

@@ -15,6 +15,7 @@ import {
   startNginx,
   workloadsYaml,
 } from '../support/web-scene.ts';
+import { scrape } from '../support/scrape.ts';
 
 const METRICS = '127.0.0.1:29977';
 
@@ -59,10 +60,9 @@ describe('visibility: requests are seen where no policy reads them', () => {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as FlowLine);
   const opaque = (reason: string): FlowLine[] => flows('--kind', 'opaque', '--reason', reason);
-  const scrape = async (): Promise<string> => (await fetch(`http://${METRICS}/metrics`)).text();
   /** The sum of a kernel counter over all its reasons. */
   const total = async (name: string): Promise<number> => {
-    const lines = (await scrape()).match(new RegExp(`^${name}\\{[^}]*\\} \\d+$`, 'gm')) ?? [];
+    const lines = (await scrape(METRICS)).match(new RegExp(`^${name}\\{[^}]*\\} \\d+$`, 'gm')) ?? [];
     const kernel = lines.filter((line) => !line.includes('component="proxy"'));
     return kernel.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   };
@@ -131,7 +131,7 @@ describe('visibility: requests are seen where no policy reads them', () => {
       `perigee_http_requests_total{source_workload="${source}",destination_workload="shop/api",` +
       'method="GET",code="200",path_mode="inline"} 3';
     await until('the counts', async () => {
-      const lines = new Set((await scrape()).split('\n'));
+      const lines = new Set((await scrape(METRICS)).split('\n'));
       return lines.has(count('shop/web')) && lines.has(count('World'));
     });
   });
