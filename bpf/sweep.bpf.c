@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Iterators over sockets, begun by the agent in each namespace: what is open,
- * what policy no longer bears, and what an open connection has carried so far.
+ * and what policy no longer bears.
  *
  * Stance: every end is judged as if it were opened now, identities as of now.
  * A socket's storage says whose end it is. A server's whose client is on this
@@ -11,12 +11,10 @@
  * the proxy judges by itself.
  */
 #include "lib/connection.h"
-#include "lib/boost.h"
 #include "lib/boosted-stream.h"
 #include "lib/cgroup.h"
 #include "lib/end.h"
 #include "lib/service.h"
-#include "lib/steer.h"
 
 /* Linux 6.5; older ones leave the closing to the caller. */
 extern int bpf_sock_destroy(struct sock_common *sk) __weak __ksym;
@@ -28,11 +26,6 @@ enum walk {
 		       where its requests were to be read */
 	WALK_REST, /* closes what is forbidden still, at either end */
 };
-
-/* States in which bytes may still pass. */
-#define LIVING_STATES                                                                        \
-	(1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_SYN_RECV | 1 << TCP_FIN_WAIT1 | \
-	 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT)
 
 /*
  * As if it were accepted now. Inline policy bears only what has been read from its first byte;
@@ -182,7 +175,7 @@ static __always_inline int visit(struct seq_file *seq, struct sock_common *commo
 		open.state = OPEN_ALLOWED;
 	asked = bpf_sk_storage_get(&service_peer, common, 0, 0);
 	if (asked) {
-		record.reference = asked->service;
+		record.service = asked->service;
 		if (service_backend_gone(asked, end->protocol)) {
 			open.state = OPEN_FORBIDDEN;
 			record.reason = REASON_SERVICE_BACKEND_GONE;
@@ -268,77 +261,6 @@ SEC("iter/udp")
 int close_udp(struct bpf_iter__udp *ctx)
 {
 	return visit_udp(ctx, WALK_CLOSE);
-}
-
-/* A connection as it stands, on the end whose close is recorded. */
-static __always_inline void report(const struct connection *connection, struct sock_common *common,
-				   struct tcp_sock *tcp, const struct end *end,
-				   struct flow_record *record)
-{
-	bool connecting = connection->direction == DIRECTION_EGRESS;
-
-	record->time = bpf_ktime_get_ns();
-	record->connection = bpf_get_socket_cookie(common);
-	record->duration = record->time - connection->start;
-	connection_bytes(tcp, connecting, record);
-	record->reference = connection->service;
-	address_copy(record->source_address, connecting ? &end->local : &end->remote);
-	address_copy(record->destination_address, connecting ? &end->remote : &end->local);
-	record->source_port = connecting ? end->local_port : end->remote_port;
-	record->destination_port = connecting ? end->remote_port : end->local_port;
-	record->source_identity = connection->source_identity;
-	record->destination_identity = connection->destination_identity;
-	record->source_workload = connection->source_workload;
-	record->destination_workload = connection->destination_workload;
-	record->egress_rule = connection->egress_rule;
-	record->ingress_rule = connection->ingress_rule;
-	record->rtt = tcp->srtt_us >> 3;
-	record->retransmits = tcp->total_retrans;
-	record->kind = FLOW_OPEN;
-	record->verdict = connection->verdict;
-	record->direction = connection->direction;
-	record->path = connection->path;
-	record->protocol = IPPROTO_TCP;
-	record->family = address_is4(&end->remote) ? 4 : 6;
-	if (connection->boost)
-		boost_bytes(bpf_sk_storage_get(&boost_ends, common, 0, 0), record);
-}
-
-/* Of a steered connection: what it is steered to is the proxy, in its own namespace. */
-static __always_inline void report_destination(struct sock_common *common,
-					       struct flow_record *record)
-{
-	struct steering *steering = bpf_sk_storage_get(&client_steering, common, 0, 0);
-
-	if (!steering)
-		return;
-	__builtin_memcpy(record->destination_address, steering->address, 16);
-	record->destination_port = steering->port;
-}
-
-SEC("iter/tcp")
-int report_tcp(struct bpf_iter__tcp *ctx)
-{
-	struct sock_common *common = ctx->sk_common;
-	struct end end = { .protocol = IPPROTO_TCP };
-	struct connection *connection;
-	struct flow_record record = {};
-	struct tcp_sock *tcp;
-
-	if (!common || !(1 << common->skc_state & LIVING_STATES))
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(common);
-	if (!tcp)
-		return 0;
-	connection = bpf_sk_storage_get(&connections, common, 0, 0);
-	if (!connection || !connection->recorded || !connection->established)
-		return 0;
-	end_read(&end, common, &tcp->inet_conn.icsk_inet);
-	report(connection, common, tcp, &end, &record);
-	if (record.path == PATH_PROXIED)
-		report_destination(common, &record);
-	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
-	return 0;
 }
 
 /* Cookies of the sockets that have a storage in one map. */

@@ -48,8 +48,7 @@ enum boost_state {
 enum boost_look {
 	LOOK_NO_MORE = 0,
 	LOOK_AGAIN = 1,
-	LOOK_SOON =
-		2, /* it leaves, and what it sends takes TCP meanwhile, dearer than without a map */
+	LOOK_SOON = 2, /* it leaves: meanwhile its messages take TCP, dearer than outside a map */
 };
 
 /* One end of a connection within this node. */
@@ -83,22 +82,6 @@ struct boost_end {
 	__u16 spliced; /* 1: it was read with splice */
 };
 
-/*
- * How the two ends of a connection find each other: by the addresses and the
- * initial sequence numbers that both have seen. Ports: host byte order.
- */
-struct boost_offer_key {
-	__u8 source_address[16]; /* the connecting side */
-	__u8 destination_address[16];
-	__u32 source_sequence;
-	__u32 destination_sequence;
-	__u32 source_workload; /* 0: the proxy */
-	__u32 destination_workload; /* 0: the proxy */
-	__u16 source_port;
-	__u16 destination_port;
-	__u32 padding;
-};
-
 struct boost_offer {
 	__u64 socket;
 	__u64 cookie;
@@ -119,6 +102,5 @@ struct boost_refusal_key {
 
 _Static_assert(sizeof(struct boost_side) == 48, "boost_side");
 _Static_assert(sizeof(struct boost_pair) == 120, "boost_pair");
-_Static_assert(sizeof(struct boost_offer_key) == 56, "boost_offer_key");
 
 #endif

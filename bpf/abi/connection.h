@@ -13,6 +13,23 @@ struct tuple_key {
 };
 
 /*
+ * How the two ends of a connection within this node find each other: by the
+ * addresses and the initial sequence numbers that both have seen. Ports: host
+ * byte order.
+ */
+struct handshake_key {
+	__u8 source_address[16]; /* the connecting side */
+	__u8 destination_address[16];
+	__u32 source_sequence;
+	__u32 destination_sequence;
+	__u32 source_workload; /* 0: the proxy */
+	__u32 destination_workload; /* 0: the proxy */
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 padding;
+};
+
+/*
  * What the kernel knows of a steered connection. The connect hook writes it to
  * the client socket's storage; it reaches the proxy as the storage of the
  * accepted socket, which no other process can write.
@@ -100,6 +117,7 @@ _Static_assert(sizeof(struct udp_peer) == 24, "udp_peer");
 _Static_assert(sizeof(struct tuple_key) == 48, "tuple_key");
 _Static_assert(sizeof(struct steering) == 64, "steering");
 _Static_assert(sizeof(struct announcement) == 32, "announcement");
+_Static_assert(sizeof(struct handshake_key) == 56, "handshake_key");
 _Static_assert(sizeof(struct connection) == 56, "connection");
 
 #endif

@@ -39,8 +39,7 @@ struct flow_record {
 	__u64 duration; /* ns: life of a connection, latency of a request */
 	__u64 bytes_sent; /* client to server */
 	__u64 bytes_received; /* server to client */
-	__u64 reference; /* FLOW_REQUEST: id shown to a refused client; of a connection: as
-			    `retransmits` of a request; 0: none */
+	__u64 reference; /* id shown to a refused client, 0: none */
 	__u8 source_address[16];
 	__u8 destination_address[16];
 	__u32 source_identity;
@@ -50,8 +49,9 @@ struct flow_record {
 	__u32 egress_rule;
 	__u32 ingress_rule;
 	__u32 rtt; /* us, smoothed */
-	__u32 retransmits; /* segments; FLOW_REQUEST: numeric name of the Service that its
-			      connection was asked for, 0: none */
+	__u32 retransmits; /* segments */
+	__u32 service; /* numeric name of the Service that the client asked for, 0: none */
+	__u32 boosted; /* KiB past TCP, rounded up */
 	__u16 source_port; /* host byte order */
 	__u16 destination_port;
 	__u16 status; /* HTTP status, 0: none */
@@ -66,8 +66,8 @@ struct flow_record {
 	__u8 closer; /* enum flow_closer */
 	__u16 path_length;
 	__u16 host_length;
-	__u32 extra; /* FLOW_CLOSE, FLOW_OPEN: KiB past TCP, rounded up; FLOW_REQUEST: length of
-			the detail */
+	__u16 detail_length;
+	__u16 padding;
 };
 
 struct flow_detail {
@@ -88,7 +88,7 @@ enum ring {
 	RING_COUNT = 3,
 };
 
-_Static_assert(sizeof(struct flow_record) == 136, "flow_record");
+_Static_assert(sizeof(struct flow_record) == 144, "flow_record");
 _Static_assert(sizeof(struct flow_detail) == 36, "flow_detail");
 
 #endif

@@ -103,7 +103,7 @@ static __always_inline void attempt_flow(const struct attempt *attempt, struct f
 	record->egress_rule = attempt->egress.rule;
 	record->ingress_rule = attempt->ingress.rule;
 	record->destination_port = attempt->port;
-	record->reference = attempt->service;
+	record->service = attempt->service;
 	record->kind = FLOW_VERDICT;
 	record->direction = attempt->direction;
 	record->path = PATH_DIRECT;

@@ -4,6 +4,7 @@
 
 #include "lib/connection.h"
 #include "lib/boosted-stream.h"
+#include "lib/handshake.h"
 #include "abi/boost.h"
 
 /*
@@ -32,7 +33,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct boost_offer_key);
+	__type(key, struct handshake_key);
 	__type(value, struct boost_offer);
 	MAP_PINNED;
 } boost_offers SEC(".maps");
@@ -121,18 +122,6 @@ static __always_inline struct boost_pair *boost_pair_of(const struct boost_end *
 	return pair && pair->side[end->side & 1].cookie == cookie ? pair : NULL;
 }
 
-static __always_inline void boost_offer_key_of(struct boost_offer_key *key,
-					       const struct tuple_key *tuple, __u32 source_workload,
-					       __u32 destination_workload)
-{
-	__builtin_memcpy(key->source_address, tuple->source_address, 16);
-	__builtin_memcpy(key->destination_address, tuple->destination_address, 16);
-	key->source_port = tuple->source_port;
-	key->destination_port = tuple->destination_port;
-	key->source_workload = source_workload;
-	key->destination_workload = destination_workload;
-}
-
 /* The client's end has heard from its server, which has not heard that yet. */
 static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					__u32 source_workload, __u32 destination_workload,
@@ -140,7 +129,7 @@ static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_soc
 {
 	struct boost_settings *settings = boost_settings_get();
 	struct boost_offer offer = {};
-	struct boost_offer_key key = {};
+	struct handshake_key key = {};
 	struct boost_end *end;
 	struct tcp_sock *tcp;
 
@@ -154,9 +143,7 @@ static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_soc
 	offer.cookie = bpf_get_socket_cookie(ctx);
 	end->pair = offer.cookie;
 	end->side = 0;
-	boost_offer_key_of(&key, tuple, source_workload, destination_workload);
-	key.source_sequence = ctx->snd_nxt;
-	key.destination_sequence = ctx->rcv_nxt;
+	handshake_key_of(ctx, true, tuple, source_workload, destination_workload, &key);
 	bpf_map_update_elem(&boost_offers, &key, &offer, BPF_ANY);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
@@ -167,7 +154,7 @@ static __always_inline void boost_meet(struct bpf_sock_ops *ctx, struct bpf_sock
 				       const struct tuple_key *tuple, bool http)
 {
 	struct boost_settings *settings = boost_settings_get();
-	struct boost_offer_key key = {};
+	struct handshake_key key = {};
 	struct boost_pair pair = { .state = BOOST_WAITING, .http = http };
 	struct boost_offer *offer;
 	struct boost_end *end;
@@ -175,9 +162,7 @@ static __always_inline void boost_meet(struct bpf_sock_ops *ctx, struct bpf_sock
 
 	if (!settings || !settings->enabled)
 		return;
-	boost_offer_key_of(&key, tuple, source_workload, destination_workload);
-	key.source_sequence = ctx->rcv_nxt;
-	key.destination_sequence = ctx->snd_nxt;
+	handshake_key_of(ctx, false, tuple, source_workload, destination_workload, &key);
 	offer = bpf_map_lookup_elem(&boost_offers, &key);
 	if (!offer)
 		return;
@@ -220,7 +205,7 @@ static __always_inline void boost_bytes(const struct boost_end *end, struct flow
 		return;
 	record->bytes_sent += pair->side[0].bytes;
 	record->bytes_received += pair->side[1].bytes;
-	record->extra = (pair->side[0].bytes + pair->side[1].bytes + 1023) >> 10;
+	record->boosted = (pair->side[0].bytes + pair->side[1].bytes + 1023) >> 10;
 }
 
 /* An end has closed: nothing is redirected any more. The last one takes the pair along. */

@@ -4,6 +4,11 @@
 
 #include "lib/address.h"
 
+/* States in which bytes may still pass. */
+#define LIVING_STATES                                                                        \
+	(1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_SYN_RECV | 1 << TCP_FIN_WAIT1 | \
+	 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT)
+
 /* One end of a connection, as an iterator sees its socket. */
 struct end {
 	struct address local, remote;

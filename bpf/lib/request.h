@@ -140,7 +140,9 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->egress_rule = 0;
 	record->ingress_rule = outcome->rule;
 	record->rtt = 0;
-	record->retransmits = stream->service;
+	record->retransmits = 0;
+	record->service = stream->service;
+	record->boosted = 0;
 	record->source_port = stream->remote_port;
 	record->destination_port = stream->local_port;
 	record->status = outcome->status;
@@ -155,7 +157,8 @@ static __always_inline void request_record_fill(struct flow_record *record,
 	record->closer = CLOSER_UNKNOWN;
 	record->path_length = stream->text_length - stream->method_length;
 	record->host_length = stream->host_length;
-	record->extra = 0;
+	record->detail_length = 0;
+	record->padding = 0;
 }
 
 static __always_inline __u64 microseconds(__u64 from, __u64 to)
@@ -194,11 +197,11 @@ static __always_inline void request_detail(struct flow_record *record, __u32 roo
 		return;
 	detail = (void *)(record + 1) + length;
 	request_times(detail, stream);
-	record->extra = TIMES_BYTES;
+	record->detail_length = TIMES_BYTES;
 	if (size == TIMES_BYTES || !stream->traced)
 		return;
 	trace_fill(detail, stream);
-	record->extra = sizeof(*detail);
+	record->detail_length = sizeof(*detail);
 }
 
 /*

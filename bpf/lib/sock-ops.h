@@ -53,7 +53,7 @@ static __always_inline void record_of(struct bpf_sock_ops *ctx, const struct con
 	record->destination_identity = connection->destination_identity;
 	record->source_workload = connection->source_workload;
 	record->destination_workload = connection->destination_workload;
-	record->reference = connection->service;
+	record->service = connection->service;
 	record->egress_rule = connection->egress_rule;
 	record->ingress_rule = connection->ingress_rule;
 	record->verdict = connection->verdict;

@@ -28,7 +28,7 @@ Field Read(const uint8_t* record, size_t offset) {
 
 size_t RecordLength(const uint8_t* record, size_t room) {
   if (room < sizeof(flow_record)) return 0;
-  const uint32_t detail = FIELD(record, kind) == FLOW_REQUEST ? FIELD(record, extra) : 0;
+  const uint32_t detail = FIELD(record, detail_length);
   if (detail > sizeof(flow_detail)) return 0;
   const size_t length = sizeof(flow_record) + FIELD(record, method_length) + FIELD(record, path_length) +
                         FIELD(record, host_length) + detail;

@@ -27,6 +27,7 @@ import { StaleRequestCounts } from './request-counts.ts';
 import { removeStale } from './stale.ts';
 import { StateWriter } from './state-writer.ts';
 import { type SweepReport, type SweepRound, sweepConnections } from './sweep.ts';
+import { OpenWalk } from './open-walk.ts';
 import { SocketWalk } from './walk.ts';
 
 /** The kernel's side of one node. */
@@ -40,6 +41,7 @@ export class Datapath {
   readonly pending: PendingPods;
   readonly #enrolment: Enrolment;
   readonly #walk: SocketWalk;
+  readonly #openWalk: OpenWalk;
   readonly #writer: StateWriter;
   /** Namespaces whose hook this process has attached or replaced. */
   readonly #lookups = new Set<bigint>();
@@ -61,6 +63,7 @@ export class Datapath {
     this.#writer = new StateWriter(this.maps);
     this.#enrolment = new Enrolment(options, this.maps);
     this.#walk = SocketWalk.load(options);
+    this.#openWalk = OpenWalk.load(options);
     const { native, layout } = options;
     const inlineHooks = hooksFor('inline');
     const load = (): void => this.#prepare(inlineHooks);
@@ -142,7 +145,7 @@ export class Datapath {
   /** Records of the TCP connections that are open and have been recorded as opened: struct flow_record. */
   openFlows(): Buffer {
     return this.#enrolment.withNamespaces((namespaces) =>
-      Buffer.concat(namespaces.map((netnsFd) => this.#walk.report(netnsFd))),
+      Buffer.concat(namespaces.map((netnsFd) => this.#openWalk.run(netnsFd))),
     );
   }
 
@@ -221,6 +224,7 @@ export class Datapath {
   close(): void {
     this.#enrolment.close();
     this.#walk.close();
+    this.#openWalk.close();
     this.inline.close();
     this.boost.close();
     closeObjects(this.#loaded);

@@ -4,12 +4,8 @@ import { type LoaderOptions, openObject } from './loader.ts';
 import { type BpfLink, type BpfMap, type BpfProgram, NativeError } from './native.ts';
 
 /** Iterators of sweep.bpf.c that visit the sockets of one namespace. */
-const visits = ['list_tcp', 'list_udp', 'close_tcp', 'close_rest_tcp', 'close_udp'] as const;
-export type WalkName = (typeof visits)[number];
-
-/** Writes flow records instead. */
-const REPORT = 'report_tcp';
-const walks = [...visits, REPORT] as const;
+const walks = ['list_tcp', 'list_udp', 'close_tcp', 'close_rest_tcp', 'close_udp'] as const;
+export type WalkName = (typeof walks)[number];
 
 /** Visits the elements of a socket storage instead. */
 const COOKIES = 'list_cookies';
@@ -24,14 +20,14 @@ const pinOf = (name: string, closes: boolean): string => (closes ? name : `${nam
 export class SocketWalk {
   /** Whether a walk closes what it finds forbidden (Linux 6.5), or leaves that to the caller. */
   readonly closes: boolean;
-  readonly #links: Readonly<Record<(typeof walks)[number], BpfLink>>;
+  readonly #links: Readonly<Record<WalkName, BpfLink>>;
   readonly #cookies: BpfProgram;
 
   private constructor([cookies, ...iterators]: readonly [BpfProgram, ...BpfProgram[]], closes: boolean) {
     this.closes = closes;
     const links = iterators.map((iterator, index) => [walks[index], iterator.attachIterator()] as const);
     for (const iterator of iterators) iterator.close();
-    this.#links = Object.fromEntries(links) as Record<(typeof walks)[number], BpfLink>;
+    this.#links = Object.fromEntries(links) as Record<WalkName, BpfLink>;
     this.#cookies = cookies;
   }
 
@@ -76,11 +72,6 @@ export class SocketWalk {
     return Array.from({ length: count }, (_, index) =>
       openConnection.decode(bytes, index * openConnection.size),
     );
-  }
-
-  /** Records of the connections that are open in a namespace: struct flow_record, one behind the other. */
-  report(netnsFd: number | null): Buffer {
-    return this.#links[REPORT].iterate(netnsFd);
   }
 
   /** Cookies of the sockets, of any namespace, that have an entry in a socket storage. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowCloserNames, flowDetail, flowKind, flowKindNames, flowPathNames } from '../core/abi/flow.ts';
+import { flowCloserNames, flowDetail, flowKindNames, flowPathNames } from '../core/abi/flow.ts';
 import { directionNames, verdictNames } from '../core/abi/policy.ts';
 import { reasonNames } from '../core/abi/reason.ts';
 import type { Flow, FlowEndpoint } from '../core/flow.ts';
@@ -14,7 +14,6 @@ import {
   isSampledAt,
   Offset,
   type RecordMemory,
-  serviceAt,
   traceIdAt,
 } from './record-layout.ts';
 
@@ -88,22 +87,19 @@ function whereKnown(
   names: FlowNames,
 ): Pick<Flow, 'boostedKib' | 'closer' | 'egressRule' | 'ingressRule' | 'reference' | 'service'> {
   const { bytes, u32 } = memory;
-  const kind = bytes[at + Offset.kind];
-  const isRequest = kind === flowKind.request;
-  const boostedKib =
-    kind === flowKind.close || kind === flowKind.open ? (u32[(at + Offset.extra) >> 2] ?? 0) : 0;
+  const boostedKib = u32[(at + Offset.boosted) >> 2] ?? 0;
   const closer = flowCloserNames[bytes[at + Offset.closer] ?? 0];
   const reference = bytes.readBigUInt64LE(at + Offset.reference);
   const egressRule = names.rule(u32[(at + Offset.egressRule) >> 2] ?? 0);
   const ingressRule = names.rule(u32[(at + Offset.ingressRule) >> 2] ?? 0);
-  const service = names.service?.(serviceAt(memory, at));
+  const service = names.service?.(u32[(at + Offset.service) >> 2] ?? 0);
   return {
     ...(boostedKib === 0 ? {} : { boostedKib }),
     ...(closer === undefined || closer === 'unknown' ? {} : { closer }),
     ...(egressRule === undefined ? {} : { egressRule }),
     ...(ingressRule === undefined ? {} : { ingressRule }),
     ...(service === undefined ? {} : { service }),
-    ...(reference === 0n || !isRequest ? {} : { reference: reference.toString(16).padStart(16, '0') }),
+    ...(reference === 0n ? {} : { reference: reference.toString(16).padStart(16, '0') }),
   };
 }
 
@@ -130,7 +126,7 @@ export function decodeFlow(memory: RecordMemory, at: number, names: FlowNames): 
     bytesSent: Number(bytes.readBigUInt64LE(at + Offset.bytesSent)),
     bytesReceived: Number(bytes.readBigUInt64LE(at + Offset.bytesReceived)),
     rtt: u32[(at + Offset.rtt) >> 2] ?? 0,
-    retransmits: kind === 'request' ? 0 : (u32[(at + Offset.retransmits) >> 2] ?? 0),
+    retransmits: u32[(at + Offset.retransmits) >> 2] ?? 0,
     ...whereKnown(memory, at, names),
     ...(kind === 'request' ? { http: http(memory, at, names), ...detail(memory, at, duration) } : {}),
   };

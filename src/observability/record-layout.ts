@@ -6,8 +6,8 @@ export const RECORD_SIZE = flowRecord.size;
 export const Offset = flowRecord.offset;
 
 /** Where the detail of a stored request is, if it has at least the field that ends at `length`; else -1. */
-export function detailAt({ bytes, u16, u32 }: RecordMemory, at: number, length: number): number {
-  if (bytes[at + Offset.kind] !== flowKind.request || (u32[(at + Offset.extra) >> 2] ?? 0) < length)
+export function detailAt({ bytes, u16 }: RecordMemory, at: number, length: number): number {
+  if (bytes[at + Offset.kind] !== flowKind.request || (u16[(at + Offset.detailLength) >> 1] ?? 0) < length)
     return -1;
   const texts = (u16[(at + Offset.pathLength) >> 1] ?? 0) + (u16[(at + Offset.hostLength) >> 1] ?? 0);
   return at + RECORD_SIZE + (bytes[at + Offset.methodLength] ?? 0) + texts;
@@ -43,12 +43,6 @@ const SAMPLED = 1;
 /** Whether the client samples the trace whose id is at `trace`. */
 export function isSampledAt({ bytes }: RecordMemory, trace: number): boolean {
   return ((bytes[trace + flowDetail.offset.traceFlags - flowDetail.offset.traceId] ?? 0) & SAMPLED) !== 0;
-}
-
-/** The numeric name of the Service that the client asked for, 0: none. */
-export function serviceAt({ bytes, u32 }: RecordMemory, at: number): number {
-  const isRequest = bytes[at + Offset.kind] === flowKind.request;
-  return u32[(at + (isRequest ? Offset.retransmits : Offset.reference)) >> 2] ?? 0;
 }
 
 /** What a predicate reads from: views of the same memory, in which records start at multiples of 8. */

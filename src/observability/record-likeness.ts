@@ -17,6 +17,7 @@ const different: readonly number[] = [
   Offset.bytesReceived + 4,
   Offset.rtt,
   Offset.retransmits,
+  Offset.boosted,
   Offset.sourcePort, // the server's is in the same word, and looked at
 ];
 

@@ -45,7 +45,7 @@ export function flowTemplate(fields: FlowTemplateFields, bytes: Uint8Array): Uin
   view.setUint32(offset.destinationIdentity, fields.destinationIdentity, true);
   view.setUint32(offset.sourceWorkload, fields.sourceWorkload, true);
   view.setUint32(offset.destinationWorkload, fields.destinationWorkload, true);
-  view.setUint32(offset.retransmits, fields.service, true);
+  view.setUint32(offset.service, fields.service, true);
   view.setUint16(offset.sourcePort, fields.sourcePort, true);
   view.setUint16(offset.destinationPort, fields.destinationPort, true);
   bytes[offset.direction] = fields.direction;
@@ -141,7 +141,6 @@ export class FlowWriter {
     setU64(view, at + offset.bytesReceived, facts.bytesReceived);
     view.setUint32(at + offset.reference, facts.referenceLow, true);
     view.setUint32(at + offset.reference + 4, facts.referenceHigh, true);
-    if (facts.kind !== flowKind.request) serviceOfConnection(view, at);
     view.setUint32(at + offset.egressRule, facts.egressRule, true);
     view.setUint32(at + offset.ingressRule, facts.ingressRule, true);
     view.setUint16(at + offset.status, facts.status, true);
@@ -158,7 +157,7 @@ export class FlowWriter {
     copyBytes(facts.text, facts.pathStart, facts.pathStart + pathLength, bytes, tail);
     tail += pathLength;
     copyBytes(facts.text, facts.hostStart, facts.hostStart + hostLength, bytes, tail);
-    view.setUint32(at + offset.extra, detailLength, true);
+    view.setUint16(at + offset.detailLength, detailLength, true);
     if (detailLength > 0) writeDetail(facts, bytes, view, tail + hostLength);
     this.ring.commit();
   }
@@ -166,12 +165,6 @@ export class FlowWriter {
   publish(): void {
     this.ring.publish();
   }
-}
-
-/** A connection's Service has the place of a request's reference. */
-function serviceOfConnection(view: DataView, at: number): void {
-  view.setUint32(at + offset.reference, view.getUint32(at + offset.retransmits, true), true);
-  view.setUint32(at + offset.retransmits, 0, true);
 }
 
 /** Of requests alone; of HTTP/1 without a trace, the times. */

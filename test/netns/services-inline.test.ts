@@ -47,7 +47,7 @@ describe('Services whose requests the kernel reads', () => {
       assert.equal(scene.python(client, httpClient, address, String(port), '2'), '200\n200');
     const requests = scene.records().filter(({ kind }) => kind === flowKind.request);
     assert.deepEqual(
-      requests.map(({ retransmits }) => retransmits),
+      requests.map(({ service }) => service),
       asked.flatMap(([, , service]) => [service, service]),
     );
     using left = scene.native.BpfMap.openPinned(join(scene.datapath.layout.maps, 'service_asked'));

@@ -52,7 +52,7 @@ const recordFields: fc.Arbitrary<RecordFields> = fc.record({
   ingressRule: oneOf([0, 1]),
   status: oneOf([0, 200, 204, 403, 404, 500]),
   reference: oneOf([0n, 10n, 0x1f3a_5c7e_9b2d_4f60n]),
-  retransmits: oneOf([0, 9]),
+  service: oneOf([0, 9, 10]),
   method: oneOf(['', 'GET', 'POST', 'get']),
   urlPath: oneOf(paths),
   host: oneOf(['', 'api']),

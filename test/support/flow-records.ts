@@ -54,7 +54,9 @@ const defaults: FlowRecord = {
   methodLength: 0,
   pathLength: 0,
   hostLength: 0,
-  extra: 0,
+  detailLength: 0,
+  service: 0,
+  boosted: 0,
 };
 
 /** A trace id whose bytes are all the same. */
@@ -86,7 +88,7 @@ export function record(fields: RecordFields = {}): Buffer {
     methodLength: method.length,
     pathLength: urlPath.length,
     hostLength: host.length,
-    ...(hasDetail ? { extra: tail.length } : {}),
+    ...(hasDetail ? { detailLength: tail.length } : {}),
   };
   const head = flowRecord.encode({ ...all, ...lengths });
   return Buffer.concat([head, Buffer.from(method + urlPath + host, 'latin1'), tail]);

@@ -15,7 +15,7 @@ export const filteredFlows: readonly RecordFields[] = [
     method: 'GET',
     urlPath: '/orders/7',
     host: 'api.shop',
-    retransmits: 9,
+    service: 9,
     detail: detailOf(7),
   },
   {
@@ -31,7 +31,7 @@ export const filteredFlows: readonly RecordFields[] = [
   { sourcePort: 4, verdict: verdict.denied, reason: reason['policy-no-rule'], sourceWorkload: 3 },
   { sourcePort: 5, sourceWorkload: 0, sourceIdentity: 2, sourceAddress: mapped('203.0.113.9') },
   { sourcePort: 6, kind: flowKind.close },
-  { sourcePort: 7, protocol: 17, destinationPort: 53, verdict: verdict.audited, reference: 11n },
+  { sourcePort: 7, protocol: 17, destinationPort: 53, verdict: verdict.audited, service: 11 },
   {
     sourcePort: 8,
     family: 6,
@@ -39,7 +39,7 @@ export const filteredFlows: readonly RecordFields[] = [
     destinationAddress: ipv6(2),
     direction: direction.egress,
   },
-  { sourcePort: 9, kind: flowKind.open, reference: 10n },
+  { sourcePort: 9, kind: flowKind.open, service: 10 },
   { sourcePort: 10, verdict: verdict.error, reason: reason['upstream-unreachable'] },
 ];
 const all = filteredFlows.map(({ sourcePort }) => sourcePort ?? 0);

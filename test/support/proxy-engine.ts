@@ -5,7 +5,6 @@ import type { RuleSet } from '../../src/core/automaton/rules.ts';
 import {
   flowDetail,
   type FlowDetail,
-  flowKind,
   flowRecord,
   type FlowRecord,
 } from '../../src/core/abi/flow.ts';
@@ -293,7 +292,7 @@ function decodeFlow(bytes: Buffer): DecodedFlow {
     method: text(record.methodLength),
     target: text(record.pathLength),
     host: text(record.hostLength),
-    ...(record.kind !== flowKind.request || record.extra === 0
+    ...(record.detailLength === 0
       ? {}
       : { detail: flowDetail.decode(Buffer.concat([bytes.subarray(at), noDetail])) }),
   };

@@ -51,7 +51,7 @@ test('the offset of the clock is added to all 64 bits of a time', () => {
 test('what is no whole record is left out, wherever its offsets lead', () => {
   const whole = record({ method: 'GET', urlPath: '/orders', host: 'api', detail: detailOf(1) });
   const overlong = Buffer.from(whole);
-  overlong.writeUInt32LE(37, Offset.extra);
+  overlong.writeUInt16LE(37, Offset.detailLength);
   for (const cut of [0, 1, 135, 136, whole.length - 1]) {
     const { flows, writer } = rings();
     assert.deepEqual(append(writer, [whole.subarray(0, cut), whole, overlong]), []);

@@ -140,7 +140,7 @@ test('the record of a connection names the Service, through the API and back', a
   const store = createFlowStore({
     ...{ bytes: 1 << 20, denialBytes: 1 << 16, names: shown, clock: { current: () => 0n } },
   });
-  const records = [record({ reference: 501n }), record({ reference: 501n, method: 'GET', urlPath: '/' })];
+  const records = [record({ service: 501 }), record({ reference: 501n, method: 'GET', urlPath: '/' })];
   const { bytes, offsets } = batch(records);
   store.append(bytes, offsets);
   const flows: Flow[] = [];

@@ -62,6 +62,8 @@ export interface FlowRecord {
   readonly ingressRule: number;
   readonly rtt: number;
   readonly retransmits: number;
+  readonly service: number;
+  readonly boosted: number;
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly status: number;
@@ -76,12 +78,12 @@ export interface FlowRecord {
   readonly closer: number;
   readonly pathLength: number;
   readonly hostLength: number;
-  readonly extra: number;
+  readonly detailLength: number;
 }
 
-/** struct flow_record: 136 bytes. */
+/** struct flow_record: 144 bytes. */
 export const flowRecord = {
-  size: 136,
+  size: 144,
   offset: {
     time: 0,
     connection: 8,
@@ -99,23 +101,25 @@ export const flowRecord = {
     ingressRule: 100,
     rtt: 104,
     retransmits: 108,
-    sourcePort: 112,
-    destinationPort: 114,
-    status: 116,
-    reason: 118,
-    kind: 120,
-    verdict: 121,
-    direction: 122,
-    path: 123,
-    protocol: 124,
-    family: 125,
-    methodLength: 126,
-    closer: 127,
-    pathLength: 128,
-    hostLength: 130,
-    extra: 132,
+    service: 112,
+    boosted: 116,
+    sourcePort: 120,
+    destinationPort: 122,
+    status: 124,
+    reason: 126,
+    kind: 128,
+    verdict: 129,
+    direction: 130,
+    path: 131,
+    protocol: 132,
+    family: 133,
+    methodLength: 134,
+    closer: 135,
+    pathLength: 136,
+    hostLength: 138,
+    detailLength: 140,
   },
-  encode(value: FlowRecord, bytes: Uint8Array = new Uint8Array(136), at = 0): Uint8Array {
+  encode(value: FlowRecord, bytes: Uint8Array = new Uint8Array(144), at = 0): Uint8Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setBigUint64(at + 0, value.time, true);
     view.setBigUint64(at + 8, value.connection, true);
@@ -133,21 +137,23 @@ export const flowRecord = {
     view.setUint32(at + 100, value.ingressRule, true);
     view.setUint32(at + 104, value.rtt, true);
     view.setUint32(at + 108, value.retransmits, true);
-    view.setUint16(at + 112, value.sourcePort, true);
-    view.setUint16(at + 114, value.destinationPort, true);
-    view.setUint16(at + 116, value.status, true);
-    view.setUint16(at + 118, value.reason, true);
-    view.setUint8(at + 120, value.kind);
-    view.setUint8(at + 121, value.verdict);
-    view.setUint8(at + 122, value.direction);
-    view.setUint8(at + 123, value.path);
-    view.setUint8(at + 124, value.protocol);
-    view.setUint8(at + 125, value.family);
-    view.setUint8(at + 126, value.methodLength);
-    view.setUint8(at + 127, value.closer);
-    view.setUint16(at + 128, value.pathLength, true);
-    view.setUint16(at + 130, value.hostLength, true);
-    view.setUint32(at + 132, value.extra, true);
+    view.setUint32(at + 112, value.service, true);
+    view.setUint32(at + 116, value.boosted, true);
+    view.setUint16(at + 120, value.sourcePort, true);
+    view.setUint16(at + 122, value.destinationPort, true);
+    view.setUint16(at + 124, value.status, true);
+    view.setUint16(at + 126, value.reason, true);
+    view.setUint8(at + 128, value.kind);
+    view.setUint8(at + 129, value.verdict);
+    view.setUint8(at + 130, value.direction);
+    view.setUint8(at + 131, value.path);
+    view.setUint8(at + 132, value.protocol);
+    view.setUint8(at + 133, value.family);
+    view.setUint8(at + 134, value.methodLength);
+    view.setUint8(at + 135, value.closer);
+    view.setUint16(at + 136, value.pathLength, true);
+    view.setUint16(at + 138, value.hostLength, true);
+    view.setUint16(at + 140, value.detailLength, true);
     return bytes;
   },
   decode(bytes: Uint8Array, at = 0): FlowRecord {
@@ -169,21 +175,23 @@ export const flowRecord = {
       ingressRule: view.getUint32(at + 100, true),
       rtt: view.getUint32(at + 104, true),
       retransmits: view.getUint32(at + 108, true),
-      sourcePort: view.getUint16(at + 112, true),
-      destinationPort: view.getUint16(at + 114, true),
-      status: view.getUint16(at + 116, true),
-      reason: view.getUint16(at + 118, true),
-      kind: view.getUint8(at + 120),
-      verdict: view.getUint8(at + 121),
-      direction: view.getUint8(at + 122),
-      path: view.getUint8(at + 123),
-      protocol: view.getUint8(at + 124),
-      family: view.getUint8(at + 125),
-      methodLength: view.getUint8(at + 126),
-      closer: view.getUint8(at + 127),
-      pathLength: view.getUint16(at + 128, true),
-      hostLength: view.getUint16(at + 130, true),
-      extra: view.getUint32(at + 132, true),
+      service: view.getUint32(at + 112, true),
+      boosted: view.getUint32(at + 116, true),
+      sourcePort: view.getUint16(at + 120, true),
+      destinationPort: view.getUint16(at + 122, true),
+      status: view.getUint16(at + 124, true),
+      reason: view.getUint16(at + 126, true),
+      kind: view.getUint8(at + 128),
+      verdict: view.getUint8(at + 129),
+      direction: view.getUint8(at + 130),
+      path: view.getUint8(at + 131),
+      protocol: view.getUint8(at + 132),
+      family: view.getUint8(at + 133),
+      methodLength: view.getUint8(at + 134),
+      closer: view.getUint8(at + 135),
+      pathLength: view.getUint16(at + 136, true),
+      hostLength: view.getUint16(at + 138, true),
+      detailLength: view.getUint16(at + 140, true),
     };
   },
 } as const;

@@ -8,7 +8,7 @@ import type { ReasonName } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
-import { isSampledAt, Offset, serviceAt, traceIdAt } from '../record-layout.ts';
+import { isSampledAt, Offset, traceIdAt } from '../record-layout.ts';
 import { endpointMatchers, matchesName } from './endpoint.ts';
 import { type SmallField, smallFields } from '../chunk-summaries.ts';
 import { Field, statusTerm, statusUnits, term, textTerm } from '../terms.ts';
@@ -50,15 +50,12 @@ function referenceNumber(text: string): bigint {
   });
 }
 
-/** Of requests; a connection has something else there. */
 function referenceMatcher(texts: readonly string[]): Matcher {
   const numbers = texts.map(referenceNumber);
-  const hasReference = u64In(Offset.reference, numbers);
   const hasNone = numbers.includes(0n);
   const terms = numbers.map((number) => term(Field.reference, Number(number & LOW), Number(number >> 32n)));
   return {
-    record: (memory, at) =>
-      memory.bytes[at + Offset.kind] === flowKind.request ? hasReference(memory, at) : hasNone,
+    record: u64In(Offset.reference, numbers),
     chunk: (summaries, slot) => hasNone || terms.some((one) => summaries.hasTerm(slot, one)),
   };
 }
@@ -91,7 +88,7 @@ function serviceMatcher(patterns: NonNullable<FlowFilter['services']>, names: Fl
     );
   };
   return unsummarised((memory, at) => {
-    const id = serviceAt(memory, at);
+    const id = memory.u32[(at + Offset.service) >> 2] ?? 0;
     let answer = known.get(id);
     if (answer === undefined) known.set(id, (answer = test(id)));
     return answer;
