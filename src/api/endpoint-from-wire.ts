@@ -21,12 +21,12 @@ function address(text: string): string {
   );
 }
 
+type WireWorkload = NonNullable<WireFilter['source_workload']>[number];
+
 /** Workloads of a kind that there is none of match nothing. */
-function workloads(list: WireFilter['source_workload']): readonly NamePattern[] | undefined {
-  if (list === undefined || list.length === 0) return undefined;
-  return list
-    .filter(({ kind = '' }) => kind === '' || kind.toLowerCase() === WORKLOAD_KIND.toLowerCase())
-    .map(({ name = '' }) => namePattern(name));
+function workload({ kind = '', name = '' }: WireWorkload): readonly NamePattern[] {
+  const isOurs = kind === '' || kind.toLowerCase() === WORKLOAD_KIND.toLowerCase();
+  return isOurs ? [namePattern(name)] : [];
 }
 
 /** What a filter asks of one end. */
@@ -36,7 +36,7 @@ export function endpointFilter(
 ): EndpointFilter | undefined {
   const field = <Name extends string>(name: Name) => `${side}_${name}` as const;
   const result = present<EndpointFilter>({
-    names: workloads(filter[field('workload')]),
+    names: read(field('workload'), filter[field('workload')], workload)?.flat(),
     pods: read(field('pod'), filter[field('pod')], podPattern),
     addresses: read(field('ip'), filter[field('ip')], address),
     ports: read(field('port'), filter[field('port')], port),

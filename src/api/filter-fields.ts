@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { NamePattern } from '../core/flow-filter.ts';
+import type { NamePattern, PathPattern, StatusRange } from '../core/flow-filter.ts';
 import { parseRegex } from '../core/regex/regex.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { WireFilter } from './wire.ts';
@@ -89,12 +89,16 @@ export function present<T extends object>(fields: { [K in keyof T]: T[K] | undef
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
+function emptyName(): PerigeeError {
+  return invalid('a name is empty', 'Write it as namespace/name, namespace/ or name');
+}
+
 /**
  * `ns/`, `ns/name` or `name`: of a pod or a Service by a prefix, in Hubble's `default` namespace if it has none. `/` is
  * whoever has a name.
  */
 export function podPattern(text: string): NamePattern {
-  if (text === '') throw invalid('a name is empty', 'Write it as namespace/name, namespace/ or name');
+  if (text === '') throw emptyName();
   const slash = text.indexOf('/');
   const namespace = slash === -1 ? 'default' : text.slice(0, slash);
   const name = text.slice(slash + 1);
@@ -104,8 +108,9 @@ export function podPattern(text: string): NamePattern {
 
 /** `ns/name` or `name`: exactly, in any namespace if it has none. */
 export function namePattern(text: string): NamePattern {
+  if (text === '') throw emptyName();
   const slash = text.indexOf('/');
-  if (slash === -1) return text === '' ? {} : { name: text };
+  if (slash === -1) return { name: text };
   const name = text.slice(slash + 1);
   return { namespace: text.slice(0, slash), ...(name === '' ? {} : { name }) };
 }
@@ -120,9 +125,30 @@ export function oneOf<Name extends string>(what: string, table: readonly Name[])
   };
 }
 
+/** `404`, or Hubble's prefixes `4+` and `40+`. */
+export function statusRange(text: string): StatusRange {
+  if (!/^[1-5](\d\d|\d?\+)$/.test(text))
+    throw invalid(`not an HTTP status: ${JSON.stringify(text)}`, 'Write it as 404, 40+ or 4+');
+  const digits = text.replace('+', '');
+  return { from: Number(digits.padEnd(3, '0')), to: Number(digits.padEnd(3, '9')) };
+}
+
+/** A path as it is; an empty prefix would be one of all. */
+export function literalPath(type: 'Exact' | 'PathPrefix'): (value: string) => PathPattern {
+  return (value) => {
+    if (value !== '') return { type, value };
+    throw invalid('a path is empty', 'Write it as /path');
+  };
+}
+
 export function traceId(text: string): string {
   if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
   throw invalid(`not a trace id: ${JSON.stringify(text)}`, 'A trace id is 32 hex digits');
+}
+
+/** Whether it is one in RE2 syntax. */
+export function isRegex(text: string): boolean {
+  return !('problem' in parseRegex(text));
 }
 
 /** A regular expression in RE2 syntax. */

@@ -1,57 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { FlowFilter, NamePattern, PathPattern, StatusRange } from '../core/flow-filter.ts';
+import type { FlowFilter, NamePattern, PathPattern } from '../core/flow-filter.ts';
 import { type Flow, flowKinds, type FlowPath, type FlowVerdict, type TcpFlag } from '../core/flow.ts';
 import { type ReasonName, reasons } from '../core/reasons.ts';
 import { PerigeeError } from '../lib/errors.ts';
-import { dropReasonOf } from './drop-reasons.ts';
+import { dropReasonNumbers, dropReasonOf } from './drop-reasons.ts';
 import { endpointFilter } from './endpoint-from-wire.ts';
 import {
   checkServed,
   invalid,
+  isRegex,
+  literalPath,
   namePattern,
   oneOf,
   podPattern,
   present,
   read,
   regex,
+  statusRange,
   traceId,
 } from './filter-fields.ts';
-import { eventTypes, verdictsToWire } from './flow-to-wire.ts';
+import { eventTypes, verdictOfWire, verdictsToWire } from './flow-to-wire.ts';
 import type { WireFilter } from './wire.ts';
 
-/** `404`, or Hubble's prefixes `4+` and `40+`. */
-function statusRange(text: string): StatusRange {
-  if (!/^[1-5](\d\d|\d?\+)$/.test(text)) {
-    throw invalid(`not an HTTP status: ${JSON.stringify(text)}`, 'Write it as 404, 40+ or 4+');
-  }
-  const digits = text.replace('+', '');
-  return { from: Number(digits.padEnd(3, '0')), to: Number(digits.padEnd(3, '9')) };
-}
+const protocols = ['TCP', 'UDP', 'HTTP'] as const;
 
-const protocols: Readonly<Record<string, 'TCP' | 'UDP' | 'HTTP'>> = { tcp: 'TCP', udp: 'UDP', http: 'HTTP' };
-
-function protocol(text: string): 'TCP' | 'UDP' | 'HTTP' {
-  const found = protocols[text.toLowerCase()];
+function protocol(text: string): (typeof protocols)[number] {
+  const found = protocols.find((name) => name === text.toUpperCase());
   if (found === undefined)
     throw invalid(`unknown protocol: ${JSON.stringify(text)}`, 'One of tcp, udp, http');
   return found;
 }
 
 function verdictOf(name: string): FlowVerdict {
-  const found = (Object.keys(verdictsToWire) as FlowVerdict[]).find((own) => verdictsToWire[own] === name);
+  const found = verdictOfWire(name);
   if (found !== undefined) return found;
   throw invalid(`no flow has the verdict ${name}`, `One of ${Object.values(verdictsToWire).join(', ')}`);
 }
 
 const DROP = 1;
 
-/** What an event type stands for; drops are refused connections, whatever Hubble would call their record. */
+function reasonsThat(test: (reason: ReasonName) => boolean): readonly ReasonName[] {
+  return (Object.keys(reasons) as ReasonName[]).filter(test);
+}
+
+/**
+ * What an event type stands for; drops are refused connections, whatever Hubble would call their record, and their
+ * sub-types the numbers of reasons.
+ */
 function eventFilter({
   type = 0,
   match_sub_type: hasSubType = false,
   sub_type: subType = 0,
 }: WireEventType): FlowFilter {
-  if (type === DROP) return { kinds: ['verdict', 'close'], verdicts: ['denied'] };
+  if (type === DROP) {
+    const refused: FlowFilter = { kinds: ['verdict', 'close'], verdicts: ['denied'] };
+    if (!hasSubType) return refused;
+    const isMeant = (reason: ReasonName): boolean => dropReasonNumbers[dropReasonOf(reason)] === subType;
+    return { ...refused, reasons: reasonsThat(isMeant) };
+  }
   const found = flowKinds.filter((kind) => eventTypes[kind] === type);
   if (found.length === 0) {
     throw invalid(
@@ -59,16 +65,24 @@ function eventFilter({
       'Use drop (1), trace (4), policy-verdict (5) or l7 (129)',
     );
   }
-  // Ours have no sub-types: all are 0.
+  // All others are of sub-type 0, which of traces is `to-endpoint`.
   return { kinds: hasSubType && subType !== 0 ? [] : found };
 }
 
 type WireEventType = NonNullable<WireFilter['event_type']>[number];
 
-/** Hubble searches in the path; our patterns match it whole. */
+/** Hubble searches in the path; our patterns match it whole, and are sent between anchors. */
 function searchPattern(text: string): PathPattern {
-  const whole = /^\^\(\?:(.*)\)\$$/su.exec(text);
-  return { type: 'RegularExpression', value: regex(whole?.[1] ?? `.*(?:${text}).*`) };
+  const [, whole] = /^\^\(\?:(.*)\)\$$/su.exec(text) ?? [];
+  // The parentheses need not be a pair: `^(?:/a)|(?:/b)$`.
+  const value = whole !== undefined && isRegex(whole) ? whole : `.*(?:${regex(text)}).*`;
+  return { type: 'RegularExpression', value };
+}
+
+function ipFamily(version: string): readonly (4 | 6)[] {
+  if (version === 'IP_NOT_USED') return [];
+  if (version === 'IPv4' || version === 'IPv6') return [version === 'IPv6' ? 6 : 4];
+  throw invalid(`unknown version of IP: ${JSON.stringify(version)}`, 'One of IPv4, IPv6, IP_NOT_USED');
 }
 
 /** Header values are not recorded, but for the host. */
@@ -96,22 +110,19 @@ function isNode(pattern: string, node: string): boolean {
 
 function reasonsOf(filter: WireFilter): Pick<FlowFilter, 'reasons' | 'verdicts'> {
   const all = Object.keys(reasons) as ReasonName[];
+  const own = read('perigee.reason', filter.perigee?.reason, oneOf('reason', all));
   const wanted = filter.drop_reason_desc ?? [];
-  if (wanted.length === 0) {
-    const own = read('perigee.reason', filter.perigee?.reason, oneOf('reason', all));
-    return own === undefined ? {} : { reasons: own };
-  }
-  return { reasons: all.filter((reason) => wanted.includes(dropReasonOf(reason))), verdicts: ['denied'] };
+  if (wanted.length === 0) return present<FlowFilter>({ reasons: own });
+  const dropped = reasonsThat((reason) => wanted.includes(dropReasonOf(reason)));
+  return present<FlowFilter>({ reasons: common(own, dropped), verdicts: ['denied'] });
 }
 
 function pathsOf({ http_path: searched, perigee }: WireFilter): readonly PathPattern[] | undefined {
-  const typed =
-    (type: 'Exact' | 'PathPrefix') =>
-    (value: string): PathPattern => ({ type, value });
+  const { http_path_exact: exact, http_path_prefix: prefixes } = perigee ?? {};
   const patterns = [
     ...(read('http_path', searched, searchPattern) ?? []),
-    ...(perigee?.http_path_exact ?? []).map(typed('Exact')),
-    ...(perigee?.http_path_prefix ?? []).map(typed('PathPrefix')),
+    ...(read('perigee.http_path_exact', exact, literalPath('Exact')) ?? []),
+    ...(read('perigee.http_path_prefix', prefixes, literalPath('PathPrefix')) ?? []),
   ];
   return patterns.length === 0 ? undefined : patterns;
 }
@@ -138,7 +149,7 @@ function simpleFields(filter: WireFilter): FlowFilter {
       oneOf('direction', ['egress', 'ingress']),
     ),
     protocols: read('protocol', filter.protocol, protocol),
-    families: read('ip_version', filter.ip_version, (version) => (version === 'IPv6' ? 6 : 4)),
+    families: read('ip_version', filter.ip_version, ipFamily)?.flat(),
     paths: read('perigee.path', perigee?.path, oneOf<FlowPath>('path', ['direct', 'inline', 'proxied'])),
     methods: read('http_method', filter.http_method, (method) => method),
     httpPaths: pathsOf(filter),
@@ -156,7 +167,7 @@ function simpleFields(filter: WireFilter): FlowFilter {
 
 /** Whether a filter asks for what no flow of this node has, so that nothing matches. */
 function isEmpty(
-  { reply = [], ip_version: versions = [], node_name: nodes = [], encrypted = [], ...filter }: WireFilter,
+  { reply = [], node_name: nodes = [], encrypted = [], ...filter }: WireFilter,
   node: string,
 ): boolean {
   // Nobody connects from the address of a Service.
@@ -164,7 +175,6 @@ function isEmpty(
   if (encrypted.length > 0 && !encrypted.includes(false)) return true;
   // A flow is recorded once, from its client's side: none is a reply.
   if (reply.length > 0 && !reply.includes(false)) return true;
-  if (versions.length > 0 && versions.every((version) => version === 'IP_NOT_USED')) return true;
   const named = read('node_name', nodes, (pattern) => isNode(pattern, node));
   return named?.includes(true) === false;
 }
@@ -173,16 +183,17 @@ function isEmpty(
 export function filterFromWire(filter: WireFilter, node: string): readonly FlowFilter[] {
   checkServed(filter);
   const simple = simpleFields(filter);
-  if (isEmpty(filter, node)) return [{ kinds: [] }];
   const ofReasons = reasonsOf(filter);
   const own = read('perigee.kind', filter.perigee?.kind, oneOf<Flow['kind']>('kind', flowKinds));
   const events = read('event_type', filter.event_type, eventFilter) ?? [{}];
   const verdicts = read('verdict', filter.verdict, verdictOf);
+  // Everything is checked by then: a mistake is one whatever else a filter asks for.
+  if (isEmpty(filter, node)) return [{ kinds: [] }];
   return events.map((event) => ({
     ...simple,
-    ...ofReasons,
     ...present<FlowFilter>({
       kinds: common(own, event.kinds),
+      reasons: common(ofReasons.reasons, event.reasons),
       verdicts: common(verdicts, event.verdicts, ofReasons.verdicts),
     }),
   }));

@@ -7,6 +7,7 @@ import type {
   PathPattern,
   StatusRange,
 } from '../core/flow-filter.ts';
+import { invalid } from './filter-fields.ts';
 import { eventTypes, verdictsToWire } from './flow-to-wire.ts';
 import { toTimestamp } from './timestamp.ts';
 import type { WireFilter, WireFlowsRequest, WireSelection } from './wire.ts';
@@ -63,8 +64,13 @@ function selection(filter: FlowFilter): WireSelection {
   };
 }
 
-/** The filter as Hubble's message, with what that has no field for in our own. */
+/**
+ * The filter as Hubble's message, with what that has no field for in our own. Throws ERR_FILTER_INVALID where it can't be
+ * said: the agent would be asked for more.
+ */
 export function filterToWire(filter: FlowFilter): WireFilter {
+  if (filter.isSampled !== undefined)
+    throw invalid("flows can't be asked for by whether they are sampled", 'Filter what comes');
   const patterns = (filter.httpPaths ?? []).filter(({ type }) => type === 'RegularExpression');
   return {
     ...endpoint(filter.source, 'source'),

@@ -12,6 +12,11 @@ export const verdictsToWire: Readonly<Record<FlowVerdict, string>> = {
   error: 'ERROR',
 };
 
+/** The verdict that Hubble calls so; undefined: no flow has that. */
+export function verdictOfWire(name: string): FlowVerdict | undefined {
+  return (Object.keys(verdictsToWire) as FlowVerdict[]).find((own) => verdictsToWire[own] === name);
+}
+
 /** What owns a pod in Hubble's terms; ours are of one kind. */
 export const WORKLOAD_KIND = 'Workload';
 

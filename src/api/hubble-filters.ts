@@ -67,7 +67,7 @@ export const hubbleFilters: readonly HubbleFilter[] = [
   {
     flags: ['type'],
     selects:
-      '`policy-verdict` (opened or refused), `drop` (a refused connection), `trace` (ended, or open still), `l7`; of the sub-types `to-endpoint` alone; others are refused',
+      '`policy-verdict` (opened or refused), `drop` (a refused connection), `trace` (ended, or open still), `l7`; others are refused. Sub-types are numbers of reasons for `drop`, else 0 (`trace:to-endpoint`); one that no flow has selects nothing',
   },
   { flags: ['traffic-direction'], selects: 'the side that decided' },
   { flags: ['ipv4', 'ipv6', 'ip-version'], selects: 'the family; `none`: nothing' },

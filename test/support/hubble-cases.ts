@@ -41,6 +41,12 @@ export const filteredFlows: readonly RecordFields[] = [
   },
   { sourcePort: 9, kind: flowKind.open, service: 10 },
   { sourcePort: 10, verdict: verdict.error, reason: reason['upstream-unreachable'] },
+  {
+    sourcePort: 11,
+    destinationWorkload: 0,
+    destinationIdentity: 2,
+    destinationAddress: mapped('198.51.100.7'),
+  },
 ];
 const all = filteredFlows.map(({ sourcePort }) => sourcePort ?? 0);
 const without = (...ports: readonly number[]): number[] => all.filter((port) => !ports.includes(port));
@@ -53,7 +59,7 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
   [['--all-namespaces'], all],
   [['-A'], all],
   [['--from-all-namespaces'], without(5)],
-  [['--to-all-namespaces'], all],
+  [['--to-all-namespaces'], without(11)],
   [['--namespace', 'dark'], [4]],
   [['-n', 'shop'], all],
   [['--from-namespace', 'dark'], [4]],
@@ -68,7 +74,7 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
   [['--from-pod', 'shop/we'], without(4, 5)],
   [['--to-pod', 'shop/web'], []],
   [['--label', 'app=web'], without(4, 5)],
-  [['-l', 'tier=back'], all],
+  [['-l', 'tier=back'], without(11)],
   [['--from-label', 'reserved:world'], [5]],
   [['--from-label', 'app in (api,web),!zone'], without(4, 5)],
   [['--to-label', 'app=web'], []],
@@ -94,12 +100,15 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
   [['--port', '3'], [3]],
   [['--from-port', '3'], [3]],
   [['--to-port', '53'], [7]],
-  [['--identity', 'world'], [5]],
+  [
+    ['--identity', 'world'],
+    [5, 11],
+  ],
   [['--from-identity', '2'], [5]],
-  [['--to-identity', '102'], all],
+  [['--to-identity', '102'], without(11)],
   [
     ['--verdict', 'FORWARDED'],
-    [1, 2, 5, 6, 8, 9],
+    [1, 2, 5, 6, 8, 9, 11],
   ],
   [
     ['--verdict', 'DROPPED'],
@@ -120,9 +129,10 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
     [2, 3],
   ],
   [['--protocol', 'icmp'], /unknown protocol: "icmp"/],
+  [['--protocol', 'constructor'], /unknown protocol: "constructor"/],
   [
     ['--tcp-flags', 'syn'],
-    [1, 4, 5, 8, 10],
+    [1, 4, 5, 8, 10, 11],
   ],
   [
     ['--tcp-flags', 'ack'],
@@ -133,6 +143,10 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
   [['--http-method', 'delete'], [3]],
   [['--http-path', '^/ord'], [2]],
   [['--http-path', 'mi'], [3]],
+  [
+    ['--http-path', '^(?:/ord)|(?:min)$'],
+    [2, 3],
+  ],
   [['--http-url', 'shop/admin$'], [3]],
   [['--http-status', '4+'], [3]],
   [['--http-status', '200'], [2]],
@@ -158,10 +172,12 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
     ['--type', 'trace:to-endpoint'],
     [6, 9],
   ],
-  [['--type', 'trace:from-proxy'], []],
+  [['--type', 'trace:from-proxy'], []], // ours are all of one sub-type
+  [['--type', 'drop:133'], [4]],
+  [['--type', 'drop:181'], []], // of a request
   [
     ['--type', 'policy-verdict'],
-    [1, 4, 5, 7, 8, 10],
+    [1, 4, 5, 7, 8, 10, 11],
   ],
   [['--type', 'capture'], /event type 3 are not recorded/],
   [['--type', 'trace-sock'], /event type 7 are not recorded/],
@@ -172,6 +188,7 @@ export const filterCases: readonly (readonly [args: readonly string[], answer: A
   [['--ipv6'], [8]],
   [['--ip-version', 'v6'], [8]],
   [['--ip-version', 'none'], []],
+  [['--ip-version', 'none', '--ip-version', 'v6'], [8]],
   [['--reply'], []],
   [['--not-reply'], all],
   [['--encrypted'], []],

@@ -40,7 +40,7 @@ const absent = [
   '--cel-expression',
 ];
 /** Refused here: identities are numbers, types have no sub-types, and what no flow has is an error of whoever asks. */
-const values = ['world', 'trace:to-endpoint', 'trace:from-proxy', 'none', 'CT_NO_MAP_FOUND'];
+const values = ['world', 'trace:to-endpoint', 'trace:from-proxy', 'drop:133', 'drop:181', 'CT_NO_MAP_FOUND'];
 
 function parse(args: readonly string[]): FilterFlags {
   let flags: FilterFlags = {};
@@ -88,7 +88,7 @@ suite("observe's filters are Hubble's", () => {
       continue;
     }
     test(args.join(' '), async () => {
-      if (answer instanceof RegExp || args.some((arg) => values.includes(arg)))
+      if (answer instanceof RegExp || args.some((arg) => values.includes(arg)) || args.at(-1) === 'none')
         await assert.rejects(ask(args), { code: 'ERR_USAGE' });
       else assert.deepEqual(await ask(args), answer);
     });
@@ -100,6 +100,44 @@ suite("observe's filters are Hubble's", () => {
     assert.deepEqual(await ask(['--not', '-n', 'dark']), without(4));
     assert.deepEqual(await ask(['--not', '--kind', 'request', '--not', '--status', '403']), without(3));
     assert.deepEqual(await ask(['-n', 'shop', '--not', '--to-service', 'api']), without(2));
+  });
+
+  test('a namespace completes names, and is that of either end where nothing says who', async () => {
+    for (const [args, answer] of [
+      [['-n', 'shop', '--to-workload', 'web'], []],
+      [
+        ['-n', 'shop', '--from-workload', 'web'],
+        [1, 2, 3, 6, 7, 8, 9, 10, 11],
+      ],
+      [['-n', 'dark', '--from-workload', 'intruder'], [4]],
+      [['-n', 'dark', '--from-workload', 'web'], []],
+      [['-n', 'shop', '--from-namespace', 'dark'], [4]],
+      [
+        ['-n', 'dark', '--to-namespace', 'shop', '--protocol', 'http'],
+        [2, 3],
+      ],
+      [['-n', 'dark', '--to-port', '8080'], [4]],
+    ] as const)
+      assert.deepEqual(await ask(args), answer, args.join(' '));
+  });
+
+  test('a value that is empty is refused, whatever it would stand for', async () => {
+    const command = observeCommand({} as CliContext, () => undefined);
+    const all = command.options.filter(({ required }) => required).map(({ long }) => long ?? '');
+    const flags = all.slice(all.indexOf('--namespace'), all.indexOf('--output'));
+    assert.ok(flags.length > 40);
+    for (const flag of flags) {
+      for (const args of [
+        [flag, ''],
+        ['-n', 'shop', flag, ''],
+        ['--not', flag, ''],
+        [flag, 'a', flag, ''],
+      ])
+        await assert.rejects(ask(args), { code: 'ERR_USAGE' }, args.join(' '));
+    }
+    for (const flag of ['--from', '--to', '--workload', '--policy'])
+      for (const value of ['/', 'shop/web,'])
+        await assert.rejects(ask([flag, value]), { code: 'ERR_USAGE' }, `${flag} ${value}`);
   });
 
   test('two flags for the same are refused, and a --not that nothing follows', async () => {

@@ -25,7 +25,11 @@ function addWhich(command: Command): void {
 function addEnds(command: Command): void {
   command.optionsGroup('Who (several values are alternatives, different flags are ANDed):');
   command
-    .option('-n, --namespace <name>', 'either end is in the namespace; also completes names without one')
+    .option(
+      '-n, --namespace <name>',
+      'either end is in the namespace, unless --from, --to or a flag of workloads or namespaces says who; completes ' +
+        'names without one',
+    )
     .option('-A, --all-namespaces', "of a cluster: not the context's namespace alone")
     .option('--from <who>', 'source: namespace/name, name, address, CIDR, World, Node', list)
     .option('--to <who>', 'destination, likewise', list)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { verdictsToWire } from '../../api/flow-to-wire.ts';
+import { statusRange } from '../../api/filter-fields.ts';
+import { verdictOfWire, verdictsToWire } from '../../api/flow-to-wire.ts';
 import type {
   EndpointFilter,
   FlowFilter,
   FlowQuery,
   NamePattern,
   PathPattern,
+  StatusRange,
 } from '../../core/flow-filter.ts';
 import { flowKinds, type FlowVerdict } from '../../core/flow.ts';
 import { parseAddress } from '../../core/identity/address.ts';
@@ -13,7 +15,7 @@ import { entities } from '../../core/identity/peer-identity.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
 import { type ReasonName, reasons } from '../../core/reasons.ts';
 import { PerigeeError } from '../../lib/errors.ts';
-import { type HubbleFlags, hubbleFilters } from './hubble-flags.ts';
+import { filtersOfFlags, flagName, type HubbleFlags } from './hubble-flags.ts';
 import { parseTime } from './time.ts';
 
 /** The flags of `observe` that choose flows, as commander gives them. */
@@ -67,15 +69,17 @@ function count(flag: string, text: string): number {
   throw usageError(`${flag}: not a number: ${JSON.stringify(text)}`, 'Give a whole number from 1');
 }
 
-function statusRange(text: string): { from: number; to: number } {
-  if (!/^[1-5](\d\d|\d?[+x]|xx)$/i.test(text)) {
+/** As Hubble's, or with an x for each digit that may be any. */
+function status(text: string): StatusRange {
+  try {
+    return statusRange(text.replace(/(?<=^\d)xx?$|(?<=^\d\d)x$/i, '+'));
+  } catch {
     throw usageError(`--status: not a status: ${JSON.stringify(text)}`, 'Write it as 403, 40+ or 4xx');
   }
-  const digits = text.replace(/\D/g, '');
-  return { from: Number(digits.padEnd(3, '0')), to: Number(digits.padEnd(3, '9')) };
 }
 
 function name(text: string, namespace: string | undefined): NamePattern {
+  if (text === '/') throw usageError('a name is empty', 'Write it as namespace/name, namespace/ or name');
   const slash = text.indexOf('/');
   if (slash === -1) return { name: text, ...(namespace === undefined ? {} : { namespace }) };
   const [own, rest] = [text.slice(0, slash), text.slice(slash + 1)];
@@ -98,6 +102,14 @@ function endpoint(flag: string, texts: readonly string[], namespace: string | un
   return { names: texts.map((text) => name(text, namespace)) };
 }
 
+/** Flags that say who an end is: names among them are completed, and the namespace is asked for no more. */
+const whoFlags = [
+  'fromNamespace',
+  'toNamespace',
+  'fromWorkload',
+  'toWorkload',
+] as const satisfies readonly (keyof HubbleFlags)[];
+
 /** Filters for the two ends; several are alternatives. */
 function ends(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
   const { from, to, workload, namespace } = flags;
@@ -116,7 +128,7 @@ function ends(flags: FilterFlags, completing: string | undefined): readonly Flow
       },
     ];
   }
-  if (namespace === undefined) return [{}];
+  if (namespace === undefined || whoFlags.some((flag) => flags[flag] !== undefined)) return [{}];
   const end = { names: [{ namespace }] };
   return [{ source: end }, { destination: end }];
 }
@@ -134,8 +146,7 @@ function paths(flags: FilterFlags): readonly PathPattern[] {
 /** By our name or Hubble's. */
 function verdict(text: string): FlowVerdict {
   const own = Object.keys(verdictsToWire) as FlowVerdict[];
-  const found = own.find((name) => verdictsToWire[name] === text.toUpperCase());
-  return found ?? choice('--verdict', own)(text);
+  return verdictOfWire(text.toUpperCase()) ?? choice('--verdict', own)(text);
 }
 
 function common(flags: FilterFlags, completing: string | undefined): FlowFilter {
@@ -150,7 +161,7 @@ function common(flags: FilterFlags, completing: string | undefined): FlowFilter 
     paths: given(flags.via, choice('--via', ['direct', 'inline', 'proxied'])),
     reasons: given(flags.reason, choice('--reason', Object.keys(reasons) as ReasonName[])),
     methods: flags.method,
-    statuses: given(flags.status, statusRange),
+    statuses: given(flags.status, status),
     references: given(flags.reference, (text) => text.toLowerCase()),
     traces: given(flags.trace, (text) => text.toLowerCase()),
     policies: given(flags.policy, (text) => name(text, completing)),
@@ -180,7 +191,7 @@ function limit(flags: FilterFlags): number | undefined {
 /** Filters of Hubble's client; what is wrong with one is a matter of usage here. */
 function asHubble(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
   try {
-    return hubbleFilters(flags, completing);
+    return filtersOfFlags(flags, completing);
   } catch (error) {
     if (!(error instanceof PerigeeError)) throw error;
     throw usageError(
@@ -212,8 +223,18 @@ function isPossible(filter: FlowFilter): boolean {
   return !Object.values(filter).some((values) => Array.isArray(values) && values.length === 0);
 }
 
+/** A name that is empty, as of a variable that a script has not set, must not select everything. */
+function refuseEmpty(flags: FilterFlags): void {
+  const found = Object.entries(flags).find(
+    ([flag, value]) => (flag === 'namespace' && value === '') || (Array.isArray(value) && value.includes('')),
+  );
+  if (found !== undefined)
+    throw usageError(`--${flagName(found[0])}: a value is empty`, 'Give one, or leave the flag out');
+}
+
 /** Alternatives that the flags ask for; none: everything. `completing`: the namespace of names that have none. */
 function filtersOf(flags: FilterFlags, completing: string | undefined): readonly FlowFilter[] {
+  refuseEmpty(flags);
   const own = ends(flags, completing).map((end) => ({ ...common(flags, completing), ...end }));
   const hubble = asHubble(flags, completing);
   const all = own.flatMap((one) => hubble.map((other) => both(one, other))).filter(isPossible);

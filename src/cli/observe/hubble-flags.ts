@@ -144,6 +144,11 @@ export type HubbleFlags = Readonly<
   >
 >;
 
+/** As typed, but for the dashes before it. */
+export function flagName(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 function valuesOf(flags: HubbleFlags, name: string): readonly string[] {
   const key = name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   return (flags as Readonly<Record<string, readonly string[] | undefined>>)[key] ?? [];
@@ -189,6 +194,6 @@ function wireFilters(flags: HubbleFlags, namespace: string | undefined): readonl
 }
 
 /** Alternatives, one at least. Throws ERR_FILTER_INVALID. */
-export function hubbleFilters(flags: HubbleFlags, namespace: string | undefined): readonly FlowFilter[] {
+export function filtersOfFlags(flags: HubbleFlags, namespace: string | undefined): readonly FlowFilter[] {
   return wireFilters(flags, namespace).flatMap((wire) => filterFromWire(wire as WireFilter, ''));
 }
