@@ -9,8 +9,10 @@ import type { InterfaceAddress, Native } from '../datapath/native.ts';
 /** Where the workloads live, by workload key. */
 export type Attachments = ReadonlyMap<string, LocalAttachment>;
 
-/** What a look into the workloads' places found; a change of any of it asks for a new compilation. */
+/** What a look at this node and into the workloads' places found; a change of any of it asks for a new compilation. */
 export interface Seen {
+  /** Of this node, text. */
+  readonly nodeAddresses: readonly string[];
   /** By workload key; absent: there is no such namespace. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
   /** Text that differs whenever something differs. */
@@ -28,6 +30,9 @@ interface Look {
 /** Who makes a namespace gives it its addresses one by one: a family that was missing may come this long after, ms. */
 const SETTLING_MS = 3000;
 
+/** Of so many namespaces subnets are remembered, also of those that nobody names: such a one may come back. */
+const REMEMBERED = 4096;
+
 /** Namespaces looked into at most each time that it is asked whether something changed. */
 const AGAIN = 64;
 
@@ -39,6 +44,7 @@ const AGAIN = 64;
 export class AddressWatch {
   readonly #native: Native;
   readonly #cgroup: string;
+  readonly #hostAddresses: () => readonly string[];
   /** Subnets of the first look, and when that was, by namespace cookie. */
   readonly #subnets = new Map<bigint, { readonly prefixes: Prefix[]; readonly since: number }>();
 
@@ -46,9 +52,10 @@ export class AddressWatch {
   /** By path; the one that waits longest for another look comes first. */
   readonly #looks = new Map<string, Look>();
 
-  constructor(native: Native, cgroup: string) {
+  constructor(native: Native, cgroup: string, hostAddresses: () => readonly string[]) {
     this.#native = native;
     this.#cgroup = cgroup;
+    this.#hostAddresses = hostAddresses;
   }
 
   /** Looks into those that it has not seen yet. */
@@ -68,7 +75,9 @@ export class AddressWatch {
   #see(): Seen {
     const attachments = this.#attachments;
     const addresses = new Map<string, readonly string[]>();
-    const parts: string[] = [];
+    const nodeAddresses = this.#hostAddresses();
+    const parts = [nodeAddresses.toSorted().join(',')];
+    const cookies = new Set<bigint>();
     for (const [key, attachment] of attachments) {
       if (attachment.type === 'cgroup') {
         parts.push(`${key}=${this.#cgroupId(attachment.path)}`);
@@ -76,10 +85,20 @@ export class AddressWatch {
       }
       const seen = this.#lookInto(attachment.path);
       if (seen === undefined) continue;
+      cookies.add(seen.cookie);
       addresses.set(key, seen.addresses);
       parts.push(`${key}=${String(seen.cookie)}:${seen.addresses.join(',')}`);
     }
-    return { addresses, fingerprint: parts.join(';') };
+    this.#forget(cookies);
+    return { nodeAddresses, addresses, fingerprint: parts.join(';') };
+  }
+
+  /** Those that came first. */
+  #forget(present: ReadonlySet<bigint>): void {
+    for (const cookie of this.#subnets.keys()) {
+      if (this.#subnets.size <= REMEMBERED) return;
+      if (!present.has(cookie)) this.#subnets.delete(cookie);
+    }
   }
 
   /** A cgroup that is made again has another id. */

@@ -3,6 +3,8 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseAddress } from '../core/identity/address.ts';
+import { isLinkLocal } from '../core/policy/address-book.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
 /** Mount point of cgroup2, also in a hybrid hierarchy: the first one in /proc/mounts. */
@@ -48,8 +50,12 @@ export function nodeName(settings: { readonly nodeName: string }): string {
   return settings.nodeName === '' ? hostname() : settings.nodeName;
 }
 
-/** Addresses of this host, text. */
-export function hostAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return all.filter((entry) => !entry.internal).map((entry) => entry.address.replace(/%.*$/, ''));
+/** Addresses of this host, text. Those that mean another on each link are nobody's, and come with each pod's device. */
+export function hostAddresses(interfaces = networkInterfaces()): string[] {
+  const all = Object.values(interfaces).flatMap((list) => list ?? []);
+  const outside = all.filter(({ internal }) => !internal).map(({ address }) => address.replace(/%.*$/, ''));
+  return outside.filter((text) => {
+    const address = parseAddress(text);
+    return address !== undefined && !isLinkLocal(address);
+  });
 }

@@ -22,7 +22,7 @@ import { FlowExport } from './flow-export.ts';
 import { createExplainer, type InForce } from './explain.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { followFiles } from './follow-files.ts';
-import { cgroup2In, findCgroup2, findObjects, nodeName, requireBpffs } from './host.ts';
+import { cgroup2In, findCgroup2, findObjects, hostAddresses, nodeName, requireBpffs } from './host.ts';
 import { inlineOffText } from './inline-state.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { createLog } from './log.ts';
@@ -171,6 +171,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     pushConfig: (pushed) => supervisor.push(pushed),
     awaitProxy: () => succession.awaitProxy(),
     cgroupRoot,
+    hostAddresses: () => hostAddresses(),
     onApplied: (applied) => {
       const { compiled, revision } = applied;
       events.applied(applied);
@@ -193,11 +194,11 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     const { level: logLevel } = log;
     const connections = countOpen(datapath.connections());
     const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
-    const { failure } = reconciler;
+    const { failure, sweepFailure } = reconciler;
     const { errors: problems } = feed;
     const objects = feed.counts();
     const conditions = [...feed.conditions(), ...otlpConditions(metrics.otlp)];
-    const figures = { connections, objects, errors: problems, failure, conditions };
+    const figures = { connections, objects, errors: problems, failure, sweepFailure, conditions };
     return statusOf({ ...parts, ...shortcuts(datapath), ...figures });
   };
   const api = await serveApi({
@@ -218,6 +219,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   await api.close();
   await metrics.close();
   await Promise.all([exported?.ended, metrics.otlp?.ended]);
+  await reconciler.end();
   datapath.close();
   for (const lock of locks) lock.release();
 }

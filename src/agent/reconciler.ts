@@ -13,14 +13,13 @@ import type { Datapath } from '../datapath/datapath.ts';
 import type { NotCaptured } from '../datapath/enrolment.ts';
 import { NameStore } from '../datapath/name-store.ts';
 import type { Native } from '../datapath/native.ts';
-import type { SweepRound } from '../datapath/sweep.ts';
 import { AddressWatch, type Seen } from './addresses.ts';
 import { Compilation, type WorldInTerms } from './compilation.ts';
-import { hostAddresses } from './host.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
 import { isSamePush, type NetnsPlace, placeOf, type ProxyPush, proxyPushOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
+import { Sweeps } from './sweeps.ts';
 
 export interface ReconcilerOptions {
   readonly native: Native;
@@ -34,6 +33,8 @@ export interface ReconcilerOptions {
   readonly awaitProxy: () => Promise<void>;
   /** Root of the governed cgroups. */
   readonly cgroupRoot: string;
+  /** Of this node as of now, text. */
+  readonly hostAddresses: () => readonly string[];
   readonly onApplied: (applied: Applied) => void;
   /** Now and then, while open connections are as the state in force wants them. */
   readonly onSettled: () => void;
@@ -57,8 +58,6 @@ export interface Surroundings extends Pick<WorldInput, 'otherNodeAddresses' | 'a
 const PUSH_MS = 250;
 /** After a failure the next attempt comes no sooner, ms. */
 const RETRY_MS = 1000;
-/** Between the two rounds of a sweep: the RST of a closed end has long arrived at the other, ms. */
-const REST_MS = 200;
 /** Between two looks for entries whose sockets are gone, ms. */
 const TIDY_MS = 30_000;
 
@@ -67,7 +66,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   #resources: PersistentMap<Resource> | undefined;
   #surroundings: Surroundings = {};
-  #seen: Seen = { addresses: new Map(), fingerprint: '' };
+  #seen: Seen = { nodeAddresses: [], addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
   #push: ProxyPush | undefined;
   readonly #attachments = new Attachments();
@@ -78,9 +77,7 @@ export class Reconciler {
   /** Why the last attempt failed; undefined after a success. */
   #failure: Error | undefined;
   #failedAt = 0;
-  /** When the second round of the last sweep is due, by `performance.now()`. */
-  #restAt: number | undefined;
-  #owesSweep = false; // addresses have come to mean others since the last one
+  readonly #sweeps: Sweeps;
   #tidyAt = 0;
   /** What was said last of HTTP policy that goes to the proxy. */
   #inlineOff: string | undefined;
@@ -91,14 +88,20 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#watch = new AddressWatch(options.native, options.cgroupRoot);
+    this.#watch = new AddressWatch(options.native, options.cgroupRoot, options.hostAddresses);
     this.#compilation = new Compilation(options.names);
     this.#names = new NameStore(options.datapath.maps);
+    this.#sweeps = new Sweeps({ ...options, onFailed: () => this.onAttempt(undefined) });
   }
 
   /** Why the desired state is not in force; it is tried again. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Why open connections that the state in force forbids may still be open; it is tried again. */
+  get sweepFailure(): Error | undefined {
+    return this.#sweeps.failure;
   }
 
   get applied(): Applied | undefined {
@@ -117,14 +120,14 @@ export class Reconciler {
     await this.run();
   }
 
-  /** Looks whether namespaces came, went or changed their addresses, and tries again what failed. */
+  /** Looks whether namespaces came, went or changed their addresses, or the node did, and tries again what failed. */
   async refresh(): Promise<void> {
+    if (this.#applied !== undefined) this.#lookAfter();
     if (this.#failure !== undefined) {
       if (performance.now() - this.#failedAt >= RETRY_MS) await this.run();
       return;
     }
     if (this.#applied === undefined) return;
-    this.#lookAfter();
     const seen = this.#watch.lookAgain();
     if (seen.fingerprint !== this.#seen.fingerprint || this.#options.datapath.hasEmptied()) await this.run();
     else this.#audit();
@@ -137,6 +140,12 @@ export class Reconciler {
       this.#running = undefined;
     });
     await this.#running;
+  }
+
+  /** Before the datapath is let go of: what is in force is owed to open connections, too. */
+  async end(): Promise<void> {
+    await this.#running;
+    if (this.#applied !== undefined) this.#sweeps.look(false);
   }
 
   async #loop(): Promise<void> {
@@ -156,7 +165,8 @@ export class Reconciler {
     const { datapath, names, log } = this.#options;
     const started = performance.now();
     this.#seen = this.#watch.look(this.#attachments.take(resources));
-    const around = { ...this.#surroundings, addresses: this.#seen.addresses, nodeAddresses: hostAddresses() };
+    const { addresses, nodeAddresses } = this.#seen;
+    const around = { ...this.#surroundings, addresses, nodeAddresses };
     const { world, compiled } = this.#compilation.of({ resources, ...around }, around.services);
     const notCaptured = datapath.capture(compiled.desired.workloads);
     if (this.#applied === undefined) names.forgetUnused();
@@ -174,8 +184,8 @@ export class Reconciler {
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
     const isSure = this.#failure === undefined && this.#applied !== undefined;
     // A walk takes tens of milliseconds, which changes that are on their way should not wait for with every pod.
-    if (isSure && report.addressesAlone && !report.backendsGone) this.#owesSweep = true;
-    else if (report.policyChanged || report.backendsGone || !isSure) this.#sweep('first');
+    if (isSure && report.addressesAlone && !report.backendsGone) this.#sweeps.owe();
+    else if (report.policyChanged || report.backendsGone || !isSure) this.#sweeps.first();
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     this.#options.onApplied(this.#applied);
@@ -243,7 +253,7 @@ export class Reconciler {
       if (report?.policyChanged !== true && report?.backendsGone !== true) return;
       const { upserted, removed } = report;
       log.warn({ upserted, removed }, 'the kernel held other entries than were written: put right');
-      this.#sweep('first');
+      this.#sweeps.first();
     } catch (error) {
       this.#failed(error);
     }
@@ -257,34 +267,19 @@ export class Reconciler {
     warnRepeated(log, this.#repeats, 'reconcile', 'reconcile failed and will be tried again', error);
   }
 
-  /** Only after the maps: a connection that is closed here must not come back under the old policy. */
-  #sweep(round: SweepRound): void {
-    const { datapath, log } = this.#options;
-    const { closed, failed } = datapath.sweep(round);
-    this.#owesSweep = false;
-    // Changes that come one upon the other don't put it off.
-    this.#restAt = round === 'rest' ? undefined : (this.#restAt ?? performance.now() + REST_MS);
-    const [problem] = failed;
-    if (problem !== undefined) {
-      warnRepeated(log, this.#repeats, problem, 'a connection that policy forbids now could not be closed');
-    }
-    if (closed > 0) log.info({ closed }, 'closed connections that policy forbids now');
-  }
-
   /** What a change, or a process that was killed, leaves to be done later. */
   #lookAfter(): void {
-    const { datapath, log } = this.#options;
+    const { datapath, log, onSettled } = this.#options;
+    const isInForce = this.#failure === undefined;
+    if (this.#sweeps.look(isInForce)) onSettled();
     try {
-      if (this.#owesSweep) this.#sweep('first');
-      else if (this.#restAt === undefined) this.#options.onSettled();
-      else if (performance.now() >= this.#restAt) this.#sweep('rest');
       datapath.inline.sweepLost();
       const failure = datapath.inline.takeFailure();
       if (failure !== undefined)
         warnRepeated(log, this.#repeats, 'answer', 'a refused client got no answer', failure);
-      this.#tidy();
+      if (isInForce) this.#tidy();
     } catch (error) {
-      warnRepeated(log, this.#repeats, 'walk', 'could not look at open connections; tried again', error);
+      warnRepeated(log, this.#repeats, 'tidy', 'could not look after what others left; tried again', error);
     }
   }
 

@@ -34,6 +34,8 @@ export interface StatusInput {
   readonly connections: ReadonlyMap<number, OpenConnections>;
   /** Why the desired state is not in force. */
   readonly failure: Error | undefined;
+  /** Why connections that it forbids may still be open. */
+  readonly sweepFailure: Error | undefined;
   /** Why HTTP policy that the kernel could decide goes to the proxy. */
   readonly inlineOff: InlineOff | undefined;
   /** Why requests that no policy reads aren't seen, though somebody asks. */
@@ -80,7 +82,7 @@ export function statusOf(input: StatusInput): AgentStatus {
 }
 
 function conditionsOf(input: StatusInput): ResourceCondition[] {
-  const { failure, applied, inlineOff, unseen } = input;
+  const { failure, sweepFailure, applied, inlineOff, unseen } = input;
   const conditions = [...input.conditions, ...boostConditions(input)];
   if (failure !== undefined)
     conditions.push({
@@ -89,6 +91,14 @@ function conditionsOf(input: StatusInput): ResourceCondition[] {
       status: false,
       reason: 'ReconcileFailed',
       message: failure.message,
+    });
+  if (sweepFailure !== undefined)
+    conditions.push({
+      object: 'node',
+      type: 'Swept',
+      status: false,
+      reason: 'SweepFailed',
+      message: `connections that policy forbids may still be open: ${sweepFailure.message}`,
     });
   if (inlineOff !== undefined && applied !== undefined && wantsInline(applied.compiled.desired)) {
     const { reason } = inlineOff;

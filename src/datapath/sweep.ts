@@ -8,7 +8,7 @@ import { messageOf } from '../lib/errors.ts';
 
 export interface SweepInput {
   readonly native: Native;
-  readonly walk: SocketWalk;
+  readonly walk: Pick<SocketWalk, 'run'>;
   /** Namespaces that hold governed sockets; null: this process's own. */
   readonly namespaces: readonly (number | null)[];
 }
@@ -30,20 +30,34 @@ const programs: Readonly<Record<SweepRound, readonly WalkName[]>> = {
   rest: ['close_rest_tcp', 'close_udp'],
 };
 
-/** Closes connections that policy, as the maps have it now, forbids. The kernel judges, counts and records them. */
+/**
+ * Closes connections that policy, as the maps have it now, forbids. The kernel judges, counts and records them.
+ * A walk that fails is thrown after all others were made.
+ */
 export function sweepConnections(input: SweepInput, round: SweepRound): SweepReport {
   let closed = 0;
   const failed: string[] = [];
-  for (const netnsFd of input.namespaces) {
-    for (const found of programs[round].flatMap((name) => input.walk.run(name, netnsFd))) {
-      try {
-        if (found.state === openState.closed || destroy(input.native, netnsFd, found)) closed += 1;
-      } catch (error) {
-        failed.push(messageOf(error));
-      }
+  const broken: unknown[] = [];
+  const walks = input.namespaces.flatMap((netnsFd) => programs[round].map((name) => ({ netnsFd, name })));
+  for (const { netnsFd, name } of walks) {
+    try {
+      const found = input.walk.run(name, netnsFd);
+      closed += found.filter((one) => isClosed(input.native, netnsFd, one, failed)).length;
+    } catch (error) {
+      broken.push(error);
     }
   }
+  if (broken.length > 0) throw broken[0];
   return { closed, failed };
+}
+
+function isClosed(native: Native, netnsFd: number | null, found: OpenConnection, failed: string[]): boolean {
+  try {
+    return found.state === openState.closed || destroy(native, netnsFd, found);
+  } catch (error) {
+    failed.push(messageOf(error));
+    return false;
+  }
 }
 
 /** Kernels before 6.5 leave it to us. False: the socket was gone already. */

@@ -164,7 +164,7 @@ export const metricDefinitions = {
   reconcileErrors: {
     name: 'perigee_control_reconcile_errors_total',
     type: 'counter',
-    help: 'Reconciles that failed and will be tried again',
+    help: 'Attempts to put the configuration in force, or to close what it forbids, that failed and will be tried again',
     labels: [],
   },
   sourceProblems: {
