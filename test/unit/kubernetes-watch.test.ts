@@ -159,6 +159,23 @@ for (const [how, expire] of [
   });
 }
 
+test('a list that breaks between two pages is begun anew: no watch goes on over what was not read', async () => {
+  const page: List = () => ({ items: [object('b', '31', 'B')], resourceVersion: '35', next: 'more' });
+  const cut: List = () => {
+    throw new Error('ECONNRESET');
+  };
+  const rest: List = () => ({ items: [object('c', '32', 'C')], resourceVersion: '35' });
+  const expire: Watch = () => {
+    throw new ApiFailure(410, 'Gone');
+  };
+  await withWatch([one, page, cut, page, rest], [expire, () => 'stays'], async ({ api, texts }) => {
+    await until('the second watch', () => api.watches.length === 2);
+    assert.deepEqual(texts(), { 'shop/b': 'B', 'shop/c': 'C' });
+    assert.equal(api.lists.length, 5);
+    assert.equal(api.watches[1]?.['resourceVersion'], '35');
+  });
+});
+
 test('a change of what is not kept is no change', async () => {
   const watches: Watch[] = [
     (_, onEvent) => {

@@ -129,6 +129,7 @@ export class ListWatch<T> {
     const { api, path, query, strip, signal, pageSize = 500, resyncMs = RESYNC_MS } = this.#options;
     const objects = new Map<string, T>();
     let next: string | undefined;
+    let version: string;
     do {
       const page = await api.list(
         path,
@@ -139,9 +140,11 @@ export class ListWatch<T> {
         const kept = strip(object);
         if (kept !== undefined) objects.set(keyOf(object), this.#same(keyOf(object), kept));
       }
-      this.#version = page.resourceVersion;
+      version = page.resourceVersion;
       ({ next } = page);
     } while (next !== undefined);
+    // Not before all of it was read: a watch from here would go on over what is missing.
+    this.#version = version;
     const before = this.#objects;
     const gone = [...before.keys()].filter((key) => !objects.has(key));
     this.#objects = before.with([...gone.map((key) => [key, undefined] as const), ...objects]);
