@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Flow } from '../../core/flow.ts';
+import { CarriedBytes } from '../carried-bytes.ts';
 import { decidingRule, endpointText, ruleText } from '../printers/flow-line.ts';
 
 /** What went from one workload to another, or was to. */
@@ -49,13 +50,12 @@ function nameOf(end: Flow['source']): string {
   return endpointText({ ...end, port: 0 });
 }
 
-function add(counts: EdgeCounts, flow: Flow): void {
+function add(counts: EdgeCounts, flow: Flow, bytes: number): void {
   const { kind, verdict, http, duration } = flow;
-  if (kind === 'open') return; // what it has carried is counted when it ends
   if (verdict === 'denied') counts.denied += 1;
   else if (verdict === 'error' || (http?.status ?? 0) >= 500) counts.errors += 1;
   if (kind === 'verdict' && verdict !== 'denied') counts.connections += 1;
-  if (kind !== 'verdict') counts.bytes += flow.bytesSent + flow.bytesReceived;
+  counts.bytes += bytes;
   if (kind !== 'request') return;
   counts.requests += 1;
   if (verdict !== 'denied' && counts.latencies.length < MAX_LATENCIES) counts.latencies.push(duration);
@@ -64,8 +64,8 @@ function add(counts: EdgeCounts, flow: Flow): void {
 /** Traffic of the last seconds, from flows as they come. Its memory is bounded, whatever comes. */
 export class Traffic {
   readonly #window: number;
+  readonly #bytes = new CarriedBytes();
   #seconds: Second[] = [];
-  flows = 0;
   /** Flows that this client was told it missed. */
   missed = 0;
 
@@ -88,11 +88,11 @@ export class Traffic {
 
   add(flow: Flow): void {
     const second = this.#seconds.at(-1);
-    if (second === undefined) return;
-    this.flows += 1;
+    // What an open connection has carried is counted when it ends.
+    if (second === undefined || flow.kind === 'open') return;
     const edge = [nameOf(flow.source), nameOf(flow.destination)].join(SEPARATOR);
     const counts = roomFor(second.edges, edge, noCounts);
-    add(counts, flow);
+    add(counts, flow, this.#bytes.of(flow));
     if (flow.verdict !== 'denied') return;
     const rule = decidingRule(flow);
     const refusal = [edge, flow.reason, rule === undefined ? '' : ruleText(rule)].join(SEPARATOR);
