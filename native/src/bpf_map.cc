@@ -21,6 +21,17 @@ bool IsPerCpu(uint32_t type) {
          type == BPF_MAP_TYPE_LRU_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
 }
 
+// Memory that is unmapped with it, unless somebody else may have it.
+struct Mapping {
+  uint8_t* memory;
+  size_t size;
+  bool is_lent = false;
+
+  ~Mapping() {
+    if (!is_lent) munmap(memory, size);
+  }
+};
+
 size_t RoundUp8(size_t size) { return (size + 7) & ~size_t{7}; }
 
 uint64_t FlagArgument(const Napi::Value& value) {
@@ -253,17 +264,21 @@ Napi::Value BpfMap::Mapped(const Napi::CallbackInfo& info) {
 }
 
 // Mapped memory counts as the process's, all of it: it is mapped for the call alone. Whatever the callback
-// keeps of it is detached, and so empty, afterwards.
+// keeps of it is detached, and so empty, afterwards. What it has transferred can't be taken back: that is an
+// error, and the memory stays mapped.
 Napi::Value BpfMap::WithMapped(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsFunction()) ThrowArgument(env, "read argument", "use", "wants a function");
   size_t bytes;
   size_t mapped;
   uint8_t* memory = MapValues(env, bytes, mapped);
+  Mapping mapping{memory, mapped};
   Napi::ArrayBuffer lent = Napi::ArrayBuffer::New(env, memory, bytes);
+  mapping.is_lent = true;
   const auto take_back = [&] {
+    if (lent.IsDetached()) ThrowArgument(env, "map into memory", native_.name, "its memory was given away");
     lent.Detach();
-    munmap(memory, mapped);
+    mapping.is_lent = false;
   };
   try {
     const Napi::Value result = info[0].As<Napi::Function>().Call({lent});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The addon's class FlowWriter, by the contract of src/core/port/flow-writer.ts.
 #include <algorithm>
+#include <array>
 
 #include "addon.h"
 #include "arguments.h"
@@ -24,31 +25,60 @@ Array WordsArgument(const Napi::Value& value, const char* what, napi_typedarray_
   return words;
 }
 
+// Shared memory of JavaScript's, which may take it away: by a transfer, or by a size that shrinks.
+class SharedView {
+ public:
+  SharedView() = default;
+  explicit SharedView(const Napi::Value& array)
+      : array_(Napi::Persistent(array.As<Napi::Object>())), view_(Look()) {}
+
+  bool IsThere() const {
+    const ByteView view = Look();
+    return view.data == view_.data && view.size >= view_.size;
+  }
+
+ private:
+  ByteView Look() const {
+    Napi::TypedArray array = array_.Value().As<Napi::TypedArray>();
+    void* data = nullptr;
+    napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
+    return {static_cast<uint8_t*>(data), array.ByteLength()};
+  }
+
+  Napi::ObjectReference array_;
+  ByteView view_ = {};
+};
+
 // One of the two rings, with the references that keep its memory.
 struct Ring {
   explicit Ring(const Napi::Value& value) : arena(Read(value)) {}
 
+  // What a property returns may be code: all are read before any memory is looked at.
   FlowMemory Read(const Napi::Value& value) {
     const Napi::Object memory = ObjectArgument(value, "memory");
-    const ByteView view = BytesArgument(memory.Get("bytes"), "bytes");
+    const Napi::Value bytes = memory.Get("bytes");
+    const Napi::Value chunk_size = memory.Get("chunkBytes");
+    const Napi::Value state = memory.Get("state");
+    const Napi::Value chunks = memory.Get("chunks");
+    const ByteView view = BytesArgument(bytes, "bytes");
     if (view.size < 8 || view.size % 8 != 0) {
       ThrowArgument(value.Env(), "read argument", "bytes", "wants a multiple of 8");
     }
-    const uint32_t chunk_bytes = UintArgument(memory.Get("chunkBytes"), "chunkBytes", 8);
+    const uint32_t chunk_bytes = UintArgument(chunk_size, "chunkBytes", 8);
     const size_t slots = (view.size + chunk_bytes - 1) / chunk_bytes + 1;
-    auto words =
-        WordsArgument<Napi::Float64Array>(memory.Get("state"), "state", napi_float64_array, kStateWords);
-    auto rows = WordsArgument<Napi::Float64Array>(memory.Get("chunks"), "chunks", napi_float64_array,
-                                                  slots * kChunkColumns);
-    bytes = Napi::Persistent(memory.Get("bytes").As<Napi::Object>());
-    state = Napi::Persistent(words.As<Napi::Object>());
-    chunks = Napi::Persistent(rows.As<Napi::Object>());
+    auto words = WordsArgument<Napi::Float64Array>(state, "state", napi_float64_array, kStateWords);
+    auto rows =
+        WordsArgument<Napi::Float64Array>(chunks, "chunks", napi_float64_array, slots * kChunkColumns);
+    views = {SharedView(bytes), SharedView(state), SharedView(chunks)};
     return {view.data, view.size, chunk_bytes, words.Data(), rows.Data(), slots};
   }
 
-  Napi::ObjectReference bytes;
-  Napi::ObjectReference state;
-  Napi::ObjectReference chunks;
+  void RequireMemory(Napi::Env env) const {
+    for (const SharedView& view : views)
+      if (!view.IsThere()) ThrowArgument(env, "append flows", "memory", "it is not there any more");
+  }
+
+  std::array<SharedView, 3> views;
   FlowArena arena;
 };
 
@@ -65,6 +95,8 @@ class FlowWriter : public Napi::ObjectWrap<FlowWriter> {
  private:
   Napi::Value Append(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
+    flows_.RequireMemory(env);
+    denials_.RequireMemory(env);
     const ByteView bytes = BytesArgument(info[0], "bytes");
     const auto offsets = WordsArgument<Napi::Uint32Array>(info[1], "offsets", napi_uint32_array, 1);
     const uint64_t wall = BigUintArgument(info[2], "wall");

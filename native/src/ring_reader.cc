@@ -68,8 +68,10 @@ bool RingReader::Take(size_t limit, uint8_t* to, std::vector<uint32_t>& offsets)
   offsets.assign(1, 0);
   while (position < end && offsets.size() <= limit) {
     const Record record = At(position);
-    if (record.busy) break;
+    // The kernel writes no record that ends elsewhere: what says so would be copied beyond both memories.
+    if (record.busy || record.next > end) break;
     if (!record.discarded) {
+      if (record.length > size_ - offsets.back()) break;
       std::copy_n(record.bytes, record.length, to + offsets.back());
       offsets.push_back(offsets.back() + record.length);
     }

@@ -106,6 +106,15 @@ describe('maps', () => {
     assert.equal(faultOf(() => map('percpu_hash').withMapped(() => 0)).code, 'ERR_NATIVE_ARGUMENT');
   });
 
+  test('lent memory that was given away is an error, and stays where it is', () => {
+    const target = map('mappable');
+    let taken = new Uint8Array();
+    const give = (memory: ArrayBuffer): void => void (taken = new Uint8Array(memory.transfer()));
+    assert.equal(faultOf(() => target.withMapped(give)).code, 'ERR_NATIVE_ARGUMENT');
+    taken[3 * 16 + 8] = 9;
+    assert.equal(target.lookup(u32(3))?.readUInt32LE(8), 9);
+  });
+
   test('keys and values of any other length never reach the kernel', () => {
     const target = map('percpu_hash');
     const value = new Uint8Array(target.entrySize);

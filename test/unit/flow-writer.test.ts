@@ -65,6 +65,38 @@ test('what is no whole record is left out, wherever its offsets lead', () => {
   assert.equal(flows.stored, 2);
 });
 
+test('memory that was taken away is not written to', () => {
+  for (const part of ['bytes', 'state', 'chunks'] as const) {
+    for (const ring of [0, 1]) {
+      const memories = [new FlowArena(4096, 1024).memory, new FlowArena(4096, 1024).memory] as const;
+      const writer = new FlowWriter(...memories);
+      const taken = memories[ring]?.[part].buffer.transfer();
+      assert.equal(faultOf(() => append(writer, [record()])).code, 'ERR_NATIVE_ARGUMENT');
+      assert.ok(new Uint8Array(taken ?? assert.fail()).length > 0);
+    }
+  }
+  const buffer = new ArrayBuffer(8192, { maxByteLength: 8192 });
+  const { memory } = new FlowArena(4096, 1024);
+  const shrinking = { ...memory, bytes: new Uint8Array(buffer, 0, 4096) };
+  const writer = new FlowWriter(shrinking, new FlowArena(4096, 1024).memory);
+  append(writer, [record()]);
+  buffer.resize(8);
+  assert.equal(faultOf(() => append(writer, [record()])).code, 'ERR_NATIVE_ARGUMENT');
+});
+
+test('a property that is code can take no memory away behind the look at it', () => {
+  const { memory } = new FlowArena(4096, 1024);
+  const sly: FlowMemory = {
+    ...memory,
+    get chunks() {
+      memory.bytes.buffer.transfer();
+      return memory.chunks;
+    },
+  };
+  const other = new FlowArena(4096, 1024).memory;
+  assert.equal(faultOf(() => new FlowWriter(sly, other)).code, 'ERR_NATIVE_ARGUMENT');
+});
+
 test('memory of the wrong kind or size is refused', () => {
   const { memory } = new FlowArena(4096, 1024);
   const { bytes, state, chunks } = memory;
