@@ -120,6 +120,7 @@ const changes: Readonly<Record<InlineOff['reason'], string>> = {
   KernelLacks: 'a later kernel: perigee check names what this one lacks',
   NotPermitted: 'the capability CAP_NET_RAW for the agent, and its restart',
   LoadFailed: 'a restart of the agent once what its log names is mended',
+  PoolAway: 'memory for the agent; it tries again when policy or workloads change',
   PoolFull: 'fewer or simpler rule lists on this node: docs/reference/automaton.md',
 };
 
@@ -134,12 +135,15 @@ function proxiedReason({ inline }: PathSources, { row, notInline }: Answer): Pat
   return { why: `the kernel could decide the requests, but ${lack.message}`, change: changes[lack.reason] };
 }
 
+/** The pool's ways to have some tables and not others. */
+const partly: readonly (string | undefined)[] = ['PoolFull', 'PoolAway'] satisfies InlineOff['reason'][];
+
 /** Why the kernel doesn't read the requests of a row that it has a table for; undefined: it does. */
 function lackOf(
   inline: PathSources['inline'],
   { table }: DesiredRow,
   off: InlineOff | undefined,
 ): InlineOff | undefined {
-  const isHeld = off?.reason === 'PoolFull' && table !== undefined && inline.holds(table);
+  const isHeld = partly.includes(off?.reason) && table !== undefined && inline.holds(table);
   return isHeld ? undefined : off;
 }

@@ -48,13 +48,15 @@ suite('which path a connection takes, why, and what would change it', () => {
   });
 
   test('the same while the kernel can not: proxied, with the reason', () => {
-    for (const reason of ['Setting', 'KernelLacks', 'NotPermitted', 'LoadFailed', 'PoolFull'] as const) {
+    const reasons = ['Setting', 'KernelLacks', 'NotPermitted', 'LoadFailed', 'PoolFull', 'PoolAway'] as const;
+    for (const reason of reasons) {
       const taken = pathOf(READS, { inline: off(reason) });
       assert.equal(taken?.path, 'proxied', reason);
       assert.match(taken.why, new RegExp(`because of ${reason}`));
       assert.ok(taken.change);
     }
-    assert.equal(pathOf(READS, { inline: off('PoolFull', true) })?.path, 'inline');
+    for (const reason of ['PoolFull', 'PoolAway'] as const)
+      assert.equal(pathOf(READS, { inline: off(reason, true) })?.path, 'inline');
   });
 
   test('HTTP rules at the client: proxied', () => {

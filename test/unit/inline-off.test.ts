@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { compile } from '../../src/core/automaton/compile.ts';
 import type { DesiredRow, DesiredState } from '../../src/core/state/desired.ts';
 import { type InlineOptions, InlinePath } from '../../src/datapath/inline/inline-path.ts';
+import { RETIRED_MS } from '../../src/datapath/inline/table-pool.ts';
 import { pinLayout } from '../../src/datapath/layout.ts';
 import type { BpfMap, Native } from '../../src/datapath/native.ts';
 import { PerigeeError } from '../../src/lib/errors.ts';
@@ -26,6 +27,7 @@ function pathOf({
   capabilities = ['CAP_NET_RAW'],
   poolBytes = 1 << 20,
   load = (): void => undefined,
+  lend = (): void => undefined,
 } = {}): {
   readonly path: InlinePath;
   readonly calls: string[];
@@ -34,7 +36,10 @@ function pathOf({
   const calls: string[] = [];
   const none = { keys: Buffer.alloc(0), values: Buffer.alloc(0), count: 0 };
   const map = {
-    withMapped: (use: (lent: ArrayBuffer) => unknown) => use(memory),
+    withMapped: (use: (lent: ArrayBuffer) => unknown) => {
+      lend();
+      return use(memory);
+    },
     lookup: () => undefined,
     update: () => undefined,
     dump: () => none,
@@ -112,6 +117,32 @@ describe('why HTTP policy goes to the proxy', () => {
     assert.equal(path.off?.reason, 'PoolFull');
     assert.deepEqual([path.holds(a), path.holds(b)], [true, false]);
     path.place(stateOf(a));
+    assert.equal(path.off, undefined);
+  });
+
+  test('the memory of the pool can not be had: known tables are inline, others another time', (t) => {
+    const [a, b] = [tableOf('/a'), tableOf('/b')];
+    let isAway = false;
+    let looks = 0;
+    const lend = (): void => {
+      if (isAway) throw new PerigeeError('ERR_BPF_MAP', 'map into memory: tables: ENOMEM', {});
+    };
+    const { path } = pathOf({ lend });
+    path.place(stateOf(a));
+    isAway = true;
+    assert.deepEqual(actionsOf(path.place(stateOf(a, b))), ['inline', 'proxy']);
+    assert.equal(path.off?.reason, 'PoolAway');
+    assert.match(path.off.message, /for 1 of them: map into memory: tables: ENOMEM$/);
+    // Another one fails to be cleared, once its readers have had time to end.
+    const started = performance.now();
+    t.mock.method(performance, 'now', () => started + 2 * RETIRED_MS * ++looks);
+    path.settle(stateOf(), false);
+    path.settle(stateOf(), false);
+    assert.equal(path.memory.tables, 1);
+    isAway = false;
+    path.settle(stateOf(), false);
+    assert.equal(path.memory.tables, 0);
+    assert.deepEqual(actionsOf(path.place(stateOf(a, b))), ['inline', 'inline']);
     assert.equal(path.off, undefined);
   });
 

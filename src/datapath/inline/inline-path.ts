@@ -21,9 +21,9 @@ const hasTable = ({ table }: DesiredRow): boolean => table !== undefined;
 export interface InlineOff {
   /**
    * `Setting`: it's to be off. `KernelLacks`, `NotPermitted`, `LoadFailed`: it can't be had. `PoolFull`: some tables
-   * have no room.
+   * have no room. `PoolAway`: some could not be written, because the pool's memory could not be mapped just then.
    */
-  readonly reason: 'Setting' | 'KernelLacks' | 'NotPermitted' | 'LoadFailed' | 'PoolFull';
+  readonly reason: 'Setting' | 'KernelLacks' | 'NotPermitted' | 'LoadFailed' | 'PoolFull' | 'PoolAway';
   readonly message: string;
 }
 
@@ -55,6 +55,8 @@ export class InlinePath {
   #off: InlineOff | undefined;
   /** Tables of the last state that found no room in the pool: of policy, and of those who only want to see requests. */
   readonly #noRoom = { decided: new Set<Uint8Array>(), seen: new Set<Uint8Array>() };
+  /** Why the pool's memory could not be had for some of these. */
+  #away: string | undefined;
   /** Refusals that the agent was not told of, as of the last sweep. */
   #lost = 0;
   readonly #placed = new WeakMap<Rows, Rows>();
@@ -68,12 +70,12 @@ export class InlinePath {
 
   /** Why policy that the kernel could decide goes to the proxy; undefined: none does. */
   get off(): InlineOff | undefined {
-    return this.#off ?? poolFull(this.#noRoom.decided);
+    return this.#off ?? poolLacks(this.#noRoom.decided, this.#away);
   }
 
   /** Why requests that no policy reads aren't seen, though somebody asks; undefined: they are. */
   get unseen(): InlineOff | undefined {
-    return this.#off ?? poolFull(this.#noRoom.seen);
+    return this.#off ?? poolLacks(this.#noRoom.seen, this.#away);
   }
 
   /** Refusals by what the client was told; those `lost` were swept later and are in `limited`, too. */
@@ -109,6 +111,7 @@ export class InlinePath {
   place(state: DesiredState): DesiredState {
     this.#noRoom.decided.clear();
     this.#noRoom.seen.clear();
+    this.#away = undefined;
     if (this.#off !== undefined || !state.policy.some(({ rows }) => rows.some(hasTable))) return state;
     const pool = this.#open();
     if (pool === undefined) return state;
@@ -122,12 +125,16 @@ export class InlinePath {
   /** The same list for the same rows: who compares them sees at once that nothing changed. */
   #placeRows(pool: TablePool, rows: Rows): Rows {
     const known = this.#placed.get(rows);
-    if (known?.every(({ table, tableAt }) => table === undefined || pool.place(table) === tableAt) === true)
+    if (
+      known?.every(
+        ({ table, tableAt }) => table === undefined || this.#placeTable(pool, table) === tableAt,
+      ) === true
+    )
       return known;
     if (!rows.some(hasTable)) return rows;
     const placed = rows.map((row): DesiredRow => {
       if (row.table === undefined) return row;
-      const tableAt = pool.place(row.table);
+      const tableAt = this.#placeTable(pool, row.table);
       const onlySeen = row.action === 'allow' || row.audit === 'requests';
       if (tableAt !== undefined) return { ...row, action: onlySeen ? 'visible' : 'inline', tableAt };
       this.#noRoom[row.action === 'allow' ? 'seen' : 'decided'].add(row.table);
@@ -137,13 +144,33 @@ export class InlinePath {
     return placed;
   }
 
+  /** Without memory for it a table is one without room: policy takes the proxy until the next state. */
+  #placeTable(pool: TablePool, table: Uint8Array): number | undefined {
+    try {
+      return pool.place(table);
+    } catch (error) {
+      if (!(error instanceof PerigeeError)) throw error;
+      this.#away = error.message;
+      return undefined;
+    }
+  }
+
+  /** Tables whose memory can't be had stay until the next time. */
+  #retain(pool: TablePool, tables: ReadonlySet<Uint8Array>): void {
+    try {
+      pool.retain(tables);
+    } catch (error) {
+      if (!(error instanceof PerigeeError)) throw error;
+    }
+  }
+
   /** After the maps are in force: lets go of old tables; connections ask policy again. */
   settle(state: DesiredState, changed: boolean): void {
     if (this.#pool === undefined) return;
     const tables = new Set<Uint8Array>();
     for (const { rows } of state.policy)
       for (const { table } of rows) if (table !== undefined) tables.add(table);
-    this.#pool.retain(tables);
+    this.#retain(this.#pool, tables);
     if (!changed) return;
     this.#bump();
   }
@@ -231,8 +258,12 @@ function union(a: Buffer, b: Buffer | undefined): Buffer {
   return b === undefined ? a : Buffer.from(a.map((byte, index) => byte | (b[index] ?? 0)));
 }
 
-function poolFull({ size }: ReadonlySet<Uint8Array>): InlineOff | undefined {
+function poolLacks({ size }: ReadonlySet<Uint8Array>, away: string | undefined): InlineOff | undefined {
   if (size === 0) return undefined;
+  if (away !== undefined) {
+    const message = `the kernel's pool of tables could not be written for ${String(size)} of them: ${away}`;
+    return { reason: 'PoolAway', message };
+  }
   const message = `the kernel's pool of tables has no room for ${String(size)} of them`;
   return { reason: 'PoolFull', message };
 }
