@@ -84,6 +84,7 @@ export async function startMetrics(
       enrolled: datapath.enrolled.length,
       services: countServices([...(reconciler.applied?.compiled.desired.services.values() ?? [])]),
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
+      proxyCurrent: supervisor.isThere ? supervisor.isCurrent : undefined,
       ages: input.feed.ages(),
     }),
     proxy: () => proxyMetrics(supervisor),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isDeepStrictEqual } from 'node:util';
 import type { CompiledRules } from '../control/compile/automata.ts';
 import type { Compiled } from '../control/compile/compile.ts';
 import { formatAddress } from '../core/identity/address.ts';
+import { digest } from '../core/identity/digest.ts';
 import { addressPrefix } from '../core/policy/peers.ts';
 import type { ProxyAutomaton, ProxyConfig, ProxyLimits, RequestFlows } from '../core/proxy/config.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
@@ -26,7 +26,7 @@ export interface ProxyConfigInput {
 
 /** A configuration, and the tables that it names by digest. */
 export interface ProxyPush {
-  readonly config: ProxyConfig;
+  readonly config: ProxyConfig & { readonly digest: string };
   readonly tables: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -45,9 +45,8 @@ export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
     }));
   });
   const { automata, verdicts } = input.compiled.proxy;
-  const config: ProxyConfig = {
+  const content: Omit<ProxyConfig, 'revision' | 'digest'> = {
     version: 3,
-    revision: input.revision,
     mapsRoot: input.mapsRoot,
     workloads,
     verdicts: [...verdicts],
@@ -55,7 +54,8 @@ export function proxyPushOf(input: ProxyConfigInput): ProxyPush {
     limits: input.limits,
     ...(input.requestFlows === 'all' ? {} : { requestFlows: input.requestFlows }),
   };
-  return { config, tables: new Map(automata.map(({ digest, bytes }) => [digest, bytes])) };
+  const config = { ...content, revision: input.revision, digest: digest(JSON.stringify(content)) };
+  return { config, tables: new Map(automata.map((one) => [one.digest, one.bytes])) };
 }
 
 /** Of the addresses that are the workload's. */
@@ -67,18 +67,11 @@ function identitiesOf(
   return new Set(entries.filter(({ workload }) => workload === id).map(({ identity }) => identity));
 }
 
-/** Whether one may stand for the other: a configuration is not put in force again for its number alone. */
-export function isSamePush({ config }: ProxyPush, other: ProxyPush | undefined): boolean {
-  return (
-    other !== undefined && isDeepStrictEqual({ ...config, revision: other.config.revision }, other.config)
-  );
-}
-
 function automatonOf(compiled: CompiledRules): ProxyAutomaton {
-  const { digest, readHeaders, rules, audit, http2, undecidable, auditUndecidable } = compiled;
+  const { digest: table, readHeaders, rules, audit, http2, undecidable, auditUndecidable } = compiled;
   const inTable = undecidable === undefined && auditUndecidable === undefined;
   return {
-    table: digest,
+    table,
     readHeaders: [...readHeaders],
     defaultDeny: audit?.defaultDeny ?? 0,
     ...(http2 ? { http2 } : {}),

@@ -95,10 +95,15 @@ export class ProxySupervisor {
     this.#status = status;
   }
 
+  /** Whether a proxy answered when it was looked at last. */
+  get isThere(): boolean {
+    return this.#status !== undefined;
+  }
+
   /** Whether the proxy has the configuration that is wanted. */
   get isCurrent(): boolean {
     const status = this.#status;
-    return status?.draining === false && status.revision === this.#options.wanted()?.config.revision;
+    return status?.draining === false && status.digest === this.#options.wanted()?.config.digest;
   }
 
   state(): ProxyState {
@@ -142,7 +147,7 @@ export class ProxySupervisor {
     const wanted = this.#options.wanted();
     if (
       wanted !== undefined &&
-      (this.#status.revision !== wanted.config.revision || before?.pid !== this.#status.pid)
+      (this.#status.digest !== wanted.config.digest || before?.pid !== this.#status.pid)
     ) {
       await this.push(wanted);
     }

@@ -17,7 +17,7 @@ import { AddressWatch, type Seen } from './addresses.ts';
 import { Compilation, type WorldInTerms } from './compilation.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
-import { isSamePush, type NetnsPlace, placeOf, type ProxyPush, proxyPushOf } from './proxy-config.ts';
+import { type NetnsPlace, placeOf, type ProxyPush, proxyPushOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 import { Sweeps } from './sweeps.ts';
 
@@ -173,7 +173,8 @@ export class Reconciler {
     this.#names.write(names);
     const revision = (this.#applied?.revision ?? 0) + 1;
     const push = this.#proxyPush(revision, compiled);
-    if (!isSamePush(push, this.#push)) {
+    // Not for its number alone.
+    if (push.config.digest !== this.#push?.config.digest) {
       this.#push = push;
       // Answers before those who ask; but a proxy that hangs must not hold up what the kernel alone refuses.
       await Promise.race([this.#options.pushConfig(push), sleep(PUSH_MS)]);

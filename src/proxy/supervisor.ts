@@ -104,6 +104,7 @@ export class Supervisor implements ControlTarget {
       pid: process.pid,
       version: this.parts.version,
       revision: this.config?.revision ?? -1,
+      ...(this.config?.digest === undefined ? {} : { digest: this.config.digest }),
       startedAt: this.startedAt.toISOString(),
       draining: this.isDraining,
       workers: this.parts.workers.size,

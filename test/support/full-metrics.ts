@@ -72,7 +72,7 @@ export function fullMetrics(count: number): AgentMetrics {
     boost: () => ({ off: 'KernelLacks', counts: { entered: 3, redirected: 5 } }),
     control: () => ({
       ...{ ready: true, revision: 4, appliedAt: 1000, errors: 1, warnings: 0 },
-      ...{ enrolled: 3, services: { served: 2, empty: 1 }, failed: 1, ages: { pods: 3 } },
+      ...{ enrolled: 3, services: { served: 2, empty: 1 }, failed: 1, proxyCurrent: true, ages: { pods: 3 } },
     }),
     proxy: () => Promise.resolve(text),
   });

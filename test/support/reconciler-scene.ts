@@ -40,7 +40,7 @@ export class ReconcilerScene {
   pushConfig: (push: ProxyPush) => Promise<unknown> = () => Promise.resolve();
   readonly reconciler: Reconciler;
 
-  constructor() {
+  constructor(numbers = new Names({ seed: [], next: 0 })) {
     const names = { dump: () => ({ keys: Buffer.alloc(0), values: Buffer.alloc(0), count: 0 }) };
     const datapath = {
       ...{ capture: () => [], enrolled: [], layout: { maps: '/nowhere' }, hasEmptied: () => false },
@@ -58,7 +58,7 @@ export class ReconcilerScene {
     this.reconciler = new Reconciler({
       native: native as unknown as Native,
       datapath: datapath as unknown as Datapath,
-      names: new Names({ seed: [], next: 0 }),
+      names: numbers,
       settings: { limits: {}, requestFlows: 'all' } as Settings,
       log: pino({ enabled: false }),
       pushConfig: (push) => this.pushConfig(push),

@@ -45,6 +45,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
       enrolled: 3,
       services: { served: 2, empty: 1 },
       failed: 1,
+      proxyCurrent: true,
       ages: { pods: 3, nodes: 0 },
     }),
     proxy: () => Promise.resolve(undefined),
@@ -85,6 +86,24 @@ test('why HTTP policy goes to the proxy is not said any more once it does not', 
   assert.match((await metrics.render()).agent, /^perigee_inline_off\{reason="PoolFull"\} 1$/m);
   off = undefined;
   assert.doesNotMatch((await metrics.render()).agent, /^perigee_inline_off\{/m);
+});
+
+test('whether the proxy has its configuration is said while there is a proxy', async () => {
+  const shown = async (proxyCurrent: boolean | undefined): Promise<string | undefined> => {
+    const control = {
+      ready: true,
+      revision: 1,
+      appliedAt: 1,
+      errors: 0,
+      warnings: 0,
+      enrolled: 0,
+      failed: 0,
+    };
+    const rest = { services: { served: 0, empty: 0 }, ages: {}, proxyCurrent };
+    const { agent } = await createMetrics({ control: () => ({ ...control, ...rest }) }).render();
+    return /^perigee_control_proxy_current (\d)$/m.exec(agent)?.[1];
+  };
+  assert.deepEqual([await shown(true), await shown(false), await shown(undefined)], ['1', '0', undefined]);
 });
 
 test('a metric with too many series ends in one that says overflow', async () => {

@@ -20,8 +20,7 @@ const node = 'instance="n1",job="perigee"';
 const well: Case['series'] = {
   [`perigee_agent_ready{${node}}`]: '1x120',
   [`perigee_proxy_connections{${node}}`]: '3x120',
-  [`perigee_control_revision{${node}}`]: '4x120',
-  [`perigee_proxy_config_revision{${node}}`]: '4x120',
+  [`perigee_control_proxy_current{${node}}`]: '1x120',
   [`perigee_control_workloads{state="failed",${node}}`]: '0x120',
   [`perigee_control_source_problems{severity="error",${node}}`]: '0x120',
   [`perigee_control_source_stale_seconds{collection="pods",${node}}`]: '0x120',
@@ -61,7 +60,7 @@ const cases: Readonly<Record<string, Case>> = {
     says: /^The proxy of n1 does not answer/,
   },
   PerigeeProxyBehind: {
-    series: { ...well, [`perigee_proxy_config_revision{${node}}`]: '3x120' },
+    series: { ...well, [`perigee_control_proxy_current{${node}}`]: '0x120' },
     says: /^The proxy of n1 has another/,
   },
   PerigeeFails: {

@@ -96,9 +96,9 @@ export const alerts: readonly Alert[] = [
   {
     name: 'PerigeeProxyBehind',
     severity: 'warning',
-    expression: `${agentMetric('revision')} != on (instance, job) ${proxyMetric('perigee_proxy_config_revision')}`,
+    expression: `${agentMetric('proxyCurrent')} == 0`,
     for: '5m',
-    summary: 'The proxy of {{ $labels.instance }} has another configuration in force than the agent',
+    summary: 'The proxy of {{ $labels.instance }} has another configuration in force than it should have',
     action: "The log of the agent says why the proxy doesn't take it",
   },
   {

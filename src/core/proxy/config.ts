@@ -107,7 +107,11 @@ export type RequestFlows = z.infer<typeof requestFlows>;
 
 export const proxyConfig = z.strictObject({
   version: z.literal(3),
-  revision: z.int().min(0).describe('Grows with each change; shown by status'),
+  revision: z.int().min(0).describe('Of the state that it was made for, for people: numbers come again'),
+  digest: z
+    .string()
+    .optional()
+    .describe('Names all of it but the revision; status tells it, and whoever sent it knows it again'),
   mapsRoot: z.string().describe('Folder of the pinned maps'),
   workloads: z.array(proxyWorkload).max(65536),
   verdicts: z.array(proxyVerdict),

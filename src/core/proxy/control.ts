@@ -23,6 +23,8 @@ export interface ProxyStatus {
   readonly version: string;
   /** Revision in force, -1: none yet. */
   readonly revision: number;
+  /** Of the configuration in force, if it came with one. */
+  readonly digest?: string;
   readonly startedAt: string;
   readonly draining: boolean;
   readonly workers: number;

@@ -46,6 +46,8 @@ export interface ControlFigures {
   /** Ports of Services that are resolved. */
   readonly services: { readonly served: number; readonly empty: number };
   readonly failed: number;
+  /** Whether the proxy has the configuration that it should have; undefined: it is away. */
+  readonly proxyCurrent: boolean | undefined;
   /** How long each collection of the API server has not been heard of, seconds. */
   readonly ages: Readonly<Record<string, number>>;
 }
@@ -172,10 +174,7 @@ export class AgentMetrics {
       'flowsLost',
       Object.entries(lost).map(([ring, value]) => ({ labels: { ring }, value })),
     );
-    this.#total(
-      'flowsExported',
-      Object.entries(this.#sources.exported()).map(([outcome, value]) => ({ labels: { outcome }, value })),
-    );
+    this.#total('flowsExported', byOutcome(this.#sources.exported()));
     this.#set('flowsStored', stored);
     this.#set('flowStoreBytes', bytes);
   }
@@ -224,20 +223,14 @@ export class AgentMetrics {
     this.#set('inlineTableBytes', bytes);
     this.#gauges.get(metricDefinitions.inlineOff.name)?.reset();
     if (off !== undefined) this.#set('inlineOff', 1, { reason: off });
-    this.#total(
-      'refusalsAnswered',
-      Object.entries(answers).map(([outcome, value]) => ({ labels: { outcome }, value })),
-    );
+    this.#total('refusalsAnswered', byOutcome(answers));
   }
 
   #collectBoost(): void {
     const { off, counts } = this.#sources.boost();
     this.#gauges.get(metricDefinitions.boostOff.name)?.reset();
     if (off !== undefined) this.#set('boostOff', 1, { reason: off });
-    this.#total(
-      'boost',
-      Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
-    );
+    this.#total('boost', byOutcome(counts));
   }
 
   #collectKernel(): void {
@@ -262,6 +255,8 @@ export class AgentMetrics {
     this.#set('services', figures.services.served, { state: 'served' });
     this.#set('services', figures.services.empty, { state: 'empty' });
     this.#set('workloads', figures.failed, { state: 'failed' });
+    this.#gauges.get(metricDefinitions.proxyCurrent.name)?.remove();
+    if (figures.proxyCurrent !== undefined) this.#set('proxyCurrent', figures.proxyCurrent ? 1 : 0);
     for (const [collection, age] of Object.entries(figures.ages)) this.#set('sourceAge', age, { collection });
   }
 
@@ -296,4 +291,8 @@ export class AgentMetrics {
     const { agent, proxy } = await this.render();
     return mergedFamilies(agent, proxy);
   }
+}
+
+function byOutcome(counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value }));
 }

@@ -185,6 +185,12 @@ export const metricDefinitions = {
     help: 'Number of the state in force',
     labels: [],
   },
+  proxyCurrent: {
+    name: 'perigee_control_proxy_current',
+    type: 'gauge',
+    help: 'Whether the proxy has the configuration that it should have, 1 or 0; none while it is away',
+    labels: [],
+  },
   sourceAge: {
     name: 'perigee_control_source_stale_seconds',
     type: 'gauge',
