@@ -11,11 +11,12 @@ export const Frame = {
   settings: 4,
   push: 5,
   ping: 6,
+  goaway: 7,
   window: 8,
   continuation: 9,
 } as const;
 
-const END_STREAM = 1;
+export const END_STREAM = 1;
 const END_HEADERS = 4;
 
 type Fields = readonly (readonly [name: string, value: string])[];

@@ -15,6 +15,9 @@ export const rules: RuleSet = [
   { rule: 6, action: 'Deny', matches: [{ headers: [{ name: 'x-evil', type: 'Present' }] }] },
 ];
 
+/** Bytes of what /ok/big answers: less than a window. */
+export const BIG = 60_000;
+
 type Headers = http2.IncomingHttpHeaders;
 
 export interface Answer {
@@ -103,6 +106,9 @@ export class Http2Scene {
       if (path.endsWith('/begun')) stream.respond({ ':status': 200 });
     } else if (path === '/ok/reset') {
       stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    } else if (path === '/ok/big') {
+      stream.respond({ ':status': 200 });
+      stream.end(Buffer.alloc(BIG));
     } else if (path === '/ok/echo') {
       stream.respond({ ':status': 200 });
       stream.pipe(stream);

@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 import { afterEach, suite, test } from 'node:test';
 import { reason } from '../../src/core/abi/reason.ts';
 import { Frame, frame, literals, PREFACE, request } from '../support/http2-frames.ts';
-import { closed, Http2Scene } from '../support/http2-scene.ts';
+import { FramePeer } from '../support/http2-peer.ts';
+import { BIG, closed, Http2Scene } from '../support/http2-scene.ts';
 import { until } from '../support/lab.ts';
 
 const settings = frame(Frame.settings, 0, 0, Buffer.alloc(0));
@@ -159,6 +160,27 @@ suite('hostile clients of HTTP/2', () => {
     const { headers } = await scene.ask(session, { ':path': '/ok/one-more' });
     assert.equal(headers[':status'], 503);
     assert.equal(scene.proxy.drops(reason['connection-limit']), 1);
+  });
+
+  test('answers that a client does not take are charged to its workload', async () => {
+    const bytesPerWorkload = 1 << 20;
+    scene = await Http2Scene.start({ limits: { bytesPerWorkload } });
+    const { proxy } = scene;
+    const client = new FramePeer(await proxy.connect(), false, 0);
+    const [share] = proxy.engine.shares.all();
+    let most = 0;
+    for (let i = 0; i < 40; i++) {
+      client.socket.write(request(1 + 2 * i, '/ok/big'));
+      await until('an answer to begin, or the end', () => {
+        most = Math.max(most, share?.bytes ?? 0);
+        return client.socket.destroyed || client.of(1 + 2 * i, Frame.headers).length === 1;
+      });
+    }
+    assert.ok(proxy.drops(reason['memory-limit']) > 0);
+    assert.ok(most > bytesPerWorkload - 2 * BIG && most < bytesPerWorkload + 2 * BIG, `${most} were held`);
+    client.socket.destroy();
+    await until('the end', () => proxy.sockets === 0);
+    assert.deepEqual([share?.streams, share?.bytes], [0, 0]);
   });
 
   test('a preface that never ends is waited for so long and no longer', async () => {

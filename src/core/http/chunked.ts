@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CR, HTAB, LF, SP, FIELD_VALUE, GUARDED, TOKEN, hexValue, lowerByte } from './grammar.ts';
 import { Reject, type RejectReason } from './reasons.ts';
+import { forbiddenTrailers } from './trailers.ts';
 
 /** What a call of `run` came to. */
 export const ChunkStatus = { NeedMore: 0, Done: 1, Rejected: 2 } as const;
@@ -48,7 +49,7 @@ export class ChunkScanner {
   dataBytes = 0;
   readonly #limits: ChunkLimits;
   /** Names that must not come as trailers, `GUARDED` first. */
-  #forbidden: readonly Uint8Array[] = trailerNames(GUARDED);
+  #forbidden: readonly Uint8Array[] = trailerNames(NO_NAMES);
   #read: readonly string[] = NO_NAMES;
   /** The trailer name being read, lower case, as far as it could be a forbidden one. */
   #name = new Uint8Array(longest(this.#forbidden));
@@ -66,7 +67,7 @@ export class ChunkScanner {
   reset(read: readonly string[] = NO_NAMES): void {
     if (read !== this.#read) {
       this.#read = read;
-      this.#forbidden = trailerNames([...GUARDED, ...read]);
+      this.#forbidden = trailerNames(read);
       this.#name = new Uint8Array(longest(this.#forbidden));
     }
     this.#state = State.SizeFirst;
@@ -178,7 +179,7 @@ export class ChunkScanner {
     }
   }
 
-  /** Names compare without case and with underscores as dashes, as CGI-like servers fold them. */
+  /** The name is folded as the forbidden ones are. */
   #judgeName(): RejectReason {
     for (const [index, name] of this.#forbidden.entries()) {
       if (name.length !== this.#nameLength) continue;
@@ -196,8 +197,8 @@ export class ChunkScanner {
   }
 }
 
-function trailerNames(names: readonly string[]): Uint8Array[] {
-  return names.map((name) => Buffer.from(name.toLowerCase().replaceAll('_', '-'), 'latin1'));
+function trailerNames(read: readonly string[]): Uint8Array[] {
+  return forbiddenTrailers(read).map((name) => Buffer.from(name, 'latin1'));
 }
 
 function longest(names: readonly Uint8Array[]): number {

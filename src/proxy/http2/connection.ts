@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ClientHttp2Session, performServerHandshake, type ServerHttp2Session } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import { flowKind } from '../../core/abi/flow.ts';
 import { reason } from '../../core/abi/reason.ts';
 import { Connection } from '../connection.ts';
@@ -7,9 +7,10 @@ import type { Context } from '../context.ts';
 import { Mode, type PolicyTable } from '../policy.ts';
 import type { Session } from '../session.ts';
 import { clientSideOptions } from './session-options.ts';
-import { ServerSession, type ServerSessionHost } from './server-session.ts';
+import { ServerSession, type ServerSessionHost, type ServerUser } from './server-session.ts';
 import { SlotStream } from './slot-stream.ts';
-import { type ClientStream, type StreamHost, StreamRelay } from './stream-relay.ts';
+import type { ClientStream, StreamHost } from './stream-host.ts';
+import { StreamRelay } from './stream-relay.ts';
 
 /** What is held is summed up again after so many bytes more. */
 const LOOK_BYTES = 65536;
@@ -102,18 +103,18 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
     });
   }
 
-  openServer(then: (http2: ClientHttp2Session | null, why: number) => void): void {
+  openServer(user: ServerUser): void {
     if (this.server?.isUsable !== true) {
       const server = new ServerSession(this, this.session, this.context);
       const lack = server.open();
       if (lack !== reason.none) {
-        then(null, lack);
+        user.lost(lack);
         return;
       }
       this.servers.add(server);
       this.server = server;
     }
-    this.server.use(then);
+    this.server.use(user);
   }
 
   serverEnded(server: ServerSession): void {
@@ -121,8 +122,10 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
     if (this.server === server) this.server = null;
   }
 
-  streamEnded(stream: StreamRelay): void {
-    if (this.streams.delete(stream)) this.session.route.share.streams--;
+  streamGone(stream: StreamRelay): void {
+    if (!this.streams.delete(stream)) return;
+    this.session.route.share.streams--;
+    for (const server of this.servers) server.leave(stream);
   }
 
   touched(bytes: number): void {
@@ -141,8 +144,8 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
     const isOver = share.streams >= context.limits.connectionsPerWorkload;
     this.streams.add(relay);
     share.streams++;
-    if (isOver) relay.refuse(503, reason['connection-limit']);
-    else if (!this.chargeAll()) relay.refuse(503, reason['memory-limit']);
+    if (isOver) relay.refuse(reason['connection-limit']);
+    else if (!this.chargeAll()) relay.refuse(reason['memory-limit']);
     else relay.begin();
     // A client that came while the proxy leaves: this stream is served, for the next one it connects again.
     if (context.isDraining) this.drain();
@@ -169,7 +172,8 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   /** An end in the middle. */
   private abandon(why: number): void {
     if (this.hasEnded) return;
-    if (why !== reason.none && this.streams.size === 0) this.record(flowKind.close, why, 0, 0);
+    const isTold = [...this.streams].some(({ isOver }) => !isOver);
+    if (why !== reason.none && !isTold) this.record(flowKind.close, why, 0, 0);
     this.stop(why);
     this.release();
     this.context.reactor.reset(this.session.client);
@@ -178,7 +182,10 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   }
 
   private stop(why: number): void {
-    for (const stream of [...this.streams]) stream.abandon(why);
+    for (const stream of [...this.streams]) {
+      stream.abandon(why);
+      this.streamGone(stream);
+    }
     for (const server of [...this.servers]) server.finish(why);
   }
 }

@@ -3,100 +3,111 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { reason } from '../../core/abi/reason.ts';
 import type { Context } from '../context.ts';
 import type { SlotOwner } from '../owner.ts';
+import { ServerEnd } from '../server-end.ts';
 import type { Session } from '../session.ts';
 import { Timed } from '../timers.ts';
-import { EADDRNOTAVAIL, PORT_CHANGES, type Upstream } from '../upstream.ts';
+import { EADDRNOTAVAIL, PORT_CHANGES } from '../upstream.ts';
 import { serverSideOptions } from './session-options.ts';
 import { SlotStream } from './slot-stream.ts';
 
-/** Gets a session with the server, or why there is none, enum reason. */
-type Waiting = (http2: ClientHttp2Session | null, why: number) => void;
+/** A stream that needs a session with a server. */
+export interface ServerUser {
+  /** There is one. */
+  served(http2: ClientHttp2Session): void;
+  /** There is none, or none any more: why, enum reason. */
+  lost(why: number): void;
+}
 
 /** What a connection to a server asks of the client's that it serves. */
 export interface ServerSessionHost {
+  /** Runs what may fail; a fault ends the client's connection. */
+  guarded(action: () => void): void;
   /** A byte went one way or the other. */
   touched(bytes: number): void;
   serverEnded(server: ServerSession): void;
+  terminate(why: number): void;
 }
 
 /** A connection to a server that speaks HTTP/2, for the streams of one client. */
 export class ServerSession extends Timed implements SlotOwner {
+  readonly netnsFd: number;
   private readonly host: ServerSessionHost;
-  private readonly session: Session;
   private readonly context: Context;
-  private upstream: Upstream | null = null;
+  private readonly server: ServerEnd;
+  private readonly users = new Set<ServerUser>();
   private stream: SlotStream | null = null;
   private http2: ClientHttp2Session | null = null;
-  private waiting: Waiting[] = [];
   private portChanges = 0;
+  /** The server has said its last, or is gone. */
+  private hasLeft = false;
   private hasEnded = false;
 
   constructor(host: ServerSessionHost, session: Session, context: Context) {
     super();
     this.host = host;
-    this.session = session;
     this.context = context;
-  }
-
-  get netnsFd(): number {
-    return this.session.route.listener.netnsFd;
+    this.server = new ServerEnd(this, session, context);
+    this.netnsFd = session.route.listener.netnsFd;
   }
 
   /** It takes further streams: neither end has said that it goes. */
   get isUsable(): boolean {
-    return !this.hasEnded && this.http2?.closed !== true && this.http2?.destroyed !== true;
+    const { hasEnded, hasLeft, http2 } = this;
+    return !hasEnded && !hasLeft && http2?.closed !== true && http2?.destroyed !== true;
   }
 
   /** Bytes that wait for the server. */
   get queued(): number {
-    return this.upstream === null ? 0 : this.context.reactor.queued(this.upstream.slot);
+    const { slot } = this.server;
+    return slot < 0 ? 0 : this.context.reactor.queued(slot);
   }
 
   /** Starts to connect. Returns why it can't, enum reason; 0: under way. */
   open(): number {
-    const { budget, limits, nowMs, owners, timers, upstreams } = this.context;
-    const { share } = this.session.route;
-    if (!budget.admits(share, 1)) return reason['connection-limit'];
-    const upstream = upstreams.open(this.session);
-    if (upstream === undefined) return reason['upstream-unreachable'];
-    share.servers++;
-    this.upstream = upstream;
-    owners.set(upstream.slot, this);
-    timers.set(this, nowMs + limits.connectTimeoutMs);
-    return reason.none;
+    const { limits, nowMs, timers } = this.context;
+    const lack = this.server.open(false);
+    if (lack === reason.none) timers.set(this, nowMs + limits.connectTimeoutMs);
+    return lack;
   }
 
-  /** Calls back at once, or when it is known whether there is a connection. */
-  use(then: Waiting): void {
-    if (this.http2 !== null) then(this.http2, reason.none);
-    else if (this.hasEnded) then(null, reason['upstream-closed']);
-    else this.waiting.push(then);
+  /** Tells the user at once, or when it is known, whether there is a connection, and when it is lost. */
+  use(user: ServerUser): void {
+    this.users.add(user);
+    if (this.http2 !== null) user.served(this.http2);
+  }
+
+  leave(user: ServerUser): void {
+    this.users.delete(user);
+    this.endUnused();
   }
 
   connected(_slot: number, errno: number): void {
-    const { context, upstream } = this;
-    if (upstream === null) return;
+    const { context, host, server } = this;
+    if (server.slot < 0) return;
+    context.timers.clear(this);
     if (errno !== 0) {
-      this.letGo();
+      server.drop(true);
       const again = errno === EADDRNOTAVAIL && this.portChanges++ < PORT_CHANGES;
       const lack = again ? this.open() : reason['upstream-unreachable'];
       if (lack !== reason.none) this.finish(lack);
       return;
     }
-    context.upstreams.connected(upstream);
-    context.timers.clear(this);
-    const stream = new SlotStream(context.reactor, upstream.slot);
+    server.connected();
+    const stream = new SlotStream(context.reactor, server.slot);
     stream.on('error', () => {});
-    stream.on('finish', () => context.act(() => this.finish(reason['upstream-closed'])));
+    // Before Node.js hears of it, and ends the streams as if their responses were whole.
+    stream.on('end', () => this.lose(reason['upstream-closed']));
+    const ended = (): void => host.guarded(() => this.finish(reason['upstream-closed']));
+    stream.on('finish', ended);
     const http2 = connect('http://perigee', {
       ...serverSideOptions(context.limits),
       createConnection: () => stream,
     });
     http2.on('error', () => {});
-    http2.on('close', () => context.act(() => this.finish(reason['upstream-closed'])));
+    http2.on('close', ended);
     this.stream = stream;
     this.http2 = http2;
-    this.tell(reason.none);
+    this.tell((user) => user.served(http2));
   }
 
   data(_slot: number, offset: number, length: number): void {
@@ -105,11 +116,11 @@ export class ServerSession extends Timed implements SlotOwner {
   }
 
   end(): void {
-    this.stream?.ended();
+    this.left();
   }
 
   failed(): void {
-    this.finish(reason['upstream-closed']);
+    this.left();
   }
 
   drained(): void {
@@ -122,45 +133,48 @@ export class ServerSession extends Timed implements SlotOwner {
   drain(): void {}
 
   terminate(why: number): void {
-    this.finish(why);
+    this.host.terminate(why);
   }
 
   override expired(): void {
     this.finish(reason['upstream-timeout']);
   }
 
-  /** No stream is left that needs it. */
-  leave(): void {
-    this.http2?.close();
-  }
-
-  /** Ends it; whoever waits is told why. Streams that are open end with it. */
+  /** Ends it, and the streams that still need it. */
   finish(why: number): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.tell(why);
+    this.lose(why);
+    this.users.clear();
     this.http2?.destroy();
     this.stream?.destroy();
-    this.letGo();
+    this.context.timers.clear(this);
+    this.server.drop(false);
     this.host.serverEnded(this);
   }
 
-  private tell(why: number): void {
-    const { waiting } = this;
-    this.waiting = [];
-    for (const then of waiting) then(this.hasEnded ? null : this.http2, why);
+  /** What has come whole may still wait for the client: Node.js would drop it with the session. */
+  private left(): void {
+    const { stream } = this;
+    this.hasLeft = true;
+    if (stream === null) this.finish(reason['upstream-closed']);
+    else if (stream.readableLength > 0) stream.ended();
+    else {
+      this.lose(reason['upstream-closed']);
+      this.endUnused();
+    }
   }
 
-  private letGo(): void {
-    const { upstream } = this;
-    if (upstream === null) return;
-    this.upstream = null;
-    const { budget, owners, timers, upstreams } = this.context;
-    const { share } = this.session.route;
-    if (!upstream.isOpen) upstreams.connectFailed(upstream);
-    share.servers--;
-    timers.clear(this);
-    owners.clear(upstream.slot);
-    budget.close(share, upstream.slot);
+  private endUnused(): void {
+    if (this.hasLeft && this.users.size === 0) this.stream?.ended();
+  }
+
+  private lose(why: number): void {
+    this.tell((user) => user.lost(why));
+  }
+
+  /** A fault on behalf of one doesn't keep the others from hearing. */
+  private tell(what: (user: ServerUser) => void): void {
+    for (const user of [...this.users]) this.host.guarded(() => what(user));
   }
 }

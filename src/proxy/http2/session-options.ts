@@ -3,7 +3,7 @@ import type { ServerSessionOptions } from 'node:http2';
 import type { ProxyLimits } from '../../core/proxy/config.ts';
 
 /** Streams that one connection may have open: what most servers grant. */
-export const STREAMS_PER_CONNECTION = 100;
+const STREAMS_PER_CONNECTION = 100;
 /** MB that one session may hold in frames, headers and streams before it takes no further one. */
 const SESSION_MEMORY_MB = 8;
 /**
@@ -16,6 +16,8 @@ const RESET_RATE = 100;
 const INVALID_FRAMES = 64;
 const REJECTED_STREAMS = 256;
 const SETTINGS_ENTRIES = 32;
+/** A field that should be there once and is there twice passes, as in HTTP/1: policy sees each line of it. */
+const lenient = { strictSingleValueFields: false } as const;
 
 /**
  * How the proxy speaks to clients. Floods of SETTINGS, PING and CONTINUATION have bounds in nghttp2 itself; these are
@@ -23,6 +25,7 @@ const SETTINGS_ENTRIES = 32;
  */
 export function clientSideOptions({ headBytes, headers }: ProxyLimits): ServerSessionOptions {
   return {
+    ...lenient,
     maxSessionMemory: SESSION_MEMORY_MB,
     maxHeaderListPairs: headers,
     maxSessionInvalidFrames: INVALID_FRAMES,
@@ -42,6 +45,7 @@ export function clientSideOptions({ headBytes, headers }: ProxyLimits): ServerSe
 /** How it speaks to servers. */
 export function serverSideOptions({ headBytes, headers }: ProxyLimits): ServerSessionOptions {
   return {
+    ...lenient,
     maxSessionMemory: SESSION_MEMORY_MB,
     maxHeaderListPairs: headers,
     maxSessionInvalidFrames: INVALID_FRAMES,

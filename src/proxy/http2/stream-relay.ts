@@ -15,13 +15,10 @@ import { CurrentRequest } from '../current-request.ts';
 import { recordRequest } from '../request-record.ts';
 import type { Session } from '../session.ts';
 import { answerRefused } from './refused-stream.ts';
-import {
-  forwardedHeaders,
-  keepSensitive,
-  type RawHeaders,
-  readRequest,
-  type StreamRequest,
-} from './request-text.ts';
+import { forwardedHeaders, keepSensitive, readRequest, type StreamRequest } from './request-text.ts';
+import type { ServerUser } from './server-session.ts';
+import type { ClientStream, StreamHost } from './stream-host.ts';
+import { isRefused, sendTrailers, withoutForbidden } from './stream-trailers.ts';
 import { judgeHead } from './stream-verdict.ts';
 
 const {
@@ -32,28 +29,8 @@ const {
   NGHTTP2_REFUSED_STREAM,
 } = constants;
 
-/** Stands for a request that could not be read. */
-const unread = { isGrpc: false, method: '' };
-
-/** A stream that a client has opened, as its session reports it. */
-export interface ClientStream {
-  readonly stream: ServerHttp2Stream;
-  readonly headers: IncomingHttpHeaders;
-  readonly flags: number;
-  readonly raw: RawHeaders;
-}
-
-/** The connection that a stream is on. */
-export interface StreamHost {
-  /** Runs an event of Node's; a fault ends the connection. */
-  guarded(action: () => void): void;
-  /** Sees to a session with the server, and calls back with it or with why there is none, enum reason. */
-  openServer(then: (http2: ClientHttp2Session | null, why: number) => void): void;
-  streamEnded(stream: StreamRelay): void;
-}
-
 /** One request of HTTP/2: judged, passed to the server, and its response passed back, with all that may come between. */
-export class StreamRelay {
+export class StreamRelay implements ServerUser {
   private readonly host: StreamHost;
   private readonly session: Session;
   private readonly context: Context;
@@ -62,7 +39,8 @@ export class StreamRelay {
   private readonly asked: StreamRequest | undefined;
   private readonly request: CurrentRequest;
   private server: ClientHttp2Stream | null = null;
-  private isOver = false;
+  /** It is recorded. */
+  isOver = false;
   private isAnswered = false;
   /** The whole response has left for the client. */
   private isSent = false;
@@ -101,14 +79,24 @@ export class StreamRelay {
     const why =
       asked === undefined ? reason['http-malformed'] : judgeHead(context, session, request, asked.head);
     if (asked === undefined || why !== reason.none) {
-      this.refuse(refusalStatus(why), why);
+      this.refuse(why);
       return;
     }
-    host.openServer((http2, lack) => {
-      if (this.isOver) return;
-      if (http2 === null) this.refuse(refusalStatus(lack), lack);
-      else this.forward(http2, asked);
-    });
+    host.openServer(this);
+  }
+
+  served(http2: ClientHttp2Session): void {
+    const { asked, opened } = this;
+    if (this.isOver || asked === undefined) return;
+    const endStream = (opened.flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    const headers = forwardedHeaders(asked, opened);
+    const options = { endStream, waitForTrailers: !endStream };
+    if (isSent(() => (this.server = http2.request(headers, options)))) this.forward(http2, endStream);
+    else this.refuse(reason['http-malformed']);
+  }
+
+  lost(why: number): void {
+    if (!this.isOver && !this.hasWholeResponse) this.fail(why);
   }
 
   /** Another policy is in force: what it forbids ends, also in the middle. */
@@ -120,11 +108,11 @@ export class StreamRelay {
     request.egressRule = again.egressRule;
     request.ingressRule = again.ingressRule;
     request.refusingSide = again.refusingSide;
-    this.refuse(403, reason['policy-changed']);
+    this.refuse(reason['policy-changed']);
   }
 
   /** Answers in the server's place, or, if that has begun to answer, resets the stream. */
-  refuse(status: number, why: number): void {
+  refuse(why: number): void {
     const { asked, client, context, request } = this;
     if (this.isOver) return;
     if (this.isAnswered || client.destroyed || client.closed) {
@@ -133,7 +121,12 @@ export class StreamRelay {
     }
     context.refusals.nextReference();
     const { reference } = context.refusals;
-    const answer = answerRefused(client, status, reference, asked ?? unread);
+    const answer = answerRefused(
+      client,
+      refusalStatus(why),
+      reference,
+      asked ?? { isGrpc: false, method: '' },
+    );
     request.status = answer.status;
     request.grpcStatus = answer.grpcStatus;
     this.finish(why, answer.bytes);
@@ -148,61 +141,74 @@ export class StreamRelay {
     this.server?.close(NGHTTP2_CANCEL);
   }
 
-  private forward(http2: ClientHttp2Session, asked: StreamRequest): void {
-    const { client, host, opened, request } = this;
-    const endStream = (opened.flags & NGHTTP2_FLAG_END_STREAM) !== 0;
-    const server = http2.request(forwardedHeaders(asked, opened), { endStream, waitForTrailers: !endStream });
-    this.server = server;
+  /** Ends are passed on by hand: Node.js ends a stream also when it was cut off. */
+  private forward(http2: ClientHttp2Session, endStream: boolean): void {
+    const { client, host, request, server } = this;
+    if (server === null) return;
+    /** The stream alone has ended, not its connection. */
+    const isAlone = (): boolean => !http2.destroyed;
     const on = (stream: Http2Stream, event: string, then: (...args: never[]) => void): void => {
       stream.on(event, (...args: unknown[]) => host.guarded(() => then(...(args as never[]))));
     };
     on(client, 'data', (chunk: Buffer) => (request.bytesSent += chunk.length));
-    on(client, 'end', () => (request.sentNs = this.context.nowNs));
+    on(client, 'end', () => this.requestEnded());
     on(client, 'wantTrailers', () => this.responseSent());
-    on(server, 'wantTrailers', () => server.sendTrailers(this.requestTrailers));
+    on(server, 'wantTrailers', () => sendTrailers(server, this.requestTrailers));
     on(server, 'headers', (headers: IncomingHttpHeaders) => this.interim(headers));
     on(server, 'response', (headers: IncomingHttpHeaders, flags: number, raw: string[]) =>
       this.answered(headers, flags, raw),
     );
     on(server, 'trailers', (trailers: IncomingHttpHeaders) => {
-      this.responseTrailers = trailers;
+      this.responseTrailers = withoutForbidden(trailers);
       request.grpcStatus = parseGrpcStatus(trailers['grpc-status']) ?? request.grpcStatus;
     });
-    on(server, 'end', () => this.finish(reason.none, 0));
-    on(server, 'close', () => this.serverClosed(!http2.destroyed));
+    on(server, 'end', () => this.responseEnded(isAlone()));
+    on(server, 'close', () => this.serverClosed(isAlone()));
     server.on('error', () => {});
     if (endStream) request.sentNs = this.context.nowNs;
-    else client.pipe(server);
+    else client.pipe(server, { end: false });
   }
 
-  /** Policy has judged by headers: what it reads must not come behind. */
+  private requestEnded(): void {
+    const { client, server } = this;
+    this.request.sentNs = this.context.nowNs;
+    if (client.rstCode === NGHTTP2_NO_ERROR && server?.closed === false) server.end();
+  }
+
+  /** Policy has judged by headers: what it reads must not come behind, nor what servers go by. */
   private trailersCame(trailers: IncomingHttpHeaders): void {
     const { policy, rules } = this.context;
     const read = rules.readHeaders(this.session.route.rulingOf(policy));
-    if (read.some((name) => name in trailers)) this.refuse(400, reason['http-trailer']);
+    if (isRefused(trailers, read)) this.refuse(reason['http-trailer']);
     else this.requestTrailers = trailers;
   }
 
   /** 100, 103 and the like; 101 is HTTP/1's. */
   private interim(headers: IncomingHttpHeaders): void {
     const { client } = this;
-    if (!this.isOver && !client.closed && !client.headersSent) client.additionalHeaders(headers);
+    if (this.isOver || client.closed || client.headersSent) return;
+    if (!isSent(() => client.additionalHeaders(headers))) this.fail(reason['http-response-malformed']);
   }
 
   private answered(headers: IncomingHttpHeaders, flags: number, raw: string[]): void {
     const { client, request, server } = this;
     if (this.isOver || server === null || client.closed || client.destroyed) return;
-    this.isAnswered = true;
     request.answeredNs = this.context.nowNs;
     request.status = Number(headers[':status']);
     request.grpcStatus = parseGrpcStatus(headers['grpc-status']) ?? -1;
     request.bytesReceived = 0;
+    const list = keepSensitive([...raw], headers);
     const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
-    client.respond(keepSensitive([...raw], headers), { endStream, waitForTrailers: !endStream });
+    const options = { endStream, sendDate: false, waitForTrailers: !endStream };
+    if (!isSent(() => client.respond(list, options))) {
+      this.fail(reason['http-response-malformed']);
+      return;
+    }
+    this.isAnswered = true;
     if (!endStream) {
       // From here on it flows.
       server.on('data', (chunk: Buffer) => (request.bytesReceived += chunk.length));
-      server.pipe(client);
+      server.pipe(client, { end: false });
       return;
     }
     server.resume();
@@ -212,7 +218,7 @@ export class StreamRelay {
 
   /** All of the response's body has left. */
   private responseSent(): void {
-    this.client.sendTrailers(this.responseTrailers);
+    sendTrailers(this.client, this.responseTrailers);
     this.isSent = true;
     this.stopUpload();
   }
@@ -231,34 +237,64 @@ export class StreamRelay {
 
   /** Reset by the client, or lost with its connection, unless the response is complete. */
   private clientClosed(): void {
-    const { client, server } = this;
+    const { client, host, server } = this;
     if (!this.isOver) this.finish(reason.none, 0);
+    host.streamGone(this);
     if (server?.closed === false)
       server.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode);
   }
 
-  /** @param isAlone the stream alone has ended, not its connection */
+  private responseEnded(isAlone: boolean): void {
+    const { client, server } = this;
+    if (this.isOver) return;
+    if (server?.rstCode !== NGHTTP2_NO_ERROR) {
+      this.serverClosed(isAlone);
+      return;
+    }
+    this.finish(reason.none, 0);
+    client.end();
+  }
+
+  /** All of the response is here, if not yet with the client. */
+  private get hasWholeResponse(): boolean {
+    const { server } = this;
+    return server !== null && (server.closed || server.state.remoteClose === 1);
+  }
+
   private serverClosed(isAlone: boolean): void {
     const { client, server } = this;
-    const code = server?.rstCode ?? NGHTTP2_INTERNAL_ERROR;
     if (this.isOver) {
       client.resume();
       this.stopUpload();
       return;
     }
+    const code = server?.rstCode ?? NGHTTP2_NO_ERROR;
     // What it hasn't looked at the client may send again.
     const isUntouched = code === NGHTTP2_REFUSED_STREAM;
     const isReset = isAlone && code !== NGHTTP2_NO_ERROR;
     if (isUntouched || isReset) this.abandon(reason['upstream-closed'], code);
-    else if (this.isAnswered) this.abandon(reason['upstream-closed'], NGHTTP2_INTERNAL_ERROR);
-    else this.refuse(502, reason['upstream-closed']);
+    else this.fail(reason['upstream-closed']);
+  }
+
+  /** No whole response will come. */
+  private fail(why: number): void {
+    if (this.isAnswered) this.abandon(why, NGHTTP2_INTERNAL_ERROR);
+    else this.refuse(why);
   }
 
   private finish(why: number, madeUp: number): void {
     if (this.isOver) return;
     this.isOver = true;
-    const { context, host, request, session } = this;
-    recordRequest(context, session, request, why, madeUp);
-    host.streamEnded(this);
+    recordRequest(this.context, this.session, this.request, why, madeUp);
+  }
+}
+
+/** False: Node.js refuses headers that nghttp2 let in, and nothing was sent. */
+function isSent(send: () => void): boolean {
+  try {
+    send();
+    return true;
+  } catch {
+    return false;
   }
 }
