@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { flowRecord } from '../core/abi/flow.ts';
-import type { Datapath } from '../datapath/datapath.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 
@@ -15,29 +15,45 @@ export function olderThan(records: Buffer, age: bigint): Buffer[] {
 }
 
 export interface OpenFlowsParts {
-  readonly datapath: Pick<Datapath, 'openFlows'>;
+  /** Records of each namespace, found when they are asked for. */
+  readonly datapath: { readonly openFlows: () => Iterable<Buffer> };
   readonly flows: Pick<FlowStore, 'append'>;
   readonly log: Logger;
   /** From one look to the next, and the age from which a connection is told of; 0: never. */
   readonly seconds: number;
 }
 
+/** Between two namespaces other work of the agent gets its turn. */
+async function look({ datapath, flows, seconds }: OpenFlowsParts, signal: AbortSignal): Promise<void> {
+  for (const all of datapath.openFlows()) {
+    const records = olderThan(all, BigInt(seconds) * 1_000_000_000n);
+    const offsets = Array.from({ length: records.length + 1 }, (_, index) => index * size);
+    flows.append(Buffer.concat(records), offsets);
+    await setImmediate();
+    if (signal.aborted) return;
+  }
+}
+
 /**
  * Connections that have been open for longer than the interval get a record at the end of each, with what they have carried
- * so far: all at one time, so that the records of a look are the state of the node.
+ * so far: one look after the other, so that the records of a look are the state of the node.
  */
-export function recordOpen({ datapath, flows, log, seconds }: OpenFlowsParts, signal: AbortSignal): void {
+export function recordOpen(parts: OpenFlowsParts, signal: AbortSignal): void {
+  const { log, seconds } = parts;
   if (seconds === 0 || signal.aborted) return;
   const repeats = new RepeatFilter();
-  const look = (): void => {
+  let isLooking = false;
+  const begin = async (): Promise<void> => {
+    if (isLooking) return;
+    isLooking = true;
     try {
-      const records = olderThan(datapath.openFlows(), BigInt(seconds) * 1_000_000_000n);
-      const offsets = Array.from({ length: records.length + 1 }, (_, index) => index * size);
-      flows.append(Buffer.concat(records), offsets);
+      await look(parts, signal);
     } catch (error) {
       warnRepeated(log, repeats, 'open', 'could not look at open connections; tried again', error);
+    } finally {
+      isLooking = false;
     }
   };
-  const timer = setInterval(look, seconds * 1000);
+  const timer = setInterval(() => void begin(), seconds * 1000);
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }

@@ -142,11 +142,12 @@ export class Datapath {
     );
   }
 
-  /** Records of the TCP connections that are open and have been recorded as opened: struct flow_record. */
-  openFlows(): Buffer {
-    return this.#enrolment.withNamespaces((namespaces) =>
-      Buffer.concat(namespaces.map((netnsFd) => this.#openWalk.run(netnsFd))),
-    );
+  /**
+   * Records of the TCP connections that are open and that this node records, struct flow_record: of one namespace after
+   * the other, for each of which the kernel goes through all sockets of the node.
+   */
+  *openFlows(): Generator<Buffer, void> {
+    for (const netnsFd of this.#enrolment.eachNamespace()) yield this.#openWalk.run(netnsFd);
   }
 
   /** Removes entries between two hooks whose socket is gone. */

@@ -90,22 +90,33 @@ export class Enrolment {
    * enrolled cgroups are in.
    */
   withNamespaces<T>(action: (netnsFds: readonly number[]) => T): T {
-    const { native, cgroup } = this.#options;
+    const { netns } = this.#options.native;
     const own = this.namespaces.map(({ netnsFd }) => netnsFd);
-    const inodes = new Set(own.map((fd) => native.netns.inode(fd)));
     const opened: number[] = [];
     try {
-      for (const { workload } of this.#entries.filter(({ netnsFd }) => netnsFd === -1)) {
-        for (const [inode, pid] of namespacesOf(join(cgroup, workload.path))) {
-          const fd = inodes.has(inode) ? undefined : this.#openOf(pid);
-          if (fd === undefined) continue;
-          inodes.add(inode);
-          opened.push(fd);
-        }
-      }
+      for (const fd of this.#openOfCgroups(new Set(own.map((fd) => netns.inode(fd))))) opened.push(fd);
       return action([...own, ...opened]);
     } finally {
       for (const fd of opened) closeSync(fd);
+    }
+  }
+
+  /** The same one by one, for whoever lets others work in between: namespaces that have gone by then are left out. */
+  *eachNamespace(): Generator<number, void> {
+    const { netns } = this.#options.native;
+    const inodes = new Set<bigint>();
+    for (const { kernelId } of this.namespaces) {
+      const own = this.namespaces.find((entry) => entry.kernelId === kernelId);
+      if (own === undefined) continue;
+      inodes.add(netns.inode(own.netnsFd));
+      yield own.netnsFd;
+    }
+    for (const fd of this.#openOfCgroups(inodes)) {
+      try {
+        yield fd;
+      } finally {
+        closeSync(fd);
+      }
     }
   }
 
@@ -157,6 +168,18 @@ export class Enrolment {
     if (fd === undefined || native.netns.cookie(fd) === cookie) return fd;
     closeSync(fd);
     return undefined;
+  }
+
+  /** Opens the namespaces that processes of enrolled cgroups are in, but for those that are known. */
+  *#openOfCgroups(inodes: Set<bigint>): Generator<number, void> {
+    for (const { workload } of this.#entries.filter(({ netnsFd }) => netnsFd === -1)) {
+      for (const [inode, pid] of namespacesOf(join(this.#options.cgroup, workload.path))) {
+        const fd = inodes.has(inode) ? undefined : this.#openOf(pid);
+        if (fd === undefined) continue;
+        inodes.add(inode);
+        yield fd;
+      }
+    }
   }
 
   #openOf(pid: number): number | undefined {

@@ -136,7 +136,17 @@ describe('a connection that stays open', () => {
   }
 
   test("is found among Hubble's traces, and printed for people", () => {
-    const line = node.perigee('observe', '--kind', 'open', '--last', '1', '--socket', node.socket);
+    const line = node.perigee(
+      'observe',
+      '--kind',
+      'open',
+      '--type',
+      'trace',
+      '--last',
+      '1',
+      '--socket',
+      node.socket,
+    );
     assert.match(line, /tcp-open {2}\S+ sent \S+ received .*ALLOWED/);
   });
 });
