@@ -4,14 +4,14 @@
  * each open connection has carried so far.
  *
  * Stance: it judges nothing and changes nothing. Of a connection it reports the
- * end whose close will be recorded, and what that end's storage says.
+ * end that records (its close comes, too, unless the proxy judges its requests).
  */
 #include "lib/boost.h"
 #include "lib/connection.h"
 #include "lib/end.h"
 #include "lib/steer.h"
 
-/* A connection as it stands, on the end whose close is recorded. */
+/* A connection as it stands, on the end that records. */
 static __always_inline void report(const struct connection *connection, struct sock_common *common,
 				   struct tcp_sock *tcp, const struct end *end,
 				   struct flow_record *record)

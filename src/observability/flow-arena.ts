@@ -90,9 +90,7 @@ export class FlowArena {
   /** Position of the entry behind the one at `position`; `head` if that was the newest. */
   after(position: number): number {
     const next = position + (this.u32[(position % this.capacity) >> 2] ?? 0);
-    if (next >= this.head) return this.head;
-    const size = this.u32[(next % this.capacity) >> 2] ?? 0;
-    return size >= FLOW_FILLER ? Math.min(next + size - FLOW_FILLER, this.head) : next;
+    return next >= this.head ? this.head : Math.min(this.skipFiller(next), this.head);
   }
 
   /** Number of the chunk that an entry starts in. */
@@ -137,7 +135,7 @@ export class FlowArena {
     let at = offset;
     while (at < end) {
       const size = this.u32[at >> 2] ?? 0;
-      if (size >= FLOW_FILLER) return base + at + size - FLOW_FILLER;
+      if (size >= FLOW_FILLER) return this.skipFiller(base + at);
       look(at + ENTRY_HEADER);
       at += size;
     }

@@ -5,10 +5,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, suite, test } from 'node:test';
-import { verdict } from '../../src/core/abi/policy.ts';
-import { reason } from '../../src/core/abi/reason.ts';
 import { type FakeAgent, startFakeAgent } from '../support/fake-agent.ts';
-import { batch, mapped, record, type RecordFields } from '../support/flow-records.ts';
+import { batch, record, type RecordFields } from '../support/flow-records.ts';
+import { filteredFlows } from '../support/hubble-cases.ts';
 import {
   hubbleFlows,
   hubbleProgram as program,
@@ -19,24 +18,7 @@ import {
 
 const SECOND = 1_000_000_000n;
 
-/** One flow each, told apart by its source port. */
-const flows: readonly RecordFields[] = [
-  { sourcePort: 1 },
-  { sourcePort: 2, method: 'GET', urlPath: '/orders/7', host: 'api.shop', status: 200 },
-  {
-    sourcePort: 3,
-    method: 'DELETE',
-    urlPath: '/admin',
-    host: 'api.shop',
-    status: 403,
-    verdict: verdict.denied,
-    reason: reason['http-denied'],
-  },
-  { sourcePort: 4, verdict: verdict.denied, reason: reason['policy-no-rule'], sourceWorkload: 3 },
-  { sourcePort: 5, sourceWorkload: 0, sourceIdentity: 2, sourceAddress: mapped('203.0.113.9') },
-  { sourcePort: 6, kind: 2 },
-  { sourcePort: 7, protocol: 17, destinationPort: 53, verdict: verdict.audited },
-];
+const flows = filteredFlows.slice(0, 7);
 
 suite("Hubble's client", () => {
   let agent: FakeAgent;
@@ -84,7 +66,8 @@ suite("Hubble's client", () => {
       'dark/intruder:4 (ID:101) -> shop/api:8080 (ID:102) policy-verdict:L3-L4 INGRESS DENIED BY api (AccessPolicy) (TCP Flags: SYN)',
       '203.0.113.9:5 (world) -> shop/api:8080 (ID:102) policy-verdict:L3-L4 INGRESS ALLOWED BY api (AccessPolicy) (TCP Flags: SYN)',
       'shop/web:6 (ID:101) -> shop/api:8080 (ID:102) to-endpoint FORWARDED (TCP Flags: FIN, ACK)',
-      'shop/web:7 (ID:101) -> shop/api:53 (ID:102) policy-verdict:L3-L4 INGRESS AUDITED (UDP)',
+      // Its namespace is that of the Service, to this client.
+      'shop/web:7 (ID:101) -> default/api:53 (ID:102) policy-verdict:L3-L4 INGRESS AUDITED (UDP)',
       '',
     ]);
   });

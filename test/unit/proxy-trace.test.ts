@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { until } from '../support/lab.ts';
 import { SERVICE } from '../support/proxy-engine.ts';
-import { get, OK, withWire } from '../support/proxy-wire.ts';
+import { get, OK, type Wire, withWire } from '../support/proxy-wire.ts';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
 import { findTraceParent } from '../../src/proxy/trace-parent.ts';
@@ -13,6 +13,17 @@ import { findTraceParent } from '../../src/proxy/trace-parent.ts';
 const ID = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
 const VALUE = `00-${ID}-${PARENT}-01`;
+
+/** The records of a request that is answered, and of one that is refused. */
+async function answeredAndRefused(wire: Wire): Promise<ReturnType<Wire['proxy']['flows']>> {
+  wire.server.answer(OK);
+  const client = await wire.client();
+  client.write(get('/'));
+  await client.sees('ok');
+  client.write('GET / HTTP/1.1\r\n: \r\n\r\n');
+  await client.sees('HTTP/1.1 400 ');
+  return wire.proxy.flows().filter(({ kind }) => kind === flowKind.request);
+}
 
 test(
   'trace context passes untouched and is in the record',
@@ -46,13 +57,7 @@ test(
 test(
   'requests and connections name the Service that the client asked for, refused ones too',
   withWire(async (wire) => {
-    wire.server.answer(OK);
-    const client = await wire.client();
-    client.write(get('/'));
-    await client.sees('ok');
-    client.write('GET / HTTP/1.1\r\n: \r\n\r\n');
-    await client.sees('HTTP/1.1 400 ');
-    const requests = wire.proxy.flows().filter(({ kind }) => kind === flowKind.request);
+    const requests = await answeredAndRefused(wire);
     assert.deepEqual(
       requests.map(({ service }) => service),
       [SERVICE, SERVICE],
@@ -75,13 +80,7 @@ test(
   'told so, it records refused requests alone',
   withWire(
     async (wire) => {
-      wire.server.answer(OK);
-      const client = await wire.client();
-      client.write(get('/'));
-      await client.sees('ok');
-      client.write('GET / HTTP/1.1\r\n: \r\n\r\n');
-      await client.sees('HTTP/1.1 400 ');
-      const requests = wire.proxy.flows().filter(({ kind }) => kind === flowKind.request);
+      const requests = await answeredAndRefused(wire);
       assert.deepEqual(
         requests.map(({ verdict: found }) => found),
         [verdict.denied],
