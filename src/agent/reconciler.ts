@@ -185,8 +185,8 @@ export class Reconciler {
     // What an agent that died, or an attempt that failed, left undone can't be told from the maps.
     const isSure = this.#failure === undefined && this.#applied !== undefined;
     // A walk takes tens of milliseconds, which changes that are on their way should not wait for with every pod.
-    if (isSure && report.addressesAlone && !report.backendsGone) this.#sweeps.owe();
-    else if (report.policyChanged || report.backendsGone || !isSure) this.#sweeps.first();
+    if (!isSure || report.rowsChanged || report.backendsGone) this.#sweeps.first();
+    else if (report.addressesChanged) this.#sweeps.owe();
     const durationMs = performance.now() - started;
     this.#applied = { revision, world, compiled, notCaptured, at: new Date(), durationMs };
     this.#options.onApplied(this.#applied);
@@ -251,8 +251,9 @@ export class Reconciler {
     const { datapath, log } = this.#options;
     try {
       const report = datapath.audit();
-      if (report?.policyChanged !== true && report?.backendsGone !== true) return;
-      const { upserted, removed } = report;
+      if (report === undefined) return;
+      const { upserted, removed, rowsChanged, addressesChanged, backendsGone } = report;
+      if (!rowsChanged && !addressesChanged && !backendsGone) return;
       log.warn({ upserted, removed }, 'the kernel held other entries than were written: put right');
       this.#sweeps.first();
     } catch (error) {

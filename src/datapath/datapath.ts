@@ -49,6 +49,8 @@ export class Datapath {
   readonly #onDemand: Set<Hook>;
   /** As applied last, with what went inline. */
   #state: DesiredState | undefined;
+  /** Verdicts have changed, or may have, since open inline connections were told to ask again. */
+  #owesEpoch = false;
   /** Programs of such hooks that are loaded already, so that attaching them takes no time. */
   #loaded: LoadedObjects = new Map();
 
@@ -165,10 +167,11 @@ export class Datapath {
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
     const demand = neededHooks(state);
     this.#attach(demand.wanted);
-    const report = this.#writer.write(state, kernelIdsOf(entries), this.#steps(namespaces, wanted));
+    const steps = this.#steps(namespaces, wanted);
+    const report = this.#changing(() => this.#writer.write(state, kernelIdsOf(entries), steps));
     this.#state = state;
     this.#detach(demand.idle.filter((hook) => serves(hook, 'datagrams')));
-    this.inline.settle(state, report.policyChanged);
+    this.#settle(state);
     this.inline.forget(wanted);
     this.boost.settle();
     return report;
@@ -176,7 +179,23 @@ export class Datapath {
 
   /** Now and then, not while a change waits: whether the kernel still holds what was written. */
   audit(): ReconcileReport | undefined {
-    return this.#writer.audit();
+    const report = this.#changing(() => this.#writer.audit());
+    if (this.#state !== undefined) this.#settle(this.#state);
+    return report;
+  }
+
+  /** An attempt that fails may have written some of it, and the next finds no difference there. */
+  #changing<R extends ReconcileReport | undefined>(write: () => R): R {
+    const owed = this.#owesEpoch;
+    this.#owesEpoch = true;
+    const report = write();
+    this.#owesEpoch = owed || report?.rowsChanged === true || report?.addressesChanged === true;
+    return report;
+  }
+
+  #settle(state: DesiredState): void {
+    this.inline.settle(state, this.#owesEpoch);
+    this.#owesEpoch = false;
   }
 
   /** Has what policy may ask for verified before some policy waits for it; no packet meets it yet. */

@@ -9,9 +9,10 @@ import { type Difference, keyBytes } from './typed-map.ts';
 export interface ReconcileReport {
   readonly upserted: number;
   readonly removed: number;
-  readonly policyChanged: boolean;
-  /** Of that nothing but who has which address. */
-  readonly addressesAlone: boolean;
+  /** What is allowed, or to whom it applies. */
+  readonly rowsChanged: boolean;
+  /** Who has which address. */
+  readonly addressesChanged: boolean;
   /** Some backend of a Service serves no more: connections to it may have nobody to answer them. */
   readonly backendsGone: boolean;
 }
@@ -68,12 +69,11 @@ export function reconcile(maps: Maps, differences: Differences, steps: Reconcile
   for (const name of removeOrder) removed += remove(maps[name], differences[name].remove);
   const differs = (name: Owned): boolean =>
     differences[name].upsert.length + differences[name].remove.length > 0;
-  const [rows, addresses] = [differs('policy') || differs('workloads'), differs('ipcache')];
   return {
     upserted,
     removed,
-    policyChanged: rows || addresses,
-    addressesAlone: addresses && !rows,
+    rowsChanged: differs('policy') || differs('workloads'),
+    addressesChanged: differs('ipcache'),
     backendsGone: differences.service_members.remove.length > 0,
   };
 }

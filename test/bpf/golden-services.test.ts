@@ -122,7 +122,7 @@ describe('Services in, maps of the kernel out', () => {
     assert.deepEqual([back.upserted, back.removed], [4, 0]);
     assert.deepEqual(apply([first, second]), {
       ...{ upserted: 1, removed: 0 },
-      ...{ policyChanged: false, addressesAlone: false, backendsGone: false },
+      ...{ rowsChanged: false, addressesChanged: false, backendsGone: false },
     });
     apply([]);
   });

@@ -235,7 +235,8 @@ except OSError as e: print(e.errno)
     scene.govern(governed);
     const state = sceneState(governed);
     scene.datapath.capture(state.workloads);
-    assert.equal(scene.datapath.apply(state).policyChanged, false);
+    const { rowsChanged, addressesChanged } = scene.datapath.apply(state);
+    assert.deepEqual([rowsChanged, addressesChanged], [false, false]);
     scene.datapath.capture([]);
     scene.datapath.apply(noState);
     for (const name of ['workloads', 'ipcache', 'policy'] as const) {

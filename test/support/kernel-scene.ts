@@ -201,7 +201,7 @@ function sceneWorkload({ host, egress, ingress, boost = false }: Governed): Desi
   };
 }
 
-function addressEntry(text: string, identity: number, workload: number): DesiredAddress {
+export function addressEntry(text: string, identity: number, workload: number): DesiredAddress {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(`no prefix: ${text}`);
   const flags = { egressSelected: false, ingressSelected: false, boost: false, visible: false };

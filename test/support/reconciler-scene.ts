@@ -32,7 +32,7 @@ export function remotes(count: number, label = ''): PersistentMap<Resource> {
 export class ReconcilerScene {
   readonly sweeps: SweepRound[] = [];
   settled = 0;
-  report: Partial<ReconcileReport> = { addressesAlone: true };
+  report: Partial<ReconcileReport> = { addressesChanged: true };
   applyError: Error | undefined;
   sweepError: Error | undefined;
   lookedForLost = 0;
@@ -75,8 +75,8 @@ export class ReconcilerScene {
     const report = {
       upserted: 1,
       removed: 0,
-      policyChanged: true,
-      addressesAlone: false,
+      rowsChanged: false,
+      addressesChanged: false,
       backendsGone: false,
     };
     return { ...report, ...this.report };
