@@ -21,6 +21,12 @@ function address(text: string): string {
   );
 }
 
+/** An empty one would be that of whoever has none, as workloads do. */
+function entity(text: string): string {
+  if (text !== '') return text;
+  throw invalid('an entity is empty', 'Write it as World, Node, …');
+}
+
 type WireWorkload = NonNullable<WireFilter['source_workload']>[number];
 
 /** Workloads of a kind that there is none of match nothing. */
@@ -42,7 +48,7 @@ export function endpointFilter(
     ports: read(field('port'), filter[field('port')], port),
     identities: read(field('identity'), filter[field('identity')], (id) => id),
     labels: read(field('label'), filter[field('label')], parseLabelSelector),
-    entities: read(`perigee.${field('entity')}`, filter.perigee?.[field('entity')], (entity) => entity),
+    entities: read(`perigee.${field('entity')}`, filter.perigee?.[field('entity')], entity),
   });
   return Object.keys(result).length === 0 ? undefined : result;
 }

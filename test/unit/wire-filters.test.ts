@@ -139,6 +139,7 @@ suite("Hubble's filters", () => {
       [{ destination_pod: [''] }, /destination_pod: a name is empty/],
       [{ source_workload: [{ name: '' }] }, /source_workload: a name is empty/],
       [{ destination_workload: [{ kind: 'Workload' }] }, /destination_workload: a name is empty/],
+      [{ perigee: { source_entity: [''] } }, /perigee.source_entity: an entity is empty/],
       [{ perigee: { policy: [''] } }, /perigee.policy: a name is empty/],
       [{ perigee: { http_path_prefix: [''] } }, /perigee.http_path_prefix: a path is empty/],
       [{ ip_version: ['IPv4', 'IPv5'] }, /ip_version: unknown version of IP: "IPv5"/],
