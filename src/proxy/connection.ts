@@ -7,7 +7,7 @@ import { verdictOf } from './request-record.ts';
 import type { Session } from './session.ts';
 import { Timed } from './timers.ts';
 
-/** What relays and exchanges share: one accepted connection, charged to its workload until it ends. */
+/** One accepted connection, whatever it speaks, charged to its workload until it ends. */
 export abstract class Connection extends Timed implements SlotOwner {
   readonly session: Session;
   protected readonly context: Context;

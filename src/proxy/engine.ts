@@ -154,9 +154,9 @@ export class Engine implements Context {
   drain(): void {
     this.isDraining = true;
     this.pool.isOn = false;
-    this.act(() => {
-      for (const owner of this.owners.all()) owner.drain();
-    });
+    this.refreshClock();
+    for (const owner of this.owners.all()) this.guarded(() => owner.drain());
+    this.flows.publish();
   }
 
   /** Ends what is still open. */

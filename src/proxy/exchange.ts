@@ -38,9 +38,10 @@ export class Exchange extends Connection implements RequestSink, Deferred {
     this.touch();
   }
 
-  /** Takes bytes that were read before it began. */
-  takeOver(bytes: Uint8Array): void {
+  /** Takes bytes that were read before it began, and the deadline of a head that they don't finish, ms. */
+  takeOver(bytes: Uint8Array, due: number): void {
     this.requests.read(bytes, 0, bytes.length, this.server.slot);
+    if (!this.hasEnded && this.requests.phase === Phase.head) this.context.timers.set(this, due);
   }
 
   data(slot: number, offset: number, length: number): void {

@@ -62,6 +62,11 @@ export class RuleLists {
     return mode === Mode.http && this.isTakenBy(egress) && this.isTakenBy(ingress);
   }
 
+  /** A connection may go on as HTTP/2: that is spoken, or no side reads requests any more. */
+  keepsHttp2(ruling: Ruling): boolean {
+    return ruling.mode !== Mode.http || this.takesHttp2(ruling);
+  }
+
   private isTakenBy({ mode, automaton }: Row): boolean {
     return mode !== Mode.http || this.at(automaton)?.http2 === true;
   }

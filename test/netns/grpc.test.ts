@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Flow } from '../../src/core/flow.ts';
-import { type LabHost, listening, until } from '../support/lab.ts';
+import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { workloadsYaml } from '../support/web-scene.ts';
 
@@ -163,15 +163,20 @@ describe('HTTP/2 and gRPC through the real path', () => {
     assert.match(explain(OLD), /inline/);
   });
 
-  test('a policy that changes ends calls that it forbids', async () => {
-    const url = `http://${authority(api.address4, WEB)}/items`;
-    assert.equal(node.curl(web, url, '--http2-prior-knowledge').status, '200');
-    node.write(
-      'policy.yaml',
-      policy.replace('value: /items}}]\n  - name: old', 'value: /none}}]\n  - name: old'),
+  test('a policy that changes ends open calls that it forbids', async () => {
+    const command = [process.execPath, program, 'hold', authority(api.address4, CALLS)];
+    const lines = linesOf(
+      node.lab.start(web, node.inside(command), { stdio: ['ignore', 'pipe', 'inherit'] }),
     );
-    await until('the new policy', () => node.curl(web, url, '--http2-prior-knowledge').status === '403');
+    await until('a call', () => lines.length === 1);
+    node.write('policy.yaml', policy.replace('Talk, ', ''));
+    await until('its end', () => lines.length === 2);
+    assert.deepEqual([lines[0], lines[1]?.split(' ')[0]], ['open', '1']);
+    const changed = (): Flow[] =>
+      (node.flows('--from', 'shop/web', '--path', '/shop.v1.Payments/Talk') as Flow[]).filter(
+        ({ reason }) => reason === 'policy-changed',
+      );
+    await until('its record', () => changed().length === 1);
     node.write('policy.yaml', policy);
-    await until('the old policy', () => node.curl(web, url, '--http2-prior-knowledge').status === '200');
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gRPC server and its client, as people write them. usage: grpc-program.ts server PORT | client ADDRESS
+// A gRPC server and its client, as people write them. usage: grpc-program.ts server PORT | client ADDRESS | hold ADDRESS
 import { once } from 'node:events';
 import {
   type CallOptions,
@@ -117,6 +117,16 @@ class Payments {
     return turns;
   }
 
+  /** Keeps a call open, says when it is, and how it ended. */
+  async hold(): Promise<void> {
+    const call = this.client.makeBidiStreamRequest(`${SERVICE}Talk`, same, same);
+    const ended = new Promise((resolve) => call.on('error', resolve));
+    call.write(Buffer.from('hello'));
+    await once(call, 'data');
+    process.stdout.write('open\n');
+    process.stdout.write(`${codeOf(await ended)}\n`);
+  }
+
   close(): void {
     this.client.close();
   }
@@ -147,4 +157,5 @@ async function ask(address: string): Promise<void> {
 
 const [role, argument = ''] = process.argv.slice(2);
 if (role === 'server') serve(argument);
+else if (role === 'hold') await new Payments(argument).hold();
 else await ask(argument);

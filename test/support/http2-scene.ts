@@ -36,6 +36,8 @@ export class Http2Scene {
   readonly serverSessions = new Set<http2.ServerHttp2Session>();
   /** Requests that the server has read whole. */
   readonly seen: Answer[] = [];
+  /** Requests whose head the server has. */
+  begun = 0;
   /** Codes with which streams ended at the server. */
   readonly ended: number[] = [];
   readonly proxy: TestProxy;
@@ -98,6 +100,7 @@ export class Http2Scene {
 
   private async serve(stream: http2.ServerHttp2Stream, headers: Headers): Promise<void> {
     let trailers: Headers = {};
+    this.begun++;
     stream.on('trailers', (came) => (trailers = came));
     stream.on('error', () => {});
     stream.on('close', () => this.ended.push(stream.rstCode));

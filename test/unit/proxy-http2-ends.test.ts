@@ -5,6 +5,7 @@ import * as http2 from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { afterEach, suite, test } from 'node:test';
 import { reason } from '../../src/core/abi/reason.ts';
+import { PREFACE, request } from '../support/http2-frames.ts';
 import { closed, Http2Scene, rules } from '../support/http2-scene.ts';
 import { until } from '../support/lab.ts';
 
@@ -45,6 +46,58 @@ suite('what ends HTTP/2 connections and streams', () => {
     proxy.reconfigure({ rules });
     await closed(session);
     assert.equal(proxy.drops(reason['policy-changed']), 1);
+  });
+
+  test('a policy that changes before the preface is there counts', async () => {
+    scene = await Http2Scene.start();
+    const { proxy } = scene;
+    const socket = await proxy.connect();
+    await until('it to be accepted', () => proxy.engine.shares.connections === 1);
+    proxy.reconfigure({ rules });
+    socket.resume();
+    socket.write(Buffer.concat([PREFACE, request(1, '/ok')]));
+    await until('the refusal', () => proxy.drops(reason['http-malformed']) === 1);
+    assert.equal(scene.seen.length, 0);
+    socket.destroy();
+  });
+
+  test('a head of HTTP/1 has one deadline, from its first byte', async () => {
+    scene = await Http2Scene.start({ limits: { headTimeoutMs: 1000 } });
+    const { proxy } = scene;
+    const socket = await proxy.connect();
+    socket.resume();
+    socket.write('P');
+    await until('it to be accepted', () => proxy.engine.shares.connections === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    proxy.advance(800);
+    socket.write('OST / HTTP/1.1\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(proxy.drops(reason['http-head-timeout']), 0);
+    proxy.advance(300);
+    assert.equal(proxy.drops(reason['http-head-timeout']), 1);
+    socket.destroy();
+  });
+
+  test('no byte either way: 504 where a response is due, and the end', async () => {
+    scene = await Http2Scene.start({ limits: { idleTimeoutMs: 60_000 } });
+    const { proxy } = scene;
+    const session = scene.client();
+    const begun = session.request({ ':path': '/ok/hang/begun' });
+    begun.on('error', () => {});
+    await once(begun, 'response');
+    const gone = Promise.all([closed(begun), closed(session)]);
+    const waiting = scene.ask(session, { ':path': '/ok/hang' });
+    await until('both streams', () => [...scene.serverSessions].length === 1 && scene.begun === 2);
+    proxy.advance(70_000);
+    assert.equal((await waiting).headers[':status'], 504);
+    await gone;
+    assert.notEqual(begun.rstCode, constants.NGHTTP2_NO_ERROR);
+    assert.equal(proxy.drops(reason['upstream-timeout']), 2);
+    const idle = scene.client();
+    await scene.ask(idle, { ':path': '/ok/1' });
+    proxy.advance(70_000);
+    await closed(idle);
+    assert.equal(proxy.drops(reason['idle-timeout']), 1);
   });
 
   test('a proxy that leaves says so, and serves what is under way', async () => {

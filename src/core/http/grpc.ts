@@ -30,6 +30,14 @@ export function isGrpcError(status: number, side: 'client' | 'server'): boolean 
 
 export const GRPC_UNKNOWN = 2;
 
+/** Content types that servers take for gRPC, as a pattern; not gRPC-Web, which is another protocol under a similar name. */
+export const GRPC_CONTENT_TYPE = '(?i:application/grpc)([+;].*)?';
+const contentType = new RegExp(`^${GRPC_CONTENT_TYPE}$`);
+
+export function isGrpcContentType(value: string): boolean {
+  return contentType.test(value);
+}
+
 /** gRPC's own mapping of HTTP statuses that come in the place of a gRPC response. */
 const ofHttp: Readonly<Record<number, number>> = {
   400: 13,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as z from 'zod';
 import type { HttpMatch } from '../automaton/rules.ts';
+import { GRPC_CONTENT_TYPE } from '../http/grpc.ts';
 import { type Finding, findings } from './check.ts';
 import { checkHttpFields, plainHeader } from './http-match.ts';
 
@@ -41,9 +42,6 @@ function* checkFields({ headers }: GrpcFields): Generator<Finding> {
   yield* checkHttpFields({ headers });
 }
 
-/** What servers take for gRPC; not gRPC-Web, which is another protocol under a similar name. */
-const CONTENT_TYPE = '(?i:application/grpc)([+;].*)?';
-
 /**
  * The requests that calls are: POST to `/service/method`. To allow, they must say that they are gRPC; to deny, the path
  * alone counts, so that nothing a client may leave out or spell otherwise takes it past the rule.
@@ -52,7 +50,7 @@ export function grpcAsHttp(
   { service, methods, headers = [] }: GrpcFields,
   action: 'Allow' | 'Deny',
 ): HttpMatch[] {
-  const isGrpc = { name: 'content-type', type: 'RegularExpression', value: CONTENT_TYPE } as const;
+  const isGrpc = { name: 'content-type', type: 'RegularExpression', value: GRPC_CONTENT_TYPE } as const;
   const conditions = action === 'Allow' ? [isGrpc, ...headers] : headers;
   const rest = {
     ...(action === 'Allow' ? { methods: ['POST'] } : {}),

@@ -6,6 +6,7 @@ import { Connection } from '../connection.ts';
 import type { Context } from '../context.ts';
 import { Mode, type PolicyTable } from '../policy.ts';
 import type { Session } from '../session.ts';
+import { FrameWatch } from './frame-watch.ts';
 import { clientSideOptions } from './session-options.ts';
 import { ServerSession, type ServerSessionHost, type ServerUser } from './server-session.ts';
 import { SlotStream } from './slot-stream.ts';
@@ -23,6 +24,9 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   private readonly servers = new Set<ServerSession>();
   /** Takes new streams. */
   private server: ServerSession | null = null;
+  private readonly frames = new FrameWatch();
+  /** Heads whose deadline is set. */
+  private heads = 0;
   private unseen = 0;
   /** Either end has said that it goes: then the end of the session is no surprise. */
   private isLeaving = false;
@@ -44,12 +48,11 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
 
   /** Takes bytes that were read before it began. */
   takeOver(bytes: Uint8Array): void {
-    this.stream.received(bytes, 0, bytes.length);
+    this.read(bytes, 0, bytes.length);
   }
 
   data(_slot: number, offset: number, length: number): void {
-    this.touched(length);
-    this.stream.received(this.context.reactor.slab, offset, offset + length);
+    this.read(this.context.reactor.slab, offset, offset + length);
   }
 
   /** Nobody speaks HTTP/2 one way: a client that has sent FIN is gone. */
@@ -70,10 +73,9 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   relayEnded(): void {}
 
   reviewed(policy: PolicyTable): void {
-    const { rules } = this.context;
     const ruling = this.session.route.rulingOf(policy);
-    const isSpoken = ruling.mode !== Mode.http || rules.takesHttp2(ruling);
-    if (ruling.mode === Mode.deny || !isSpoken) this.abandon(reason['policy-changed']);
+    if (ruling.mode === Mode.deny || !this.context.rules.keepsHttp2(ruling))
+      this.abandon(reason['policy-changed']);
     else for (const stream of [...this.streams]) stream.reviewed();
   }
 
@@ -87,7 +89,10 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   }
 
   override expired(): void {
-    this.abandon(reason['idle-timeout']);
+    if (!this.frames.isInHead) this.stoodStill();
+    else if (!this.stream.isHeld) this.abandon(reason['http-head-timeout']);
+    // A client that isn't read can't finish.
+    else this.touch();
   }
 
   // What its streams and servers ask for.
@@ -129,11 +134,34 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   }
 
   touched(bytes: number): void {
-    this.touch();
+    // An unfinished head has a deadline of its own, which no byte moves.
+    if (!this.frames.isInHead) this.touch();
     this.unseen += bytes;
     if (this.unseen < LOOK_BYTES) return;
     this.unseen = 0;
     if (!this.chargeAll()) this.abandon(reason['memory-limit']);
+  }
+
+  private read(bytes: Uint8Array, start: number, end: number): void {
+    const { context, frames } = this;
+    frames.read(bytes, start, end);
+    if (frames.isInHead && frames.begun !== this.heads)
+      context.timers.set(this, context.nowMs + context.limits.headTimeoutMs);
+    this.heads = frames.begun;
+    this.touched(end - start);
+    if (!this.hasEnded) this.stream.received(bytes, start, end);
+  }
+
+  /** No byte went either way: where a response is due it is made up, and that ends the connection as well. */
+  private stoodStill(): void {
+    const open = [...this.streams].filter(({ isOver }) => !isOver);
+    for (const stream of open) stream.lost(reason['upstream-timeout']);
+    if (open.every(({ isOver }) => !isOver)) {
+      this.abandon(reason['idle-timeout']);
+      return;
+    }
+    this.drain();
+    this.touch();
   }
 
   private begun(stream: ClientStream): void {

@@ -7,9 +7,7 @@ import { Exchange } from '../exchange.ts';
 import { Mode, type PolicyTable } from '../policy.ts';
 import type { Session } from '../session.ts';
 import { Http2Connection } from './connection.ts';
-
-/** What a client of HTTP/2 says first (RFC 9113 3.4). */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+import { PREFACE } from './frame-watch.ts';
 
 /** A client that may speak HTTP/1 or HTTP/2, until its first bytes say which. */
 export class Greeting extends Connection {
@@ -25,9 +23,15 @@ export class Greeting extends Connection {
     if (held.length === 0) context.timers.set(this, context.nowMs + context.limits.headTimeoutMs);
     this.held = Buffer.concat([held, context.reactor.slab.subarray(offset, offset + length)]);
     const seen = Math.min(this.held.length, PREFACE.length);
-    if (this.held.compare(PREFACE, 0, seen, 0, seen) !== 0)
-      new Exchange(this.continued(), context).takeOver(this.held);
-    else if (seen === PREFACE.length) new Http2Connection(this.continued(), context).takeOver(this.held);
+    const isPreface = this.held.compare(PREFACE, 0, seen, 0, seen) === 0;
+    if (isPreface && seen < PREFACE.length) return;
+    const { due } = this;
+    // Policy may have changed since the connection began.
+    const ruling = this.session.route.rulingOf(context.policy);
+    const isHttp2 = isPreface && context.rules.keepsHttp2(ruling);
+    const session = this.continued();
+    if (isHttp2) new Http2Connection(session, context).takeOver(this.held);
+    else new Exchange(session, context).takeOver(this.held, due);
   }
 
   end(): void {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type IncomingHttpHeaders, sensitiveHeaders } from 'node:http2';
+import { TOKEN } from '../../core/http/grammar.ts';
+import { isGrpcContentType } from '../../core/http/grpc.ts';
 
 /** Names and values in turn, as they came; names in lower case, one character per byte. */
 export type RawHeaders = readonly string[];
@@ -18,7 +20,6 @@ const PSEUDO = [':method', ':scheme', ':authority', ':path'];
 /** What would end a line or a word of the head: nghttp2 refuses most of it, and this must not depend on it. */
 const UNSAFE = /[\r\n\0]/;
 const UNSAFE_WORD = /[\r\n\0 \t]/;
-const GRPC = /^application\/grpc(?:[+;]|$)/i;
 
 /**
  * Reads a header list; undefined: it has no one meaning in HTTP/1 (RFC 9113 8.3.1), so policy could not judge it.
@@ -33,20 +34,23 @@ export function readRequest(raw: RawHeaders): StreamRequest | undefined {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const value = String(raw[i + 1]);
-    if (UNSAFE_WORD.test(name) || UNSAFE.test(value)) return undefined;
+    if (UNSAFE.test(value)) return undefined;
     if (name.startsWith(':')) {
       if (!PSEUDO.includes(name) || pseudo.has(name)) return undefined;
       pseudo.set(name, value);
-    } else if (name === 'cookie') cookies.push(value);
+    } else if (!isName(name)) return undefined;
+    else if (name === 'cookie') cookies.push(value);
     else if (name === 'host') {
       if (host !== undefined) return undefined;
       host = value;
     } else {
-      if (name === 'content-type') isGrpc = GRPC.test(value);
+      if (name === 'content-type') isGrpc = isGrpcContentType(value);
       lines.push(`${name}: ${value}\r\n`);
     }
   }
-  const { method = '', path = '', authority = host ?? '' } = named(pseudo);
+  const [method = '', path = '', authority = host ?? ''] = [':method', ':path', ':authority'].map((name) =>
+    pseudo.get(name),
+  );
   // A server may go by either.
   if (host !== undefined && host !== authority) return undefined;
   if ([method, path, authority].some((word) => UNSAFE_WORD.test(word))) return undefined;
@@ -57,22 +61,18 @@ export function readRequest(raw: RawHeaders): StreamRequest | undefined {
   return { method, path, authority, isGrpc, head: Buffer.from(text, 'latin1') };
 }
 
-function named(pseudo: ReadonlyMap<string, string>): { method?: string; path?: string; authority?: string } {
-  const [method, path, authority] = [':method', ':path', ':authority'].map((name) => pseudo.get(name));
-  return {
-    ...(method === undefined ? {} : { method }),
-    ...(path === undefined ? {} : { path }),
-    ...(authority === undefined ? {} : { authority }),
-  };
+/** Of a field: HTTP's token, in lower case. */
+function isName(name: string): boolean {
+  const isToken = name !== '' && [...name].every((char) => TOKEN[char.charCodeAt(0)] === 1);
+  return isToken && name === name.toLowerCase();
 }
 
-/** The list as it goes on: one name for the host, in the place that HTTP/2 has for it. */
+/** The list as it goes on: one name for the host, in the place that HTTP/2 has for it, and the scheme that it is. */
 export function forwardedHeaders(
   { method, path, authority }: StreamRequest,
   { raw, headers }: { readonly raw: RawHeaders; readonly headers: IncomingHttpHeaders },
 ): string[] {
-  const scheme = headers[':scheme'] ?? 'http';
-  const list = [':method', method, ':scheme', scheme, ':authority', authority, ':path', path];
+  const list = [':method', method, ':scheme', 'http', ':authority', authority, ':path', path];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     if (!name.startsWith(':') && name !== 'host') list.push(name, raw[i + 1] as string);

@@ -8,7 +8,8 @@ type Done = (error?: Error | null) => void;
 export class SlotStream extends Duplex {
   private readonly reactor: Reactor;
   private readonly slot: number;
-  private isHeld = false;
+  /** The reader has had enough: the slot isn't read. */
+  isHeld = false;
   /** A write whose bytes the kernel has not taken yet: the writer waits. */
   private waiting: Done | null = null;
 
