@@ -7,7 +7,7 @@ import type {
   PathPattern,
   StatusRange,
 } from '../core/flow-filter.ts';
-import { invalid } from './filter-fields.ts';
+import { invalid, regex } from './filter-fields.ts';
 import { eventTypes, verdictsToWire } from './flow-to-wire.ts';
 import { toTimestamp } from './timestamp.ts';
 import type { WireFilter, WireFlowsRequest, WireSelection } from './wire.ts';
@@ -82,7 +82,8 @@ export function filterToWire(filter: FlowFilter): WireFilter {
     protocol: (filter.protocols ?? []).map((protocol) => protocol.toLowerCase()),
     ip_version: (filter.families ?? []).map((family) => (family === 6 ? 'IPv6' : 'IPv4')),
     http_method: filter.methods ?? [],
-    http_path: patterns.map(({ value }) => `^(?:${value})$`),
+    // Between anchors something else may be one: `a)|(?:b`.
+    http_path: patterns.map(({ value }) => `^(?:${regex(value)})$`),
     http_status_code: (filter.statuses ?? []).map(statusText),
     // Without a namespace Hubble reads `default`.
     destination_service: (filter.services ?? []).map(
