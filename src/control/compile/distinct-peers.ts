@@ -122,9 +122,11 @@ export class DistinctPeers {
   #renew(gone: ReadonlySet<string>, come: readonly PeerIdentity[]): void {
     const used = this.#used;
     this.#used = new Set();
-    if (gone.size + come.length === 0) return;
     const kept = [...this.#asked].filter(([question]) => used.has(question));
-    this.#asked = new Map(kept.map(([question, asked]) => [question, this.#renewed(asked, gone, come)]));
+    const isSame = gone.size + come.length === 0;
+    this.#asked = new Map(
+      kept.map(([question, asked]) => [question, isSame ? asked : this.#renewed(asked, gone, come)]),
+    );
   }
 
   #renewed(asked: Asked, gone: ReadonlySet<string>, come: readonly PeerIdentity[]): Asked {
