@@ -4,10 +4,13 @@
 
 #include "lib/address.h"
 
-/* Address to identity; the longest prefix wins. */
+/*
+ * Address to identity; the longest prefix wins. The blocks of policies and the pods of a large
+ * cluster have room together; what isn't used takes no memory.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 262144);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct ipcache_key);
 	__type(value, struct ipcache_entry);
