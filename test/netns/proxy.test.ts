@@ -101,11 +101,9 @@ describe('the proxy behind the real hooks', () => {
     assert.match(curl(client, `http://${server.address4}:8080/ok/none`), / 200$/);
     assert.match(scene.python(client, tcpClient, CLUSTER, '5432'), /^ok /);
     const service = (target: string): number | undefined =>
-      proxy.flows.find((flow) => flow.target === target)?.retransmits;
+      proxy.flows.find(({ target: one }) => one === target)?.service;
     const kindsOf502 = (): number[] =>
-      proxy.flows
-        .filter(({ reference, target }) => target === '' && reference === 502n)
-        .map(({ kind }) => kind);
+      proxy.flows.filter(({ service, target }) => target === '' && service === 502).map(({ kind }) => kind);
     await until('the flows', () => service('/ok/none') !== undefined && kindsOf502().length === 2);
     assert.deepEqual([service('/ok/service'), service('/ok/none')], [501, 0]);
     assert.deepEqual(kindsOf502(), [flowKind.verdict, flowKind.close]);

@@ -143,11 +143,11 @@ describe('addresses of Services, resolved where a program asks for them', () => 
     scene.records();
     assert.match(connect(CLUSTER4, 80), /^10\.77/);
     const [opened] = scene.records();
-    assert.deepEqual([opened?.destinationPort, opened?.reference], [8080, 501n]);
+    assert.deepEqual([opened?.destinationPort, opened?.service], [8080, 501]);
     scene.govern([{ host: client, egress: [rule] }, { host: a }, { host: b }], [tcp([[b.address4, 8080]])]);
     assert.equal(connect(CLUSTER4, 80), 'EPERM');
     const [refused] = scene.records();
-    assert.deepEqual([refused?.verdict, refused?.destinationPort, refused?.reference], [2, 8080, 501n]);
+    assert.deepEqual([refused?.verdict, refused?.destinationPort, refused?.service], [2, 8080, 501]);
     const ingress = [{ peer: other, port: 8080, action: 'allow' }] as const;
     scene.govern([{ host: client }, { host: other }, { host: a, ingress }, { host: b }], [service]);
     assert.equal(connect(CLUSTER4, 80), 'EPERM');
@@ -178,12 +178,12 @@ describe('addresses of Services, resolved where a program asks for them', () => 
     assert.equal(await datagrams('connected').ask(CLUSTER4, 53), 'ECONNREFUSED');
     assert.equal(scene.drops('service-no-backend') - before, 4);
     assert.deepEqual(
-      scene.records().map(({ destinationPort, reference }) => [destinationPort, reference]),
+      scene.records().map(({ destinationPort, service }) => [destinationPort, service]),
       [
-        [80, 501n],
-        [80, 502n],
-        [53, 503n],
-        [53, 503n],
+        [80, 501],
+        [80, 502],
+        [53, 503],
+        [53, 503],
       ],
     );
   });
@@ -260,7 +260,7 @@ describe('addresses of Services, resolved where a program asks for them', () => 
     await until('its end', () => lines.length === 2);
     assert.equal(lines[1], 'ECONNABORTED');
     const closed = scene.records().find(({ reason }) => reason === 29);
-    assert.deepEqual([closed?.destinationPort, closed?.reference], [5353, 503n]);
+    assert.deepEqual([closed?.destinationPort, closed?.service], [5353, 503]);
   });
 
   test('a TCP connection outlives its place in the Service, and is closed when nobody has the address', async () => {

@@ -2,12 +2,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { type CompileOptions, compile } from '../../src/core/automaton/compile.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
-import {
-  flowDetail,
-  type FlowDetail,
-  flowRecord,
-  type FlowRecord,
-} from '../../src/core/abi/flow.ts';
+import { flowDetail, type FlowDetail, flowRecord, type FlowRecord } from '../../src/core/abi/flow.ts';
 import { type ProxyLimits, proxyLimits, type RequestFlows } from '../../src/core/proxy/config.ts';
 import { loadNative, type Native } from '../../src/datapath/native.ts';
 import { SocketReactor } from '../../src/datapath/reactor.ts';
