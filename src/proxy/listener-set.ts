@@ -51,6 +51,8 @@ export interface NetnsListeners {
 /** Opens and closes a namespace's listeners. They aren't SO_REUSEPORT: a process of the pod could join the group. */
 export class ListenerSet {
   private readonly host: ListenerHost;
+  /** What this kernel doesn't know, in any namespace. */
+  private readonly unknown = new Set<Family>();
 
   constructor(host: ListenerHost) {
     this.host = host;
@@ -78,10 +80,20 @@ export class ListenerSet {
 
   /** With the families whose loopback address has come since; undefined where none has. */
   complete(listeners: NetnsListeners): NetnsListeners | undefined {
-    const outbound = this.withMissing(listeners.netnsFd, listeners.outbound);
-    const inbound = this.withMissing(listeners.netnsFd, listeners.inbound);
-    const added = outbound.length + inbound.length - listeners.outbound.length - listeners.inbound.length;
-    return added === 0 ? undefined : { ...listeners, outbound, inbound };
+    const added: OpenSocket[] = [];
+    try {
+      const outbound = this.withMissing(listeners.netnsFd, listeners.outbound, added);
+      const inbound = this.withMissing(listeners.netnsFd, listeners.inbound, added);
+      return added.length === 0 ? undefined : { ...listeners, outbound, inbound };
+    } catch (error) {
+      for (const { fd } of added) this.host.sockets.close(fd);
+      throw error;
+    }
+  }
+
+  /** It was met before the loopback of a family was up, or that has none here. */
+  isPartial({ outbound, inbound }: NetnsListeners): boolean {
+    return outbound.length + inbound.length < 2 * (FAMILIES.length - this.unknown.size);
   }
 
   /** The namespace stays open: connections may still need it. */
@@ -111,11 +123,17 @@ export class ListenerSet {
     throw new PerigeeError('ERR_NO_PORT', 'no free port for the listener', { object: String(first) });
   }
 
-  private withMissing(netnsFd: number, open: readonly OpenSocket[]): readonly OpenSocket[] {
-    const missing = FAMILIES.filter((family) => open.every((one) => one.family !== family));
-    // The port is the same, or none: with another, connections of the family that is open would have to move.
-    const tried = missing.map((family) => this.tryOne(netnsFd, family, open[0]?.port ?? 0));
-    return [...open, ...tried.filter((one) => typeof one !== 'string')];
+  private withMissing(netnsFd: number, open: readonly OpenSocket[], added: OpenSocket[]): OpenSocket[] {
+    const all = [...open];
+    for (const family of FAMILIES) {
+      if (this.unknown.has(family) || open.some((one) => one.family === family)) continue;
+      // The port is the same, or none: with another, connections of the family that is open would have to move.
+      const one = this.tryOne(netnsFd, family, open[0]?.port ?? 0);
+      if (typeof one === 'string') continue;
+      all.push(one);
+      added.push(one);
+    }
+    return all;
   }
 
   private tryPair(netnsFd: number, port: number): OpenSocket[] | undefined {
@@ -141,6 +159,7 @@ export class ListenerSet {
     } catch (error) {
       const { errno } = error as { errno?: number };
       if (errno === EADDRINUSE) return 'in use';
+      if (errno === EAFNOSUPPORT) this.unknown.add(family);
       if (errno === EADDRNOTAVAIL || errno === EAFNOSUPPORT) return 'no family';
       throw error;
     }
@@ -150,11 +169,6 @@ export class ListenerSet {
 const EADDRINUSE = 98;
 const EADDRNOTAVAIL = 99;
 const EAFNOSUPPORT = 97;
-
-/** Without a family, it may be that the namespace was met before its loopback was up. */
-export function isPartial({ outbound, inbound }: NetnsListeners): boolean {
-  return outbound.length + inbound.length < 2 * FAMILIES.length;
-}
 
 export function outboundPort(listeners: NetnsListeners): number {
   return listeners.outbound[0]?.port ?? 0;

@@ -3,7 +3,6 @@ import type { ProxyWorkload } from '../core/proxy/config.ts';
 import { messageOf } from '../lib/errors.ts';
 import {
   inboundPort,
-  isPartial,
   listenerOf,
   type ListenerSet,
   type NetnsListeners,
@@ -30,6 +29,9 @@ const GRACE_MS = 1000;
 /** What a new namespace lacked has come by then, if it was only being set up; ms. */
 const SET_UP_MS = 20;
 
+/** Rounds of `tend` that a namespace which lacks a listener is left alone at most; it begins with one. */
+const PATIENCE = 30;
+
 /** The namespaces that the proxy listens in, kept in step with the configuration. Callers take turns. */
 export class Namespaces {
   private readonly parts: NamespacesParts;
@@ -40,6 +42,9 @@ export class Namespaces {
   /** Why a namespace has no listeners. */
   private readonly errors = new Map<string, string>();
   private readonly retired: NetnsListeners[] = [];
+  /** Namespaces that lack a listener: when to try again, and how long to wait the next time, rounds. */
+  private readonly lacks = new Map<string, { readonly due: number; readonly wait: number }>();
+  private round = 0;
   private hasEnded = false;
 
   constructor(parts: NamespacesParts) {
@@ -47,13 +52,18 @@ export class Namespaces {
   }
 
   async update(workloads: readonly ProxyWorkload[], publisher: Publisher): Promise<void> {
+    if (this.hasEnded) return;
     const isSettled = this.publisher === publisher;
     this.publisher = publisher;
     this.wanted = new Map([...workloads].reverse().map((workload) => [netnsKey(workload), workload]));
     const gone = [...this.open].filter(([key]) => !this.wanted.has(key));
     const fresh = [...this.wanted].filter(([key, workload]) => !isSettled || !this.listensFor(key, workload));
-    for (const key of this.errors.keys()) if (!this.wanted.has(key)) this.errors.delete(key);
-    for (const [key, workload] of fresh) await this.ensure(key, workload, publisher);
+    for (const map of [this.errors, this.lacks])
+      for (const key of map.keys()) if (!this.wanted.has(key)) map.delete(key);
+    for (const [key, workload] of fresh) {
+      this.lacks.delete(key);
+      await this.ensure(key, workload, publisher);
+    }
     for (const [key, listeners] of gone) this.retire(key, listeners, publisher);
     if (fresh.some(([key]) => this.lacksListeners(key))) {
       await this.parts.sleep(SET_UP_MS);
@@ -63,6 +73,7 @@ export class Namespaces {
 
   /** Opens what listeners are missing and closes namespaces that no connection needs. To be called now and then. */
   async tend(): Promise<void> {
+    this.round++;
     await this.mend();
     await this.collect();
   }
@@ -92,8 +103,16 @@ export class Namespaces {
     return !this.errors.has(key) && JSON.stringify(open?.workload) === JSON.stringify(workload);
   }
 
-  /** A workload whose listeners can't be had doesn't hold up the others. */
-  private async ensure(key: string, workload: ProxyWorkload, publisher: Publisher): Promise<void> {
+  /**
+   * A workload whose listeners can't be had doesn't hold up the others.
+   * @param lack why some of them aren't there
+   */
+  private async ensure(
+    key: string,
+    workload: ProxyWorkload,
+    publisher: Publisher,
+    lack?: unknown,
+  ): Promise<void> {
     const { listeners, workers } = this.parts;
     try {
       const open = { ...(this.open.get(key) ?? listeners.open(workload)), workload };
@@ -104,8 +123,9 @@ export class Namespaces {
       for (const { fd } of open.inbound) {
         await workers.tell({ kind: 'listen', fd, listener: listenerOf(open, 'inbound') });
       }
-      if (!this.hasEnded) listeners.publish(open, publisher);
-      this.errors.delete(key);
+      listeners.publish(open, publisher);
+      if (lack === undefined) this.errors.delete(key);
+      else this.fail(key, workload, lack);
     } catch (error) {
       this.fail(key, workload, error);
     }
@@ -121,7 +141,7 @@ export class Namespaces {
 
   private lacksListeners(key: string): boolean {
     const open = this.open.get(key);
-    return this.errors.has(key) || (open !== undefined && isPartial(open));
+    return this.errors.has(key) || (open !== undefined && this.parts.listeners.isPartial(open));
   }
 
   /** Namespaces without a listener, or without one of a family, are tried again: their loopback may have come up. */
@@ -129,37 +149,47 @@ export class Namespaces {
     const { publisher } = this;
     if (publisher === undefined || this.hasEnded) return;
     for (const [key, workload] of this.wanted) {
-      if (this.complete(key, workload) || this.errors.has(key)) await this.ensure(key, workload, publisher);
+      const { due, wait } = this.lacks.get(key) ?? { due: 0, wait: 1 };
+      if (!this.lacksListeners(key)) this.lacks.delete(key);
+      else if (due <= this.round) {
+        this.lacks.set(key, { due: this.round + wait, wait: Math.min(2 * wait, PATIENCE) });
+        await this.mendOne(key, workload, publisher);
+      }
     }
   }
 
-  /** True if there are more listeners than before. */
-  private complete(key: string, workload: ProxyWorkload): boolean {
+  private async mendOne(key: string, workload: ProxyWorkload, publisher: Publisher): Promise<void> {
+    const { listeners } = this.parts;
     const open = this.open.get(key);
-    if (open === undefined || !isPartial(open)) return false;
+    let complete: NetnsListeners | undefined;
+    let lack: unknown;
     try {
-      const complete = this.parts.listeners.complete(open);
-      if (complete !== undefined) this.open.set(key, complete);
-      return complete !== undefined;
+      if (open !== undefined && listeners.isPartial(open)) complete = listeners.complete(open);
     } catch (error) {
+      lack = error;
       this.fail(key, workload, error);
-      return false;
     }
+    if (complete !== undefined) this.open.set(key, complete);
+    if (complete !== undefined || this.errors.has(key)) await this.ensure(key, workload, publisher, lack);
   }
 
   private retire(key: string, open: NetnsListeners, publisher: Publisher): void {
     this.open.delete(key);
-    void this.closeAfterGrace(open, publisher).then(() => {
-      this.retired.push(open);
+    const closed = this.closeAfterGrace(open, publisher).catch((error: unknown) => {
+      this.parts.log.warn({ error }, 'the listeners of a namespace could not be closed');
     });
+    void closed.then(() => this.retired.push(open));
   }
 
   private async closeAfterGrace(open: NetnsListeners, publisher: Publisher): Promise<void> {
     const { listeners, sleep, workers } = this.parts;
-    publisher.withdraw(open.netnsCookie, outboundPort(open));
-    await sleep(GRACE_MS);
-    for (const { fd } of [...open.outbound, ...open.inbound]) await workers.tell({ kind: 'unlisten', fd });
-    listeners.close(open);
+    try {
+      publisher.withdraw(open.netnsCookie, outboundPort(open));
+      await sleep(GRACE_MS);
+      for (const { fd } of [...open.outbound, ...open.inbound]) await workers.tell({ kind: 'unlisten', fd });
+    } finally {
+      listeners.close(open);
+    }
   }
 
   private async collect(): Promise<void> {

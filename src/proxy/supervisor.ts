@@ -44,7 +44,7 @@ export class Supervisor implements ControlTarget {
   private config: ProxyConfig | undefined;
   private publisher: Publisher | undefined;
   private isDraining = false;
-  /** Configurations take effect one after another. */
+  /** Configurations take effect one after another, and whatever else concerns listeners between them. */
   private queue: Promise<void> = Promise.resolve();
 
   constructor(parts: SupervisorParts) {
@@ -91,8 +91,10 @@ export class Supervisor implements ControlTarget {
   /** Puts the last accepted configuration in force again. */
   async restore(): Promise<void> {
     try {
-      const config = await this.parts.state.read();
-      if (config !== undefined) await this.apply(config);
+      await this.inTurn(async () => {
+        const config = await this.parts.state.read();
+        if (config !== undefined) await this.apply(config);
+      });
     } catch (error) {
       this.parts.log.warn({ error }, 'the last configuration is not in force; waiting for the agent');
     }
@@ -129,8 +131,15 @@ export class Supervisor implements ControlTarget {
   drain(): void {
     if (this.isDraining) return;
     this.isDraining = true;
-    this.parts.log.info({ drainMs: this.parts.drainMs }, 'draining');
-    void this.drainToTheEnd();
+    const { drainMs, flows, log, onEnd } = this.parts;
+    log.info({ drainMs }, 'draining');
+    const drained = this.drainToTheEnd().catch((error: unknown) => {
+      log.warn({ error }, 'connections could not be drained');
+    });
+    void drained.then(() => {
+      flows.end();
+      onEnd();
+    });
   }
 
   private async apply(config: ProxyConfig): Promise<void> {
@@ -155,17 +164,23 @@ export class Supervisor implements ControlTarget {
 
   /** To be called now and then. */
   tend(): void {
-    const tended = this.queue.then(() => this.namespaces.tend());
-    this.queue = tended.catch((error: unknown) => {
+    this.inTurn(() => this.namespaces.tend()).catch((error: unknown) => {
       this.parts.log.warn({ error }, 'the listeners could not be looked after');
     });
   }
 
+  /** Runs behind what is under way, and before what comes next. */
+  private inTurn(task: () => Promise<void>): Promise<void> {
+    const done = this.queue.then(task);
+    this.queue = done.catch(() => undefined);
+    return done;
+  }
+
   private async drainToTheEnd(): Promise<void> {
-    const { drainMs, flows, log, onEnd, sleep, workers } = this.parts;
+    const { drainMs, log, sleep, workers } = this.parts;
     const end = performance.now() + drainMs;
     await workers.tell({ kind: 'drain' });
-    await this.namespaces.end();
+    await this.inTurn(() => this.namespaces.end());
     let connections = Infinity;
     while (connections > 0 && performance.now() < end) {
       await sleep(POLL_MS);
@@ -176,8 +191,6 @@ export class Supervisor implements ControlTarget {
       await workers.tell({ kind: 'terminate' });
       await sleep(POLL_MS);
     }
-    flows.end();
-    onEnd();
   }
 
   private workloadStatus(workload: ProxyWorkload, scrapes: readonly WorkerScrape[]): ProxyWorkloadStatus {

@@ -100,6 +100,7 @@ const bad: Readonly<Record<string, readonly [object, RegExp]>> = {
     ingress({ to: [{ port: 80, protocol: 'UDP' }], http: [{ methods: ['GET'] }] }),
     /is about TCP/,
   ],
+  'gRPC without HTTP/2': [ingress({ grpc: [{ service: 'a.B' }], http2: false }), /is how gRPC travels/],
   'a method in small letters': [http({ methods: ['get'] }), /is case-sensitive: write it in capitals/],
   'a path without its slash': [http({ path: { value: 'items' } }), /a path begins with `\/`/],
   'a path with a query': [http({ path: { value: '/items?a=b' } }), /has no query/],

@@ -149,6 +149,10 @@ const http2Rule: CelRule = {
   rule: '!has(self.http2) || has(self.http) || has(self.grpc)',
   message: '`http2` needs `http` or `grpc`',
 };
+const grpcRule: CelRule = {
+  rule: '!has(self.grpc) || !has(self.http2) || self.http2',
+  message: '`http2` is how gRPC travels: leave it out',
+};
 
 interface RuleInput {
   http?: unknown;
@@ -188,7 +192,7 @@ const ingressRule = z
       .describe('Ports connected to, any of these. Default: every port.'),
   })
   .check(findings((rule: RuleInput) => checkHttp(rule)))
-  .meta(cel(httpRule, http2Rule));
+  .meta(cel(httpRule, http2Rule, grpcRule));
 
 const egressRule = z
   .strictObject({
@@ -201,7 +205,7 @@ const egressRule = z
       .describe('Who and which port is connected to, any of these. Default: everything.'),
   })
   .check(findings((rule: RuleInput) => checkHttp(rule)))
-  .meta(cel(httpRule, http2Rule));
+  .meta(cel(httpRule, http2Rule, grpcRule));
 
 const specFields = {
   selector: policySelector
