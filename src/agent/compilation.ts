@@ -13,23 +13,25 @@ export interface WorldInTerms {
 /** From what is known to what is wanted, each from what tells it from the one before. */
 export class Compilation {
   readonly #names: Names;
-  #world = new WorldBuilder();
-  #compiler: Compiler;
+  /** Undefined: all of it is to be made. */
+  #going: { readonly world: WorldBuilder; readonly compiler: Compiler } | undefined;
 
   constructor(names: Names) {
     this.#names = names;
-    this.#compiler = new Compiler(names);
   }
 
   of(input: WorldInput, services: ServiceSet | undefined): WorldInTerms {
-    try {
-      const world = this.#world.build(input);
-      return { world, compiled: this.#compiler.compile(world, services) };
-    } catch (error) {
-      // What was done by halves can't be gone on from.
-      this.#world = new WorldBuilder();
-      this.#compiler = new Compiler(this.#names);
-      throw error;
-    }
+    const names = this.#names;
+    // Whoever asks for all that is in use leaves the rest to be forgotten.
+    const before = names.isCrowded ? undefined : this.#going;
+    // What was done by halves can't be gone on from.
+    this.#going = undefined;
+    if (before === undefined) names.takeStock();
+    const going = before ?? { world: new WorldBuilder(), compiler: new Compiler(names) };
+    const world = going.world.build(input);
+    const compiled = going.compiler.compile(world, services);
+    if (before === undefined) names.forgetUnused();
+    this.#going = going;
+    return { world, compiled };
   }
 }

@@ -169,7 +169,6 @@ export class Reconciler {
     const around = { ...this.#surroundings, addresses, nodeAddresses };
     const { world, compiled } = this.#compilation.of({ resources, ...around }, around.services);
     const notCaptured = datapath.capture(compiled.desired.workloads);
-    if (this.#applied === undefined) names.forgetUnused();
     this.#names.write(names);
     const revision = (this.#applied?.revision ?? 0) + 1;
     const push = this.#proxyPush(revision, compiled);

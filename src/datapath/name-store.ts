@@ -31,27 +31,30 @@ export function readNames(maps: Maps): NameSeed {
 export interface NumberSource {
   /** The next number to be given out. */
   readonly next: number;
+  /** Another one after some were forgotten. */
+  readonly generation: number;
   assignments(): NameSeed;
 }
 
 /** Writes numeric names before any map speaks of them. */
 export class NameStore {
   readonly #maps: Maps;
-  /** The next number as written last; undefined: what is there may be more than is wanted. */
-  #next: number | undefined;
+  /** As written last; undefined: what is there may be more than is wanted. */
+  #written: Pick<NumberSource, 'next' | 'generation'> | undefined;
 
   constructor(maps: Maps) {
     this.#maps = maps;
   }
 
-  /** Numbers only grow: after the first time what is new is all that changed. */
+  /** Numbers only grow: unless some were forgotten, what is new is all that changed. */
   write(names: NumberSource): void {
-    const next = this.#next;
-    if (next === names.next) return;
+    const { next, generation } = names;
+    const known = this.#written?.generation === generation ? this.#written.next : undefined;
+    if (known === next) return;
     const all = names.assignments();
-    if (next === undefined) writeNames(this.#maps, all);
-    else addNames(this.#maps, { ...all, seed: all.seed.filter(([number]) => number >= next) });
-    this.#next = names.next;
+    if (known === undefined) writeNames(this.#maps, all);
+    else addNames(this.#maps, { ...all, seed: all.seed.filter(([number]) => number >= known) });
+    this.#written = { next, generation };
   }
 }
 

@@ -11,49 +11,69 @@ export interface NameAssignments {
   readonly next: number;
 }
 
+/** What the numbers mean that were asked for. */
+class Meanings {
+  readonly peers = new Map<number, PeerIdentity>();
+  readonly rules = new Map<number, RuleRef>();
+  readonly workloads = new Map<number, Workload>();
+  readonly services = new Map<number, ServiceRef>();
+}
+
+/** So many numbers may be unused. The map that keeps them has room for sixteen times as many. */
+const SPARE = 16_384;
+
 /**
  * The numeric names of one node: peers, rules, workloads and Services draw from one series, and what a number meant is
- * remembered for flows that are decoded later.
+ * remembered for flows that are decoded later. A number that is forgotten may still lie in an open connection, with the proxy or,
+ * after an attempt that failed, in a map: it is given to nobody else, and without rows of its own it gets the verdicts of
+ * the rest, which are as strict as anybody's.
  */
 export class Names {
   readonly #allocator: IdentityAllocator;
-  readonly #peers = new Map<number, PeerIdentity>();
-  readonly #rules = new Map<number, RuleRef>();
-  readonly #workloads = new Map<number, Workload>();
-  readonly #services = new Map<number, ServiceRef>();
+  readonly #spare: number;
+  /** Asked for since the numbers were last taken stock of. */
+  #now = new Meanings();
+  /** Before that: flows still speak of them. */
+  #before = new Meanings();
+  /** Whether all that is in use is being asked for. */
+  #takesStock = true;
+  /** How many were in use when others were last forgotten. */
+  #kept = 0;
+  #generation = 0;
 
-  constructor(kept: NameAssignments) {
+  constructor(kept: NameAssignments, spare = SPARE) {
+    this.#spare = spare;
     this.#allocator = new IdentityAllocator({ ...kept, reserved: reservedPeers });
   }
 
   peer(peer: PeerIdentity): number {
     const number = this.#allocator.allocate(peer.key);
-    this.#peers.set(number, peer);
+    this.#now.peers.set(number, peer);
     return number;
   }
 
   rule(ref: RuleRef | undefined): number {
     if (ref === undefined) return 0;
     const number = this.#allocator.allocate(`rule:${ruleKey(ref)}`);
-    this.#rules.set(number, ref);
+    this.#now.rules.set(number, ref);
     return number;
   }
 
   /** Takes note of where a rule is written now, if it has a number. */
   renewRule(ref: RuleRef): void {
     const number = this.#allocator.lookup(`rule:${ruleKey(ref)}`);
-    if (number !== undefined) this.#rules.set(number, ref);
+    if (number !== undefined) this.#now.rules.set(number, ref);
   }
 
   workload(workload: Workload): number {
     const number = this.#allocator.allocate(`workload:${workload.key}`);
-    this.#workloads.set(number, workload);
+    this.#now.workloads.set(number, workload);
     return number;
   }
 
   service(ref: ServiceRef): number {
     const number = this.#allocator.allocate(serviceKey(ref));
-    this.#services.set(number, ref);
+    this.#now.services.set(number, ref);
     return number;
   }
 
@@ -63,28 +83,54 @@ export class Names {
   }
 
   peerOf(number: number): PeerIdentity | undefined {
-    return this.#peers.get(number);
+    return this.#now.peers.get(number) ?? this.#before.peers.get(number);
   }
 
   ruleOf(number: number): RuleRef | undefined {
-    return this.#rules.get(number);
+    return this.#now.rules.get(number) ?? this.#before.rules.get(number);
   }
 
   workloadOf(number: number): Workload | undefined {
-    return this.#workloads.get(number);
+    return this.#now.workloads.get(number) ?? this.#before.workloads.get(number);
   }
 
   serviceOf(number: number): ServiceRef | undefined {
-    return this.#services.get(number);
+    return this.#now.services.get(number) ?? this.#before.services.get(number);
   }
 
-  /** Forgets the numbers that nothing used since the start; they are not given out again. */
+  /** So many have been given out since others were last forgotten that it is time to take stock. */
+  get isCrowded(): boolean {
+    return this.#allocator.size - this.#kept >= this.#spare;
+  }
+
+  /**
+   * From here on only what is asked for counts as used. All that is in use has to be asked for before `forgetUnused`; who did
+   * not get so far begins again with the same call.
+   */
+  takeStock(): void {
+    if (this.#takesStock) return;
+    this.#takesStock = true;
+    this.#before = this.#now;
+    this.#now = new Meanings();
+  }
+
+  /** Forgets the numbers that nothing used since the start, or since `takeStock`; they are not given out again. */
   forgetUnused(): void {
-    const rules = [...this.#rules.values()].map((ref) => `rule:${ruleKey(ref)}`);
-    const workloads = [...this.#workloads.values()].map(({ key }) => `workload:${key}`);
-    const services = [...this.#services.values()].map(serviceKey);
-    const peers = [...this.#peers.values()].map(({ key }) => key);
-    this.#allocator.retain([...peers, ...rules, ...workloads, ...services]);
+    this.#takesStock = false;
+    const { peers, rules, workloads, services } = this.#now;
+    this.#allocator.retain([
+      ...Array.from(peers.values(), ({ key }) => key),
+      ...Array.from(rules.values(), (ref) => `rule:${ruleKey(ref)}`),
+      ...Array.from(workloads.values(), ({ key }) => `workload:${key}`),
+      ...Array.from(services.values(), serviceKey),
+    ]);
+    this.#kept = this.#allocator.size;
+    this.#generation += 1;
+  }
+
+  /** Another one after some were forgotten. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The next number to be given out. */

@@ -75,6 +75,11 @@ export class IdentityAllocator {
     }
   }
 
+  /** How many keys have a number, the reserved ones among them. */
+  get size(): number {
+    return this.#numbers.size;
+  }
+
   /** The next number to be given out: store it beside the assignments. */
   get next(): number {
     return this.#next;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Compilation } from '../../src/agent/compilation.ts';
+import { Compiler } from '../../src/control/compile/compile.ts';
+import { createPeerIdentity } from '../../src/core/identity/peer-identity.ts';
+import { parsePrefix } from '../../src/core/identity/prefix.ts';
+import { Names } from '../../src/control/compile/names.ts';
+import type { Maps } from '../../src/datapath/maps.ts';
+import { NameStore, readNames } from '../../src/datapath/name-store.ts';
+import { keyBytes, keyText } from '../../src/datapath/typed-map.ts';
+import { remotes } from '../support/reconciler-scene.ts';
+
+const SPARE = 20;
+
+const jobPeer = (job: number) => createPeerIdentity({ prefix: parsePrefix(`10.0.${String(job)}.0/24`) });
+
+test('numbers of label sets that are never seen again are forgotten in time, and none is given out twice', () => {
+  const names = new Names({ seed: [], next: 0 }, SPARE);
+  const compilation = new Compilation(names);
+  const meant = new Map<number, string>();
+  let id: number | undefined;
+  for (let round = 0; round < 100; round += 1) {
+    const { world, compiled } = compilation.of({ resources: remotes(3, `job-${String(round)}`) }, undefined);
+    assert.ok(names.assignments().seed.length <= SPARE + 15, String(names.assignments().seed.length));
+    const [near] = compiled.desired.workloads;
+    assert.ok(near !== undefined);
+    assert.equal((id ??= near.id), near.id);
+    for (const { identity } of compiled.desired.ipcache.values()) {
+      const key = names.peerOf(identity)?.key ?? 'nobody';
+      assert.equal(meant.get(identity) ?? key, key);
+      meant.set(identity, key);
+    }
+    assert.deepEqual(new Compiler(names).compile(world), compiled);
+  }
+});
+
+test('what a number meant is known while flows may speak of it, also after it was forgotten', () => {
+  const names = new Names({ seed: [], next: 0 }, SPARE);
+  const compilation = new Compilation(names);
+  const of = (round: number): number => {
+    const { compiled } = compilation.of({ resources: remotes(0, `job-${String(round)}`) }, undefined);
+    return compiled.desired.workloads[0]?.identity ?? 0;
+  };
+  const isKept = (number: number): boolean => names.assignments().seed.some(([kept]) => kept === number);
+  const identities = [of(0)];
+  while (isKept(identities[0] ?? 0) && identities.length < 2 * SPARE) identities.push(of(identities.length));
+  assert.equal(new Set(identities).size, identities.length);
+  const forgotten = identities.filter((identity) => !isKept(identity));
+  assert.ok(forgotten.length > SPARE / 3, String(forgotten.length));
+  for (const identity of forgotten)
+    assert.match(names.peerOf(identity)?.workload?.labels['label'] ?? '', /^job-/);
+});
+
+test('a compilation that fails while stock is taken loses no meaning', () => {
+  const names = new Names({ seed: [], next: 0 }, SPARE);
+  const first = names.peer(jobPeer(0));
+  names.forgetUnused();
+  for (let job = 1; !names.isCrowded; job += 1) names.peer(jobPeer(job));
+  names.takeStock();
+  const second = names.peer(jobPeer(1));
+  names.takeStock(); // it begins again
+  names.forgetUnused();
+  assert.equal(names.peerOf(first)?.key, jobPeer(0).key);
+  assert.deepEqual(
+    names.assignments().seed.map(([number]) => number),
+    [second],
+  );
+  assert.equal(names.peer(jobPeer(1)), second);
+  assert.ok(names.peer(jobPeer(0)) > second);
+});
+
+test('the kernel keeps the numbers that are in use, and where to go on from', () => {
+  const kept = new Map<string, Buffer>();
+  const map = {
+    ...{ info: { keySize: 4 }, entrySize: 16 },
+    update: (key: Uint8Array, value: Uint8Array) => kept.set(keyText(key), Buffer.from(value)),
+    delete: (key: Uint8Array) => kept.delete(keyText(key)),
+    dump: () => ({
+      keys: Buffer.concat([...kept.keys()].map(keyBytes)),
+      values: Buffer.concat([...kept.values()]),
+      count: kept.size,
+    }),
+  };
+  const maps = { names: map } as unknown as Maps;
+  const store = new NameStore(maps);
+  const names = new Names({ seed: [], next: 0 }, SPARE);
+  for (const used of [[0], [0, 1], [1], [1, 2]]) {
+    names.takeStock();
+    for (const job of used) names.peer(jobPeer(job));
+    names.forgetUnused();
+    store.write(names);
+    assert.deepEqual(readNames(maps), names.assignments());
+  }
+  assert.equal(readNames(maps).seed.length, 2);
+});
