@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { grpcStatusNames } from '../core/http/grpc.ts';
 
 /** Upper bounds of the latency histogram, seconds. */
 export const LATENCY_BUCKETS = [
@@ -57,6 +58,8 @@ class Meter {
   counts = new Float64Array(8);
   readonly latency = new Float64Array(LATENCY_BUCKETS.length + 1);
   latencySumNs = 0;
+  /** gRPC calls by status, the last those without one; most pairs have none. */
+  grpc: Float64Array | null = null;
   private last = 0;
 
   constructor(source: string, destination: string) {
@@ -100,6 +103,7 @@ export interface MeterSnapshot {
   /** Per bucket of LATENCY_BUCKETS, not cumulative; the last is +Inf. */
   readonly latency: Float64Array;
   readonly latencySumNs: number;
+  readonly calls: readonly { readonly status: string; readonly count: number }[];
 }
 
 /** Counters of one worker. A request costs a few typed-array increments; names are only put together on a scrape. */
@@ -136,6 +140,15 @@ export class Counters {
     row.latencySumNs += durationNs;
   }
 
+  /** The request was a call. @param status of gRPC, -1: it ended without one */
+  call(meter: number, status: number): void {
+    const row = this.meters[meter];
+    if (row === undefined) return;
+    row.grpc ??= new Float64Array(grpcStatusNames.length + 1);
+    const at = status === -1 ? grpcStatusNames.length : status;
+    row.grpc[at] = (row.grpc[at] as number) + 1;
+  }
+
   snapshot(): CounterSnapshot {
     return {
       drops: this.drops.slice(),
@@ -149,7 +162,14 @@ export class Counters {
         })),
         latency: row.latency.slice(),
         latencySumNs: row.latencySumNs,
+        calls: callsOf(row),
       })),
     };
   }
+}
+
+function callsOf({ grpc }: Meter): MeterSnapshot['calls'] {
+  return [...(grpc ?? [])].flatMap((count, status) =>
+    count === 0 ? [] : [{ status: grpcStatusNames[status] ?? 'none', count }],
+  );
 }

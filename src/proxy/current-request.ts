@@ -22,6 +22,7 @@ export class CurrentRequest {
   minor = 1;
   /** It came over HTTP/2. */
   isHttp2 = false;
+  isGrpc = false;
   /** Of its response, -1: none. */
   grpcStatus = -1;
   method = 0;

@@ -39,6 +39,12 @@ const families: readonly Family[] = [
     samples: ({ workers }) => sum(workers.flatMap(latencySamples)),
   },
   {
+    name: 'perigee_grpc_requests_total',
+    help: 'Of these, gRPC calls by what gRPC says of them, `grpc_status`; none: a call that ended without a status, as when its client cancels it',
+    type: 'counter',
+    samples: ({ workers }) => sum(workers.flatMap(callSamples)),
+  },
+  {
     name: 'perigee_drops_total',
     help: 'Connections and requests that were refused or failed, by reason',
     type: 'counter',
@@ -105,6 +111,15 @@ function requestSamples({ counters }: WorkerScrape): Sample[] {
     meter.requests.map(({ method, status, count }) => ({
       value: count,
       labels: { ...parties(meter), method, code: status, path_mode: 'proxied' },
+    })),
+  );
+}
+
+function callSamples({ counters }: WorkerScrape): Sample[] {
+  return counters.meters.flatMap((meter) =>
+    meter.calls.map(({ status, count }) => ({
+      value: count,
+      labels: { ...parties(meter), grpc_status: status },
     })),
   );
 }

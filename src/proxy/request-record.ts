@@ -34,6 +34,7 @@ export function recordRequest(
   request.describe(facts);
   context.flows.write(session.template, context.nowNs);
   context.counters.request(session.route.meter, request.method, request.status, facts.durationNs);
+  if (request.isGrpc) context.counters.call(session.route.meter, request.grpcStatus);
   if (why !== reason.none) context.counters.drop(why);
 }
 

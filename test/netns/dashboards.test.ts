@@ -2,14 +2,17 @@
 // Every query of the shipped dashboards and alerts, asked of a real Prometheus that scrapes a real agent.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { type LabHost, until } from '../support/lab.ts';
+import { type LabHost, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
 import { alertsFile, freePort, Prometheus, shippedBoard } from '../support/prometheus.ts';
 import { PLAIN, RULED, serverPolicyYaml, startNginx, workloadsYaml } from '../support/web-scene.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+const CALLS = 50051;
+const program = join(import.meta.dirname, '../support/grpc-program.ts');
 const TRACED = `00-${TRACE}-00f067aa0ba902b7-01`;
 
 /** A client's own rules on requests need the proxy. */
@@ -23,6 +26,18 @@ spec:
     action: Allow
     to: [{port: ${String(RULED)}}]
     http: [{methods: [GET, POST]}]
+`;
+
+/** gRPC needs the proxy, too. */
+const callPolicy = ({ name }: LabHost): string => `apiVersion: perigee.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: calls, namespace: shop}
+spec:
+  selector: {matchLabels: {app: ${name}}}
+  ingress:
+  - action: Allow
+    to: [{port: ${CALLS}}]
+    grpc: [{service: shop.v1.Payments, methods: [Charge]}]
 `;
 
 /** Would let nobody read, and only says so. */
@@ -59,8 +74,11 @@ describe('dashboards and alerts', () => {
     const web = node.lab.host('web');
     const careful = node.lab.host('careful');
     await startNginx(node, api);
+    node.startIn(api, [process.execPath, program, 'server', String(CALLS)]);
+    await listening(node.lab, api, CALLS);
     node.write('workloads.yaml', workloadsYaml(api, web, careful));
-    node.write('policy.yaml', [serverPolicyYaml(api), clientPolicies(careful), audit(api)].join('---\n'));
+    const policies = [serverPolicyYaml(api), clientPolicies(careful), callPolicy(api), audit(api)];
+    node.write('policy.yaml', policies.join('---\n'));
     const metrics = `127.0.0.1:${String(await freePort())}`;
     await node.startAgent('--metrics-address', metrics);
     await node.settled();
@@ -73,11 +91,11 @@ describe('dashboards and alerts', () => {
           [PLAIN, '/'],
         ] as const)
           node.curl(client, `http://${api.address4}:${String(port)}${path}`, '-H', `traceparent: ${TRACED}`);
+      node.runIn(web, [process.execPath, program, 'pay', `${api.address4}:${CALLS}`]);
     };
     // A rate needs a series from before its first increase, and two scrapes after.
     for (let round = 0; round < 8; round += 1) {
       traffic();
-      await new Promise((resolve) => setTimeout(resolve, 700));
     }
     await until('both paths to be scraped', async () => {
       traffic();
@@ -124,6 +142,12 @@ describe('dashboards and alerts', () => {
     const refused =
       'perigee_http_requests_total{source_workload="shop/careful",code="403",path_mode="proxied"}';
     assert.ok((await value(refused)) >= 8);
+    const calls = (status: string): Promise<number> =>
+      value(
+        `perigee_grpc_requests_total{source_workload="shop/web",destination_workload="shop/api",grpc_status="${status}"}`,
+      );
+    assert.ok((await calls('OK')) >= 8);
+    assert.equal(await calls('OK'), await calls('PERMISSION_DENIED'));
     assert.ok((await value('sum(perigee_drops_total{reason="http-denied",component="kernel"})')) >= 8);
     assert.ok((await value('sum(perigee_http_audited_requests_total{policy=~".*trial"})')) >= 8);
     assert.equal(await value('sum(perigee_control_workloads{state="enrolled"})'), 3);

@@ -6,11 +6,13 @@ import { after, before, describe, test } from 'node:test';
 import type { Flow } from '../../src/core/flow.ts';
 import { type LabHost, linesOf, listening, until } from '../support/lab.ts';
 import { NodeScene } from '../support/node-scene.ts';
+import { scrape } from '../support/scrape.ts';
 import { workloadsYaml } from '../support/web-scene.ts';
 
 const CALLS = 50051;
 const WEB = 8080;
 const OLD = 8081;
+const METRICS = '127.0.0.1:29979';
 
 const policy = `apiVersion: perigee.dev/v1alpha1
 kind: AccessPolicy
@@ -69,7 +71,7 @@ describe('HTTP/2 and gRPC through the real path', () => {
     for (const port of [CALLS, WEB, OLD]) await listening(node.lab, api, port);
     node.write('workloads.yaml', workloadsYaml(web, api));
     node.write('policy.yaml', policy);
-    await node.startAgent();
+    await node.startAgent('--metrics-address', METRICS);
     await node.settled();
   });
   after(() => node.destroy());
@@ -110,6 +112,22 @@ describe('HTTP/2 and gRPC through the real path', () => {
         },
       );
     });
+  });
+
+  test('calls are counted by the status that gRPC gives them, also those that end without one', async () => {
+    const text = await scrape(METRICS);
+    const count = (status: string, from = 'shop/web'): number => {
+      const labels = `source_workload="${from}",destination_workload="shop/api",grpc_status="${status}"`;
+      const [, value = '0'] =
+        new RegExp(`^perigee_grpc_requests_total\\{${labels}\\} (\\d+)$`, 'm').exec(text) ?? [];
+      return Number(value);
+    };
+    // Each of two rounds: Charge twice, List, Upload, Talk and Cancelled; Refund; Missing.
+    const found = ['OK', 'PERMISSION_DENIED', 'UNIMPLEMENTED'].map((status) => count(status));
+    assert.deepEqual(found, [12, 2, 2]);
+    // Who gives Slow up first: the client, which says nothing, or the server.
+    assert.equal(count('none') + count('DEADLINE_EXCEEDED'), 2);
+    assert.equal(count('OK', ''), 12);
   });
 
   test('curl with prior knowledge: judged by request, and the server sees who asks', () => {

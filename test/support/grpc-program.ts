@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gRPC server and its client, as people write them. usage: grpc-program.ts server PORT | client ADDRESS | hold ADDRESS
+// A gRPC server and its clients, as people write them. usage: grpc-program.ts server PORT | client, pay or hold ADDRESS
 import { once } from 'node:events';
 import {
   type CallOptions,
@@ -155,7 +155,16 @@ async function ask(address: string): Promise<void> {
   payments.close();
 }
 
+/** One call that is allowed, and one that is refused. */
+async function pay(address: string): Promise<void> {
+  const payments = new Payments(address);
+  await payments.unary('Charge', Buffer.from('ten'));
+  await payments.unary('Refund', Buffer.from('ten')).catch(codeOf);
+  payments.close();
+}
+
 const [role, argument = ''] = process.argv.slice(2);
 if (role === 'server') serve(argument);
+else if (role === 'pay') await pay(argument);
 else if (role === 'hold') await new Payments(argument).hold();
 else await ask(argument);

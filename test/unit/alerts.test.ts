@@ -27,6 +27,9 @@ const well: Case['series'] = {
   [`perigee_control_reconcile_errors_total{${node}}`]: '2x120',
   [`perigee_drops_total{reason="policy-no-rule",component="kernel",${node}}`]: '0+600x120',
   [`perigee_http_requests_total{destination_workload="shop/api",code="200",${node}}`]: '0+600x120',
+  [`perigee_grpc_requests_total{destination_workload="shop/api",grpc_status="OK",${node}}`]: '0+600x120',
+  [`perigee_grpc_requests_total{destination_workload="shop/api",grpc_status="NOT_FOUND",${node}}`]:
+    '0+60x120',
   [`perigee_flows_seen_total{${node}}`]: '0+60000x120',
   [`perigee_flows_lost_total{ring="flows",${node}}`]: '0+6x120',
   [`perigee_flows_exported_total{outcome="written",${node}}`]: '0+60000x120',
@@ -76,6 +79,14 @@ const cases: Readonly<Record<string, Case>> = {
       [`perigee_http_requests_total{destination_workload="shop/api",code="503",${node}}`]: '0+100x120',
     },
     says: /^14\.29% of the requests to shop\/api/,
+  },
+  PerigeeGrpcErrorShare: {
+    series: {
+      ...well,
+      [`perigee_grpc_requests_total{destination_workload="shop/api",grpc_status="UNAVAILABLE",${node}}`]:
+        '0+100x120',
+    },
+    says: /^13\.16% of the gRPC calls to shop\/api/,
   },
   PerigeeFlowsLost: {
     series: { ...well, [`perigee_flows_lost_total{ring="flows",${node}}`]: '0+600x120' },

@@ -139,6 +139,9 @@ test('metrics: workers are added up, buckets accumulate, labels are escaped', ()
     const meter = counters.meter('shop/"a"', 'shop/b');
     counters.request(meter, 0, 200, 3e6);
     counters.request(meter, 0, 403, 4e9);
+    counters.call(meter, 0);
+    counters.call(meter, 14);
+    counters.call(meter, -1);
     counters.drop(33);
     return counters;
   };
@@ -158,6 +161,9 @@ test('metrics: workers are added up, buckets accumulate, labels are escaped', ()
     `perigee_http_request_duration_seconds_bucket{${parties},path_mode="proxied",le="0.005"} 2`,
     `perigee_http_request_duration_seconds_bucket{${parties},path_mode="proxied",le="+Inf"} 4`,
     `perigee_http_request_duration_seconds_count{${parties},path_mode="proxied"} 4`,
+    ...['OK', 'UNAVAILABLE', 'none'].map(
+      (status) => `perigee_grpc_requests_total{${parties},grpc_status="${status}"} 2`,
+    ),
     'perigee_drops_total{reason="http-no-rule"} 2',
     'perigee_proxy_connections 4',
   ]) {

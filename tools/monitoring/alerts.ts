@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ReasonName } from '../../src/core/abi/reason.ts';
-import { agentMetric, proxyMetric } from './names.ts';
+import { agentMetric, failedCall, proxyMetric } from './names.ts';
 
 export interface Alert {
   readonly name: string;
@@ -31,8 +31,11 @@ const ownFailures: readonly ReasonName[] = [
 const inLast = (name: string, minutes: number, matcher = ''): string =>
   `increase(${name}${matcher}[${String(minutes)}m])`;
 const lost = inLast(agentMetric('flowsLost'), 10);
-const answered = `sum by (destination_workload) (${inLast(agentMetric('requests'), 10)})`;
-const unanswered = `sum by (destination_workload) (${inLast(agentMetric('requests'), 10, '{code=~"5..|0"}')})`;
+/** More than one of twenty to a destination, if there are enough to tell. */
+const share = (name: string, failed: string): string => {
+  const all = `sum by (destination_workload) (${inLast(name, 10)})`;
+  return `sum by (destination_workload) (${inLast(name, 10, `{${failed}}`)}) / ${all} > 0.05 and ${all} > 60`;
+};
 
 export const alerts: readonly Alert[] = [
   {
@@ -113,10 +116,19 @@ export const alerts: readonly Alert[] = [
   {
     name: 'PerigeeErrorShare',
     severity: 'warning',
-    expression: `${unanswered} / ${answered} > 0.05 and ${answered} > 60`,
+    expression: share(agentMetric('requests'), 'code=~"5..|0"'),
     for: '10m',
     summary: '{{ $value | humanizePercentage }} of the requests to {{ $labels.destination_workload }} fail',
     action: '`perigee observe --to {{ $labels.destination_workload }} --status 5xx` shows them',
+  },
+  {
+    name: 'PerigeeGrpcErrorShare',
+    severity: 'warning',
+    expression: share(proxyMetric('perigee_grpc_requests_total'), failedCall),
+    for: '10m',
+    summary: '{{ $value | humanizePercentage }} of the gRPC calls to {{ $labels.destination_workload }} fail',
+    action:
+      '`perigee observe --to {{ $labels.destination_workload }} --status 200` shows the status of each call',
   },
   {
     name: 'PerigeeFlowsLost',

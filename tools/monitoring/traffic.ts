@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Board } from './board.ts';
-import { agentMetric, rate } from './names.ts';
+import { agentMetric, failedCall, proxyMetric, rate } from './names.ts';
 
 const edge = 'source_workload=~"$source",destination_workload=~"$destination"';
 /** Of an edge, with further matchers. */
@@ -8,10 +8,14 @@ const of = (name: string, ...matchers: readonly string[]): string =>
   `${name}{${[edge, ...matchers].join(',')}}`;
 const requests = agentMetric('requests');
 const duration = agentMetric('requestDuration');
+const calls = proxyMetric('perigee_grpc_requests_total');
 /** What a client saw fail: an answer of 5xx, or none. */
 const failed = 'code=~"5..|0"';
 const byDestination = (name: string, ...matchers: readonly string[]): string =>
   `sum by (destination_workload) (${rate(of(name, ...matchers))})`;
+/** Of each destination; 0 where there are some, and none is such. */
+const share = (matcher: string, name: string): string =>
+  `(${byDestination(name, matcher)} or 0 * ${byDestination(name)}) / ${byDestination(name)}`;
 const quantile = (share: number): string =>
   `histogram_quantile(${String(share)}, sum by (le, destination_workload, path_mode) (${rate(of(`${duration}_bucket`))}))`;
 const byEdge = (name: string): string => `sum by (source_workload, destination_workload) (${rate(of(name))})`;
@@ -43,12 +47,7 @@ export const trafficBoard: Board = {
           title: 'Failed requests',
           help: 'Share of requests that were answered by 5xx, or not at all',
           unit: 'percentunit',
-          queries: [
-            {
-              expression: `(${byDestination(requests, failed)} or 0 * ${byDestination(requests)}) / ${byDestination(requests)}`,
-              legend: '{{destination_workload}}',
-            },
-          ],
+          queries: [{ expression: share(failed, requests), legend: '{{destination_workload}}' }],
         },
         {
           title: 'Latency',
@@ -77,6 +76,20 @@ export const trafficBoard: Board = {
           unit: 'reqps',
           kind: 'table',
           queries: [{ expression: `topk(20, ${byEdge(requests)})`, legend: arrow }],
+        },
+        {
+          title: 'gRPC calls by status',
+          help: 'none: a call that ended without a status, as when its client cancels it',
+          unit: 'reqps',
+          quiet: true,
+          queries: [{ expression: `sum by (grpc_status) (${rate(of(calls))})`, legend: '{{grpc_status}}' }],
+        },
+        {
+          title: 'Failed gRPC calls',
+          help: 'Share of calls with a status that tells of a fault of the server',
+          unit: 'percentunit',
+          quiet: true,
+          queries: [{ expression: share(failedCall, calls), legend: '{{destination_workload}}' }],
         },
       ],
     },

@@ -28,6 +28,8 @@ export function isGrpcError(status: number, side: 'client' | 'server'): boolean 
   return side === 'client' ? status !== 0 : serverFaults.includes(status);
 }
 
+export const serverFaultNames = serverFaults.map((status) => grpcStatusNames[status]);
+
 export const GRPC_UNKNOWN = 2;
 
 /** Content types that servers take for gRPC, as a pattern; not gRPC-Web, which is another protocol under a similar name. */

@@ -55,10 +55,11 @@ export class StreamRelay implements ServerUser {
     this.client = opened.stream;
     this.asked = readRequest(opened.raw);
     this.request = new CurrentRequest(context.heads);
-    this.request.forget();
-    this.request.isHttp2 = true;
-    this.request.startNs = context.nowNs;
-    const { client } = this;
+    const { asked, client, request } = this;
+    request.forget();
+    request.isHttp2 = true;
+    request.isGrpc = asked?.isGrpc === true;
+    request.startNs = context.nowNs;
     client.on('error', () => {});
     // They may have come before there is a server.
     client.on('trailers', (trailers) => host.guarded(() => this.trailersCame(trailers)));
@@ -121,12 +122,8 @@ export class StreamRelay implements ServerUser {
     }
     context.refusals.nextReference();
     const { reference } = context.refusals;
-    const answer = answerRefused(
-      client,
-      refusalStatus(why),
-      reference,
-      asked ?? { isGrpc: false, method: '' },
-    );
+    const toWhat = asked ?? { isGrpc: false, method: '' };
+    const answer = answerRefused(client, refusalStatus(why), reference, toWhat);
     request.status = answer.status;
     request.grpcStatus = answer.grpcStatus;
     this.finish(why, answer.bytes);
@@ -200,11 +197,11 @@ export class StreamRelay implements ServerUser {
     const list = keepSensitive([...raw], headers);
     const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const options = { endStream, sendDate: false, waitForTrailers: !endStream };
-    if (!isSent(() => client.respond(list, options))) {
+    this.isAnswered = isSent(() => client.respond(list, options));
+    if (!this.isAnswered) {
       this.fail(reason['http-response-malformed']);
       return;
     }
-    this.isAnswered = true;
     if (!endStream) {
       // From here on it flows.
       server.on('data', (chunk: Buffer) => (request.bytesReceived += chunk.length));
