@@ -52,6 +52,7 @@ export const commandList: readonly CommandEntry[] = [
     name: 'ui',
     summary: 'Serve a page with the map of services and what is refused',
     group: LOOK,
+    cluster: true,
     load: async () => (await import('./commands/ui.ts')).uiCommand,
   },
   {

@@ -26,6 +26,7 @@ import {
   tryHelm,
   tryKubectl,
 } from '../support/cluster.ts';
+import { leftOn } from '../support/cluster-release.ts';
 import { answersDuring, type ClusterClient, heldConnection } from '../support/cluster-load.ts';
 import { until } from '../support/lab.ts';
 
@@ -72,15 +73,6 @@ const rolled = [
 async function roll(change: readonly string[]): Promise<void> {
   await start('helm', ...change);
   for (const set of rolled) await start('kubectl', ...rollout, set);
-}
-
-/** Everything that the agent attaches or pins, as the node sees it. */
-function leftOn(node: string): string {
-  const pins = onNode(node, 'find', '/sys/fs/bpf/perigee', '-mindepth', '1').stdout.trim();
-  const programs = onNode(node, 'bpftool', 'cgroup', 'tree', '/sys/fs/cgroup/unified').stdout;
-  const files = onNode(node, 'find', '/run/perigee', '-mindepth', '1').stdout.trim();
-  const attached = programs.split('\n').slice(2).join('\n').trim();
-  return [pins, attached, files].filter((text) => text !== '').join('\n');
 }
 
 before(() => {

@@ -76,9 +76,9 @@ describe('the export to an OpenTelemetry collector', () => {
     await until('its spans', () => spansOf(trace('a')).length === 2);
     const [client, server] = spansOf(trace('a')).toSorted((one, other) => other.kind - one.kind);
     assert.ok(client !== undefined && server !== undefined);
-    assert.equal(client.service, 'web');
+    assert.equal(client.resource['service.name'], 'web');
     assert.equal(client.parentSpanId, SENDER);
-    assert.equal(server.service, 'api');
+    assert.equal(server.resource['service.name'], 'api');
     assert.equal(server.parentSpanId, client.spanId);
     assert.equal(server.name, 'GET');
     const attributes = attributesOf(server);

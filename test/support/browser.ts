@@ -24,18 +24,39 @@ export interface UiScene {
 async function firstLine(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the command has no pipe');
   const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
-  if (value === undefined) throw new Error('perigee ui ended before it served');
+  if (value === undefined) throw new Error('the command ended before it served');
   return value;
 }
 
-/** Starts `perigee ui` for the agent at a socket, and a browser that looks at it. */
-export async function openUi(
-  socket: string,
-  { colorScheme = 'light' }: { readonly colorScheme?: 'light' | 'dark' } = {},
-): Promise<UiScene> {
-  const args = ['ui', '--socket', socket, '--listen', '127.0.0.1:0'];
-  const child = spawn(perigee, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const url = await firstLine(child);
+/** A command that serves until it is interrupted. */
+export interface Serving {
+  /** The first line that it printed. */
+  readonly said: string;
+  end(): Promise<void>;
+}
+
+/** Starts `perigee ui`, or what leads to one. */
+export async function serve(
+  [program = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Serving> {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  return {
+    said: await firstLine(child),
+    end: async () => {
+      child.kill('SIGINT');
+      await gone;
+    },
+  };
+}
+
+interface Look {
+  readonly colorScheme?: 'light' | 'dark';
+}
+
+/** Starts a browser that looks at a page, whose address has the token. */
+export async function openPage(url: string, { colorScheme = 'light' }: Look = {}): Promise<UiScene> {
   const browser = await chromium.launch({
     executablePath: '/usr/bin/chromium-headless-shell',
     args: ['--no-sandbox'],
@@ -58,11 +79,19 @@ export async function openUi(
     picture: async (name) => {
       await page.screenshot({ path: join(pictures, `${name}.png`) });
     },
+    end: () => browser.close(),
+  };
+}
+
+/** Starts `perigee ui` for the agent at a socket, and a browser that looks at it. */
+export async function openUi(socket: string, look: Look = {}): Promise<UiScene> {
+  const serving = await serve([perigee, 'ui', '--socket', socket, '--listen', '127.0.0.1:0']);
+  const scene = await openPage(serving.said, look);
+  return {
+    ...scene,
     end: async () => {
-      await browser.close();
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGINT');
-      await gone;
+      await scene.end();
+      await serving.end();
     },
   };
 }

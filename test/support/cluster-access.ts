@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { kubeconfig } from './cluster.ts';
+import { hostAddress, kubeconfig } from './cluster.ts';
 
 /** A kubeconfig like the administrator's with something else in it. */
 export class Access implements Disposable {
@@ -68,7 +68,7 @@ export class Gate {
       client.destroy();
       return;
     }
-    const upstream = connectTcp(6443, '10.201.0.1');
+    const upstream = connectTcp(6443, hostAddress);
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],

@@ -15,6 +15,8 @@ const home =
 /** As `make cluster-up` writes it. */
 export const kubeconfig = join(home, 'run/admin.kubeconfig');
 export const nodes = ['node1', 'node2'] as const;
+/** Of this machine, where the control plane is, as nodes reach it: `tools/cluster/environment.sh`. */
+export const hostAddress = '10.201.0.1';
 /** Clients and a server, in every node. */
 export const toolsImage = 'perigee.test/tools:1';
 
@@ -200,9 +202,16 @@ export interface Fetched {
   readonly reference?: string;
 }
 
-/** A GET request by a pod, over one connection. */
-export function get(namespace: string, name: string, address: string, path: string): Fetched {
-  const request = `GET ${path} HTTP/1.1\\r\\nHost: test\\r\\nConnection: close\\r\\n\\r\\n`;
+/** A GET request by a pod, over one connection; with further header lines, if there are any. */
+export function get(
+  namespace: string,
+  name: string,
+  address: string,
+  path: string,
+  ...headers: readonly string[]
+): Fetched {
+  const lines = [`GET ${path} HTTP/1.1`, 'Host: test', 'Connection: close', ...headers, '', ''];
+  const request = lines.join('\\r\\n');
   const client = `printf '${request}' | busybox timeout 10 nc ${address.replace(':', ' ')}`;
   const { stdout } = tryKubectl(['-n', namespace, 'exec', name, '--', 'sh', '-c', client]);
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(stdout)?.[1] ?? 0);

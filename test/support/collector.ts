@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { until } from './lab.ts';
 
 const program = join(import.meta.dirname, '../../build/test-go/otlp');
+const LOOPBACK = '127.0.0.1';
 
 interface Attribute {
   readonly key: string;
@@ -78,17 +79,19 @@ interface Line {
   };
 }
 
-export function attributesOf(from: {
-  readonly attributes?: readonly Attribute[];
-}): Readonly<Record<string, string | number | undefined>> {
+type Attributes = Readonly<Record<string, string | number | undefined>>;
+
+export function attributesOf(from: { readonly attributes?: readonly Attribute[] }): Attributes {
   const pairs = (from.attributes ?? []).map(({ key, value }) => [
     key,
     value.stringValue ?? value.doubleValue ?? Number(value.intValue),
   ]);
-  return Object.fromEntries(pairs) as Record<string, string | number | undefined>;
+  return Object.fromEntries(pairs) as Attributes;
 }
 
 export interface CollectorOptions {
+  /** Its address; default: 127.0.0.1. */
+  readonly host?: string;
   readonly port: number;
   /** Gets a line of JSON for each request; several collectors may write the same one after the other. */
   readonly file: string;
@@ -105,12 +108,12 @@ export class OtlpCollector {
   }
 
   static async start(options: CollectorOptions): Promise<OtlpCollector> {
-    const { port, file, tls } = options;
+    const { host = LOOPBACK, port, file, tls } = options;
     const files = tls === undefined ? [] : [tls.certificate, tls.key];
-    const child = spawn(program, [`127.0.0.1:${String(port)}`, file, ...files], {
+    const child = spawn(program, [`${host}:${String(port)}`, file, ...files], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    await until('the collector to listen', () => isListening(port));
+    await until('the collector to listen', () => isListening(host, port));
     return new OtlpCollector(options, child);
   }
 
@@ -126,14 +129,14 @@ export class OtlpCollector {
     return new Set(this.#lines().flatMap(({ authorization }) => authorization));
   }
 
-  /** Spans with the name of their service. */
-  spans(): readonly (ReceivedSpan & { readonly service: string })[] {
+  /** Spans with whose they are. */
+  spans(): readonly (ReceivedSpan & { readonly resource: Attributes })[] {
     return this.#lines()
       .flatMap(({ message }) => message.resourceSpans ?? [])
       .flatMap(({ resource, scopeSpans }) =>
         scopeSpans
           .flatMap(({ spans }) => spans)
-          .map((span) => ({ ...span, service: String(attributesOf(resource)['service.name']) })),
+          .map((span) => ({ ...span, resource: attributesOf(resource) })),
       );
   }
 
@@ -141,6 +144,18 @@ export class OtlpCollector {
     return this.#lines()
       .flatMap(({ message }) => message.resourceLogs ?? [])
       .flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords));
+  }
+
+  /** Whom the messages of a signal are about, each as often as it comes. */
+  resources(signal: Line['signal']): readonly Attributes[] {
+    return this.#lines()
+      .filter((line) => line.signal === signal)
+      .flatMap(({ message }) => [
+        ...(message.resourceSpans ?? []),
+        ...(message.resourceLogs ?? []),
+        ...(message.resourceMetrics ?? []),
+      ])
+      .map(({ resource }) => attributesOf(resource));
   }
 
   metrics(): readonly ReceivedMetric[] {
@@ -156,9 +171,9 @@ export class OtlpCollector {
   }
 }
 
-function isListening(port: number): Promise<boolean> {
+function isListening(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, host);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
@@ -173,8 +188,8 @@ export interface Authority {
   readonly key: string;
 }
 
-/** An authority of its own with a certificate for 127.0.0.1; paths of PEM files in `folder`. */
-export function makeAuthority(folder: string, name: string): Authority {
+/** An authority of its own with a certificate for an address; paths of PEM files in `folder`. */
+export function makeAuthority(folder: string, name: string, address = LOOPBACK): Authority {
   const path = (suffix: string): string => join(folder, `${name}-${suffix}`);
   const openssl = (...args: string[]): void => {
     execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -189,7 +204,7 @@ export function makeAuthority(folder: string, name: string): Authority {
   openssl('req', '-x509', ...curve, '-days', '2', '-subj', `/CN=${name}`, '-keyout', caKey, '-out', ca);
   openssl(
     ...['req', '-x509', ...curve, '-days', '2', '-subj', '/CN=collector', '-CA', ca, '-CAkey', caKey],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...['-addext', `subjectAltName=IP:${address}`, '-addext', 'basicConstraints=critical,CA:FALSE'],
     ...['-keyout', key, '-out', certificate],
   );
   return { ca, certificate, key };
