@@ -190,11 +190,10 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     exported: exported?.counts,
   });
   const status = (): AgentStatus => {
-    const { applied } = reconciler;
-    const { level: logLevel } = log;
+    const { applied, failure, sweepFailure } = reconciler;
     const connections = countOpen(datapath.connections());
-    const parts = { version, settings, cgroupRoot, startedAt, logLevel, applied, proxy: supervisor.state() };
-    const { failure, sweepFailure } = reconciler;
+    const agent = { version, settings, cgroupRoot, startedAt, logLevel: log.level };
+    const parts = { ...agent, applied, names, proxy: supervisor.state() };
     const { errors: problems } = feed;
     const objects = feed.counts();
     const conditions = [...feed.conditions(), ...otlpConditions(metrics.otlp)];

@@ -80,7 +80,7 @@ export async function startMetrics(
       revision: reconciler.applied?.revision ?? 0,
       appliedAt: reconciler.applied?.at.getTime(),
       errors: input.feed.errors.length,
-      warnings: reconciler.applied?.world.conflicts.length ?? 0,
+      warnings: reconciler.applied?.world.addresses.conflicts.length ?? 0,
       enrolled: datapath.enrolled.length,
       services: countServices([...(reconciler.applied?.compiled.desired.services.values() ?? [])]),
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,

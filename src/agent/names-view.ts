@@ -4,7 +4,8 @@ import type { PeerIdentity } from '../core/identity/peer-identity.ts';
 import { pathRedaction } from '../core/redact.ts';
 import { formatPrefix } from '../core/identity/prefix.ts';
 import type { FlowRule } from '../core/flow.ts';
-import { DEFAULT_DENY_INDEX } from '../core/policy/rule-ref.ts';
+import type { RuleSet } from '../core/automaton/rules.ts';
+import { DEFAULT_DENY_INDEX, formatRuleRef } from '../core/policy/rule-ref.ts';
 import type { AddressHolders } from '../observability/address-holders.ts';
 import type { FlowNames, PeerNames } from '../observability/flow-names.ts';
 import type { Settings } from './settings.ts';
@@ -59,4 +60,10 @@ function ruleNames(names: Names, id: number): FlowRule | undefined {
     ...(file === undefined ? {} : { file }),
     ...(line === undefined ? {} : { line }),
   };
+}
+
+/** What people call a list of rules: by the first of them. */
+export function firstRuleText(names: Pick<Names, 'ruleOf'>, rules: RuleSet): string {
+  const ref = rules[0] === undefined ? undefined : names.ruleOf(rules[0].rule);
+  return ref === undefined ? 'no rule' : formatRuleRef(ref);
 }

@@ -8,7 +8,7 @@ import type { Resource } from '../core/resources/kinds.ts';
 import type { ServiceSet } from '../core/service/service.ts';
 import type { PersistentMap } from '../lib/persistent-map.ts';
 import type { DesiredState, DesiredWorkload } from '../core/state/desired.ts';
-import { Attachments } from '../core/workload/from-resource.ts';
+import { LocalAttachments } from '../core/workload/local-attachments.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { NotCaptured } from '../datapath/enrolment.ts';
 import { NameStore } from '../datapath/name-store.ts';
@@ -17,6 +17,7 @@ import { AddressWatch, type Seen } from './addresses.ts';
 import { Compilation, type WorldInTerms } from './compilation.ts';
 import { RepeatFilter, warnRepeated } from './log.ts';
 import { inlineOffText, wantsInline } from './inline-state.ts';
+import { firstRuleText } from './names-view.ts';
 import { type NetnsPlace, placeOf, type ProxyPush, proxyPushOf } from './proxy-config.ts';
 import type { Settings } from './settings.ts';
 import { Sweeps } from './sweeps.ts';
@@ -69,7 +70,7 @@ export class Reconciler {
   #seen: Seen = { nodeAddresses: [], addresses: new Map(), fingerprint: '' };
   #applied: Applied | undefined;
   #push: ProxyPush | undefined;
-  readonly #attachments = new Attachments();
+  readonly #attachments = new LocalAttachments();
   readonly #watch: AddressWatch;
   readonly #compilation: Compilation;
   readonly #names: NameStore;
@@ -206,11 +207,11 @@ export class Reconciler {
         : 'workload is not captured: its traffic is not governed';
       warnRepeated(log, this.#repeats, `${workload.key}: ${error.message}`, message);
     }
-    for (const { subject, undecidable, auditUndecidable } of compiled.proxy.automata) {
+    for (const { rules, undecidable, auditUndecidable } of compiled.proxy.automata) {
       const why = undecidable ?? auditUndecidable;
       if (why === undefined) continue;
       const message = 'rules fit no table: the proxy evaluates them one by one, request by request';
-      warnRepeated(log, this.#repeats, `${subject}: ${why}`, message);
+      warnRepeated(log, this.#repeats, `${firstRuleText(names, rules)}: ${why}`, message);
     }
   }
 

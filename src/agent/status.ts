@@ -8,6 +8,7 @@ import type {
   SourceProblem,
   WorkloadStatus,
 } from '../api/ports.ts';
+import type { Names } from '../control/compile/names.ts';
 import { type ResourceError } from '../core/resources/resource-error.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { DesiredWorkload } from '../core/state/desired.ts';
@@ -17,6 +18,7 @@ import type { InlineOff } from '../datapath/inline/inline-path.ts';
 import { boostReasons, pascal } from './boost-reasons.ts';
 import { nodeName } from './host.ts';
 import { inlineOffText, visibilityOffText, wantsInline, wantsVisibility } from './inline-state.ts';
+import { firstRuleText } from './names-view.ts';
 import type { Applied } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 
@@ -27,6 +29,7 @@ export interface StatusInput {
   readonly startedAt: Date;
   readonly logLevel: string;
   readonly applied: Applied | undefined;
+  readonly names: Pick<Names, 'ruleOf'>;
   readonly objects: Readonly<Record<string, number>>;
   readonly errors: readonly ResourceError[];
   readonly proxy: ProxyState;
@@ -110,11 +113,12 @@ function conditionsOf(input: StatusInput): ResourceCondition[] {
     const message = visibilityOffText(unseen);
     conditions.push({ object: 'node', type: 'Visibility', status: false, reason, message });
   }
-  for (const { subject, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {
+  for (const { rules, undecidable, auditUndecidable } of applied?.compiled.proxy.automata ?? []) {
     const why = undecidable ?? auditUndecidable;
     if (why === undefined) continue;
     const message = `${why}; enforced all the same, but the proxy compares each request with each rule`;
-    conditions.push({ object: subject, type: 'Compiled', status: false, reason: 'NoTable', message });
+    const object = firstRuleText(input.names, rules);
+    conditions.push({ object, type: 'Compiled', status: false, reason: 'NoTable', message });
   }
   return conditions;
 }
@@ -153,7 +157,7 @@ function workloadOf(
 ): WorkloadStatus {
   const failure = applied.notCaptured.find((entry) => entry.workload.id === workload.id);
   const cgroup = workload.attachment === 'cgroup';
-  const conflict = applied.world.conflicts.find((entry) => entry.claimants.includes(workload.key));
+  const conflict = applied.world.addresses.conflicts.find((entry) => entry.claimants.includes(workload.key));
   const note =
     failure?.error.message ??
     (conflict === undefined

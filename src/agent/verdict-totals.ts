@@ -31,13 +31,13 @@ export class VerdictTotals {
   prune(policy: readonly DesiredTable[]): void {
     const lists = new Set(policy.map(({ rows }) => rows));
     if (lists.size === this.#lists.size && [...lists].every((list) => this.#lists.has(list))) return;
-    this.#lists = lists;
     const rules = new Set(policy.flatMap(({ rows }) => rows.map(({ rule }) => rule))).add(0);
     const stale = readVerdicts(this.#maps).filter(({ rule }) => !rules.has(rule));
     removeVerdicts(this.#maps, stale);
     const policies = new Set([...rules].map((rule) => this.#policyOf(rule)));
     for (const count of stale) add(this.#kept, this.#totalOf(count));
     for (const [key, total] of this.#kept) if (!policies.has(total.policy)) this.#kept.delete(key);
+    this.#lists = lists;
   }
 
   read(): readonly VerdictTotal[] {

@@ -65,7 +65,7 @@ export function changedServices(
 ): Readonly<Record<ServiceMap, Difference>> {
   const changes = wanted.written.changesSince(known.written);
   const [now, before] = [changes.map(({ is }) => is), changes.map(({ was }) => was)];
-  // All at once: a Service that takes another address keeps its slots, under another frontend.
+  // All at once: a Service that takes another address has slots and members by the same keys, under another frontend.
   return differences((map) => [entriesOf(now, map), entriesOf(before, map)]);
 }
 

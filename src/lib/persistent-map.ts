@@ -47,7 +47,7 @@ export class PersistentMap<V> implements ReadonlyMap<string, V> {
     return this.get(key) !== undefined;
   }
 
-  /** The map with these values in place of its own; undefined: without the key. Itself, if that changes nothing. */
+  /** The map with these values in place of its own; undefined: without the key. Itself, if they are its own. */
   with(changes: Iterable<readonly [string, V | undefined]>): PersistentMap<V> {
     const copied = new Map<number, Map<string, V>>();
     let { size } = this;

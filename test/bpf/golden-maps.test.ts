@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Compiler } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
-import { buildWorld } from '../../src/core/policy/world.ts';
 import type { Resource } from '../../src/core/resources/kinds.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { formatResourceError } from '../../src/core/resources/resource-error.ts';
@@ -13,6 +12,7 @@ import { StateWriter } from '../../src/datapath/state-writer.ts';
 import { dumpMaps } from '../support/map-dump.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
 import { noState } from '../support/states.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 const folder = join(import.meta.dirname, '../golden/maps');
 const steps = { enrol: () => undefined, withdraw: () => undefined };

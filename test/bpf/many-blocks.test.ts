@@ -5,7 +5,6 @@ import { ipcacheEntry, ipcacheKey } from '../../src/core/abi/policy.ts';
 import { Compiler } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { parsePrefix } from '../../src/core/identity/prefix.ts';
-import { buildWorld } from '../../src/core/policy/world.ts';
 import type { DesiredAddress, DesiredState } from '../../src/core/state/desired.ts';
 import { encodeAddress } from '../../src/datapath/encode.ts';
 import { StateWriter } from '../../src/datapath/state-writer.ts';
@@ -13,6 +12,7 @@ import { keyBytes, readEntries } from '../../src/datapath/typed-map.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
 import { BLOCKS, manyBlocks, POLICIES } from '../support/many-blocks.ts';
 import { noState } from '../support/states.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 const steps = { enrol: () => undefined, withdraw: () => undefined };
 

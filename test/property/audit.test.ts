@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compile } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { DEFAULT_HEAD_LIMITS, HeadStatus } from '../../src/core/automaton/executor.ts';
 import { parseAddress } from '../../src/core/identity/address.ts';
@@ -19,6 +18,7 @@ import { loadRules, RuleLists } from '../../src/proxy/request-rules.ts';
 import { type Scene, questionFor, scene } from '../support/policy-arbitrary.ts';
 import type { OracleQuestion } from '../support/policy-oracle.ts';
 import { questionOf, worldOf } from '../support/policy-scene.ts';
+import { compile } from '../support/one-world.ts';
 
 /** Scenes whose policies read requests, and a request each. */
 const asked = scene

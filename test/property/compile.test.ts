@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Compiler, compile } from '../../src/control/compile/compile.ts';
+import { Compiler } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import type { PeerIdentity } from '../../src/core/identity/peer-identity.ts';
 import { connectionVerdict, httpRules, httpRulesAt } from '../../src/core/policy/connection-verdict.ts';
 import { decideRequest } from '../../src/core/policy/http-decision.ts';
-import { ipcache, peerIdentities } from '../../src/core/policy/peers.ts';
 import { restSelections, restSubject } from '../../src/core/policy/rest.ts';
 import type { PortRange } from '../../src/core/policy/verdict.ts';
 import { type World, selectionsOf } from '../../src/core/policy/world.ts';
@@ -16,6 +15,7 @@ import { PolicyIndex } from '../../src/core/state/policy-index.ts';
 import type { Workload } from '../../src/core/workload/workload.ts';
 import { type Scene, questionFor, scene } from '../support/policy-arbitrary.ts';
 import { worldOf } from '../support/policy-scene.ts';
+import { compile, ipcache, peerIdentities } from '../support/one-world.ts';
 
 const RUNS = 400;
 const newNames = () => new Names({ seed: [], next: 0 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Compiler, type Compiled } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { ServiceCompiler } from '../../src/control/compile/services.ts';
+import { formatPrefix } from '../../src/core/identity/prefix.ts';
 import { type World, WorldBuilder, type WorldInput } from '../../src/core/policy/world.ts';
 import { type Resource, resourceMap } from '../../src/core/resources/kinds.ts';
 import { REST } from '../../src/core/state/desired.ts';
@@ -13,6 +14,8 @@ import { type Change, PersistentMap } from '../../src/lib/persistent-map.ts';
 import { NAMESPACES, parse, scene } from '../support/policy-arbitrary.ts';
 
 const RUNS = 150;
+/** With hundreds of blocks one takes longer. */
+const FEW_RUNS = 15;
 const newNames = () => new Names({ seed: [], next: 0 });
 
 const keys = fc.constantFrom(...Array.from({ length: 12 }, (_, index) => `k${String(index)}`));
@@ -59,27 +62,63 @@ const remote = fc
     spec: { serviceAccount: 'default', addresses, ports: [], probes: [] },
   }));
 
-const moment = fc
-  .tuple(scene, fc.array(remote, { maxLength: 3 }), someAddresses, someAddresses, someAddresses)
-  .map(([one, remotes, own, others, apiServers]) => ({
-    resources: [...one.resources, ...remotes],
-    around: {
-      addresses: new Map([...one.addresses].map(([key, address]) => [key, [address]])),
-      nodeAddresses: [one.node, ...own],
-      otherNodeAddresses: others,
-      apiServerAddresses: apiServers,
-    } satisfies Omit<WorldInput, 'resources'>,
+/** More blocks than have numbers of their own, around the addresses above; an exception, and two answers. */
+const MANY_BLOCKS = 260;
+const manyBlocks = fc.constantFrom(80, 81).map((port) => {
+  const from = Array.from({ length: MANY_BLOCKS }, (_, index) => ({
+    ipBlock: { cidr: `10.0.${String(index >> 8)}.${String(index & 255)}/32` },
   }));
+  const wide = { ipBlock: { cidr: '10.0.0.0/16', except: ['10.0.0.128/25'] } };
+  const ingress = [
+    { from, ports: [{ port }] },
+    { from: [...from.filter((_, index) => index % 2 === 0), wide], ports: [{ port: 443 }] },
+  ];
+  return parse('NetworkPolicy', { namespace: NAMESPACES[0], name: 'blocks' }, { podSelector: {}, ingress });
+});
+
+/** Workloads of the node that it may probe on these ports. */
+function probed(resource: Resource, probes: number[]): Resource {
+  return resource.kind === 'Workload' ? { ...resource, spec: { ...resource.spec, probes } } : resource;
+}
+
+const momentWith = (blocks: fc.Arbitrary<Resource | undefined>) =>
+  fc
+    .record({
+      one: scene,
+      remotes: fc.array(remote, { maxLength: 3 }),
+      blocks,
+      probes: fc.subarray([80, 443], { minLength: 0 }),
+      own: someAddresses,
+      others: someAddresses,
+      apiServers: someAddresses,
+    })
+    .map(({ one, remotes, blocks, probes, own, others, apiServers }) => ({
+      resources: [
+        ...one.resources.map((resource) => probed(resource, probes)),
+        ...remotes,
+        ...(blocks === undefined ? [] : [blocks]),
+      ],
+      around: {
+        addresses: new Map([...one.addresses].map(([key, address]) => [key, [address]])),
+        nodeAddresses: [one.node, ...own],
+        otherNodeAddresses: others,
+        apiServerAddresses: apiServers,
+      } satisfies Omit<WorldInput, 'resources'>,
+    }));
 
 /** Moments that have most resources in common, as those of one cluster have. */
-const history = fc.tuple(moment, moment).chain(([one, other]) => {
-  const all: readonly Resource[] = [...one.resources, ...other.resources];
-  const next = fc.record({
-    resources: fc.shuffledSubarray([...all]),
-    around: fc.constantFrom(one.around, other.around),
+const historyOf = (moment: ReturnType<typeof momentWith>) =>
+  fc.tuple(moment, moment).chain(([one, other]) => {
+    const all: readonly Resource[] = [...one.resources, ...other.resources];
+    const next = fc.record({
+      resources: fc.shuffledSubarray([...all]),
+      around: fc.constantFrom(one.around, other.around),
+    });
+    return fc.array(next, { minLength: 2, maxLength: 6 });
   });
-  return fc.array(next, { minLength: 2, maxLength: 6 });
-});
+const history = historyOf(momentWith(fc.constant(undefined)));
+const historyOfBlocks = historyOf(momentWith(fc.option(manyBlocks, { nil: undefined, freq: 2 })));
+type Moments = typeof history extends fc.Arbitrary<infer T> ? T : never;
 
 /** What two worlds, and what became of them, are compared by: all that does not depend on the order of things. */
 function textOf(
@@ -90,35 +129,59 @@ function textOf(
     ...{ workloads, locals, namespaces, policies, networkPolicies, compiled },
     selections: world.selections,
     owners: world.addresses.owners,
-    conflicts: world.conflicts,
-    prefixes: [...world.prefixes].map((prefix) => [prefix, world.prefixes.standIn(prefix)]),
+    conflicts: world.addresses.conflicts,
+    prefixes: new Map(
+      [...world.prefixes].map((prefix) => [formatPrefix(prefix), world.prefixes.standIn(prefix)]),
+    ),
     egressPortNames: world.egressPortNames,
   };
 }
 
+interface Told {
+  changes: number;
+  probed: number;
+  grouped: number;
+}
+
+/** Each moment from the one before, and alone. */
+function compare(moments: Moments, told: Told): void {
+  const names = newNames();
+  const builder = new WorldBuilder();
+  const compiler = new Compiler(names);
+  let before: PersistentMap<Resource> | undefined;
+  for (const { resources, around } of moments) {
+    const now = resourceMap(resources);
+    // As sources hand them over: what is the same shares its parts with what was.
+    const shared = (before ?? now).with(now.changesSince(before ?? now).map(({ key, is }) => [key, is]));
+    if (before !== undefined) told.changes += shared.changesSince(before).length;
+    before = shared;
+    const world = builder.build({ resources: shared, ...around });
+    const alone = new WorldBuilder().build({ resources: now, ...around });
+    if (world.locals.some(({ probes }) => probes.length > 0)) told.probed += 1;
+    if ([...world.prefixes].length >= MANY_BLOCKS && world.locals.length > 0) told.grouped += 1;
+    assert.deepEqual(
+      textOf(world, compiler.compile(world)),
+      textOf(alone, new Compiler(names).compile(alone)),
+    );
+  }
+}
+
 test('one change after the other comes to what the last moment alone comes to', () => {
-  let changed = 0;
-  const property = fc.property(history, (moments) => {
-    const names = newNames();
-    const builder = new WorldBuilder();
-    const compiler = new Compiler(names);
-    let before: PersistentMap<Resource> | undefined;
-    for (const { resources, around } of moments) {
-      const now = resourceMap(resources);
-      // As sources hand them over: what is the same shares its parts with what was.
-      const shared = (before ?? now).with(now.changesSince(before ?? now).map(({ key, is }) => [key, is]));
-      if (before !== undefined) changed += shared.changesSince(before).length;
-      before = shared;
-      const world = builder.build({ resources: shared, ...around });
-      const alone = new WorldBuilder().build({ resources: now, ...around });
-      assert.deepEqual(
-        textOf(world, compiler.compile(world)),
-        textOf(alone, new Compiler(names).compile(alone)),
-      );
-    }
-  });
-  fc.assert(property, { numRuns: RUNS });
-  assert.ok(changed > RUNS, `only ${String(changed)} changes`);
+  const told: Told = { changes: 0, probed: 0, grouped: 0 };
+  fc.assert(
+    fc.property(history, (moments) => compare(moments, told)),
+    { numRuns: RUNS },
+  );
+  assert.ok(told.changes > RUNS && told.probed > RUNS / 4, JSON.stringify(told));
+});
+
+test('the same of more blocks than have numbers of their own', () => {
+  const told: Told = { changes: 0, probed: 0, grouped: 0 };
+  fc.assert(
+    fc.property(historyOfBlocks, (moments) => compare(moments, told)),
+    { numRuns: FEW_RUNS },
+  );
+  assert.ok(told.grouped >= FEW_RUNS / 4, JSON.stringify(told));
 });
 
 const service = fc

@@ -8,12 +8,13 @@ import { connectionVerdict, httpRules } from '../../src/core/policy/connection-v
 import { decisionReasons } from '../../src/core/policy/decision-reason.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
 import { decideRequest } from '../../src/core/policy/http-decision.ts';
-import { ipcache, peerOfAddress } from '../../src/core/policy/peers.ts';
+import { peerOfAddress } from '../../src/core/policy/peers.ts';
 import { ruleKey } from '../../src/core/policy/rule-ref.ts';
 import type { World } from '../../src/core/policy/world.ts';
 import { type Scene, questionFor, scene } from '../support/policy-arbitrary.ts';
 import { oracleAllows, type OracleQuestion } from '../support/policy-oracle.ts';
 import { questionOf, worldOf } from '../support/policy-scene.ts';
+import { ipcache } from '../support/one-world.ts';
 
 const RUNS = 1200;
 

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
 import type { Decision, HttpRequest, Question } from '../../src/core/policy/verdict.ts';
-import { buildWorld, type World } from '../../src/core/policy/world.ts';
+import type { World } from '../../src/core/policy/world.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
+import { buildWorld } from './one-world.ts';
 
 /* A shop of four workloads, to write policies for and ask about. */
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { BoostOutcomeName } from '../../src/core/abi/boost.ts';
 import { boostOf, type BoostSources } from '../../src/agent/boost-state.ts';
-import { compile } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import type { Decision, Question } from '../../src/core/policy/verdict.ts';
 import { world } from '../support/policy-shop.ts';
+import { compile } from '../support/one-world.ts';
 
 const web: Question = {
   source: { workload: 'shop/web' },

@@ -9,6 +9,9 @@ import { Names } from '../../src/control/compile/names.ts';
 import type { Maps } from '../../src/datapath/maps.ts';
 import { NameStore, readNames } from '../../src/datapath/name-store.ts';
 import { keyBytes, keyText } from '../../src/datapath/typed-map.ts';
+import { firstRuleText } from '../../src/agent/names-view.ts';
+import { resourceMap } from '../../src/core/resources/kinds.ts';
+import { parse } from '../support/policy-arbitrary.ts';
 import { remotes } from '../support/reconciler-scene.ts';
 
 const SPARE = 20;
@@ -93,4 +96,25 @@ test('the kernel keeps the numbers that are in use, and where to go on from', ()
     assert.deepEqual(readNames(maps), names.assignments());
   }
   assert.equal(readNames(maps).seed.length, 2);
+});
+
+test('a rule that is called otherwise is named so, though its table stays', () => {
+  const names = new Names({ seed: [], next: 0 });
+  const compilation = new Compilation(names);
+  const read = (name: string) => {
+    const http = [{ path: { type: 'Exact', value: '/' } }];
+    const ingress = [{ name, action: 'Allow', http }];
+    const resources = resourceMap([
+      parse('Workload', { namespace: 'shop', name: 'api' }, { netns: 'api' }),
+      parse('AccessPolicy', { namespace: 'shop', name: 'api' }, { selector: {}, ingress }),
+    ]);
+    const [automaton] = compilation.of({ resources }, undefined).compiled.proxy.automata;
+    return { automaton, text: firstRuleText(names, automaton?.rules ?? []) };
+  };
+  const [before, after] = [read('readers'), read('everybody')];
+  assert.equal(before.automaton, after.automaton);
+  assert.deepEqual(
+    [before.text, after.text],
+    ['AccessPolicy shop/api ingress[0] (readers)', 'AccessPolicy shop/api ingress[0] (everybody)'],
+  );
 });

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ConnectionPath, type PathSources, connectionPath } from '../../src/agent/connection-path.ts';
 import type { InlineOff } from '../../src/datapath/inline/inline-path.ts';
-import { compile } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
 import type { Question } from '../../src/core/policy/verdict.ts';
 import { policy, world } from '../support/policy-shop.ts';
+import { compile } from '../support/one-world.ts';
 
 const API = 'selector: {matchLabels: {app: api}}';
 const HTTP = 'http: [{methods: [GET]}]';

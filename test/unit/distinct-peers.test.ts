@@ -7,9 +7,9 @@ import { runInNewContext } from 'node:vm';
 import { ContentKeys } from '../../src/control/compile/content-key.ts';
 import { DistinctPeers } from '../../src/control/compile/distinct-peers.ts';
 import { PeerBook } from '../../src/core/policy/peers.ts';
-import { buildWorld } from '../../src/core/policy/world.ts';
 import { PersistentMap } from '../../src/lib/persistent-map.ts';
 import { manyBlocks } from '../support/many-blocks.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 test('a clause that no policy has any more is forgotten, though no peer came or went', async () => {
   setFlagsFromString('--expose-gc');

@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { readFolder } from '../../src/control/source/files/read-folder.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
 import type { HttpRequest, Question } from '../../src/core/policy/verdict.ts';
-import { buildWorld, type World } from '../../src/core/policy/world.ts';
+import type { World } from '../../src/core/policy/world.ts';
 import { visiblePorts } from '../../src/core/workload/workload.ts';
 import { checkCollection } from '../../src/core/resources/collection.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { formatResourceError } from '../../src/core/resources/resource-error.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url));
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { connectionPath } from '../../src/agent/connection-path.ts';
-import { compile } from '../../src/control/compile/compile.ts';
 import { ContentKeys } from '../../src/control/compile/content-key.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { evaluate } from '../../src/core/policy/evaluate.ts';
@@ -10,6 +9,7 @@ import { fromAccessPolicy } from '../../src/core/policy/from-access-policy.ts';
 import type { HttpRequest } from '../../src/core/policy/verdict.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { ask, get, policy, world } from '../support/policy-shop.ts';
+import { compile } from '../support/one-world.ts';
 
 const ingress = (...rules: string[]): string =>
   policy(`{selector: {matchLabels: {app: api}}, ingress: [${rules.join(', ')}]}`);

@@ -8,9 +8,10 @@ import { readObject } from '../../src/control/source/kubernetes/policy.ts';
 import { connectionVerdict } from '../../src/core/policy/connection-verdict.ts';
 import { peerOfAddress } from '../../src/core/policy/peers.ts';
 import { parseAddress } from '../../src/core/identity/address.ts';
-import { buildWorld, type World } from '../../src/core/policy/world.ts';
+import type { World } from '../../src/core/policy/world.ts';
 import { podsOfCgroups } from '../../src/datapath/pod-cgroups.ts';
 import { PersistentMap } from '../../src/lib/persistent-map.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 const UID = '0b9d7a6e-3f0c-4f43-a0a1-6f6d2c3c0001';
 
@@ -143,7 +144,7 @@ test('a Deny that means the node refuses its probes, too', () => {
 test('a pod with the network of its node claims none of the addresses of that node', () => {
   const world = worldOf(cluster([pod('proxy', 'node1', '10.201.0.11', { hostNetwork: true })]));
   assert.equal(world.workloads.size, 0);
-  assert.deepEqual(world.conflicts, []);
+  assert.deepEqual(world.addresses.conflicts, []);
 });
 
 test('the label of a pod counts before that of its namespace, and that before the default', () => {

@@ -7,8 +7,9 @@ import { parseAddress } from '../../src/core/identity/address.ts';
 import { formatPrefix } from '../../src/core/identity/prefix.ts';
 import { connectionVerdict } from '../../src/core/policy/connection-verdict.ts';
 import { peerOfAddress } from '../../src/core/policy/peers.ts';
-import { buildWorld, type World } from '../../src/core/policy/world.ts';
+import type { World } from '../../src/core/policy/world.ts';
 import { BLOCKS, manyBlocks, POLICIES } from '../support/many-blocks.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 function verdict(world: World, client: string, port: number): string | undefined {
   const workload = world.workloads.get('shop/api');

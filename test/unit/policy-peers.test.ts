@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAddress } from '../../src/core/identity/address.ts';
 import { peerOfAddress, peerOfWorkload } from '../../src/core/policy/peers.ts';
-import { buildWorld } from '../../src/core/policy/world.ts';
 import { parseManifest } from '../../src/core/resources/manifest.ts';
 import { ask, NODE, policy, WORKLOADS, world } from '../support/policy-shop.ts';
+import { buildWorld } from '../support/one-world.ts';
 
 test('a workload may always reach itself: by name, address and loopback of its own namespace', () => {
   const one = world(policy('{ingress: [], egress: []}'));
@@ -121,7 +121,7 @@ test('an address claimed by two namespaces is nobody’s, and one written in a r
   assert.equal(entities('10.0.0.3'), 'World');
   assert.equal(entities(NODE), 'Cluster,Node');
   assert.deepEqual(
-    one.conflicts.map(({ address, claimants, owner }) => [address, claimants, owner]),
+    one.addresses.conflicts.map(({ address, claimants, owner }) => [address, claimants, owner]),
     [
       ['10.0.0.1', ['evil/intruder', 'node'], 'node'],
       ['10.0.0.3', ['evil/intruder', 'shop/api'], undefined],

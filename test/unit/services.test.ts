@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { explainResolved } from '../../src/agent/explain-service.ts';
-import { compile } from '../../src/control/compile/compile.ts';
 import { Names } from '../../src/control/compile/names.ts';
 import { ServiceCompiler } from '../../src/control/compile/services.ts';
 import { serviceOf, sliceOf } from '../../src/control/source/kubernetes/service.ts';
-import { buildWorld } from '../../src/core/policy/world.ts';
 import { type Backends, backendsOf } from '../../src/core/service/backends.ts';
 import type { Endpoint, EndpointSlice, Service } from '../../src/core/service/service.ts';
 import type { Resource } from '../../src/core/resources/kinds.ts';
@@ -19,6 +17,7 @@ import { batch, names, record } from '../support/flow-records.ts';
 import { createFlowStore } from '../support/flow-stores.ts';
 import { assignSlots } from '../../src/datapath/services.ts';
 import { serviceSet } from '../support/states.ts';
+import { buildWorld, compile } from '../support/one-world.ts';
 
 const asked = { namespace: 'shop', name: 'web', port: 80 };
 const port = { name: 'http', port: 80, protocol: 'TCP' } as const;

@@ -4,14 +4,11 @@ import { tableDigest } from '../../core/automaton/digest.ts';
 import type { RuleSet } from '../../core/automaton/rules.ts';
 import { httpRulesAt } from '../../core/policy/connection-verdict.ts';
 import type { Selection } from '../../core/policy/rule-match.ts';
-import { formatRuleRef } from '../../core/policy/rule-ref.ts';
 import type { HttpRule, PortRange } from '../../core/policy/verdict.ts';
 import type { Names } from './names.ts';
 
 /** One rule list as those who enforce it take it; `notInline` says why the kernel can't. */
 export interface CompiledRules extends Omit<Automaton, 'compileMs'> {
-  /** The first of its rules, for people. */
-  readonly subject: string;
   readonly rules: RuleSet;
   /** Of the table: tableDigest. */
   readonly digest: string;
@@ -65,10 +62,9 @@ export class AutomatonSet {
     const known = this.#byRules.get(key);
     if (known !== undefined) return known;
     const options = { http2, ...(audit === undefined ? {} : { audit }) };
-    const subject = rules[0] === undefined ? 'no rule' : formatRuleRef(rules[0].rule);
     const { compileMs: _, ...automaton } = compile(numbered, options);
     const digest = tableDigest(automaton.bytes);
-    const compiled = { ...automaton, rules: numbered, digest, audit, http2, subject };
+    const compiled = { ...automaton, rules: numbered, digest, audit, http2 };
     this.#byRules.set(key, compiled);
     return compiled;
   }

@@ -189,11 +189,6 @@ function sameFields<T extends object>(known: T, now: Partial<T>): boolean {
   return (Object.keys(now) as (keyof T)[]).every((field) => known[field] === now[field]);
 }
 
-/** Compiles one world alone. */
-export function compile(world: World, names: Names, services?: ServiceSet): Compiled {
-  return new Compiler(names).compile(world, services);
-}
-
 interface NamedTable extends Omit<DesiredTable, 'rows'> {
   readonly table: CompiledTable;
 }

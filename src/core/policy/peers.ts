@@ -122,11 +122,6 @@ export class PeerBook {
   }
 }
 
-/** The entries of one world alone. */
-export function ipcache(world: World): Entries {
-  return new PeerBook().ipcache(world);
-}
-
 /** Text of the prefix of a canonical address alone. */
 export function addressPrefix(address: string): string {
   return `${address}/${address.includes(':') ? '128' : '32'}`;
@@ -181,10 +176,4 @@ function blockEntries(world: World): IpcacheEntry[] {
     add(block, { node, linkLocal });
   }
   return entries;
-}
-
-/** The distinct peer identities that connections can have, in the order of their keys. */
-export function peerIdentities(entries: Entries): PeerIdentity[] {
-  const peers = new Map(Array.from(entries.values(), ({ peer }) => [peer.key, peer]));
-  return [...peers.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -2,10 +2,10 @@
 import { type Change, PersistentMap } from '../../lib/persistent-map.ts';
 import { formatAddress, parseAddress } from '../identity/address.ts';
 import { createIdentity, DEFAULT_TRUST_DOMAIN } from '../identity/identity.ts';
-import { type Resource, resourceMap, resourceName, type ResourceOfKind } from '../resources/kinds.ts';
+import { type Resource, resourceName, type ResourceOfKind } from '../resources/kinds.ts';
 import { isLocal, type LocalWorkload, type Workload } from '../workload/workload.ts';
 import { fromWorkloadResource } from '../workload/from-resource.ts';
-import { type AddressBook, AddressClaims, type AddressConflict } from './address-book.ts';
+import { type AddressBook, AddressClaims } from './address-book.ts';
 import { PolicySet } from './policy-set.ts';
 import type { Blocks } from './prefix-classes.ts';
 import type { Policy, PolicyDirection } from './rule.ts';
@@ -47,8 +47,6 @@ export interface World {
   readonly addresses: AddressBook;
   /** Port names that egress rules use: named ports of peers beyond these can't matter. */
   readonly egressPortNames: ReadonlySet<string>;
-  /** Addresses claimed by several; worth a warning. */
-  readonly conflicts: readonly AddressConflict[];
 }
 
 type Texts = readonly string[];
@@ -80,7 +78,6 @@ export class WorldBuilder {
     this.#takeNamespaces(changes);
     const policies = this.#policies.take(changes);
     this.#takeSurrounding(input);
-    const addresses = this.#claims.book(this.#nodes.apiServers);
     return {
       workloads: this.#workloads,
       locals: this.#locals,
@@ -90,9 +87,8 @@ export class WorldBuilder {
       nodeAddresses: this.#nodes.node,
       selections: this.#selections.of(this.#locals, policies.all, this.#namespaces),
       prefixes: policies.prefixes,
-      addresses,
+      addresses: this.#claims.book(this.#nodes.apiServers),
       egressPortNames: policies.egressPortNames,
-      conflicts: addresses.conflicts,
     };
   }
 
@@ -166,18 +162,6 @@ interface Surrounding {
   /** Canonical text, sorted. */
   readonly node: Texts;
   readonly apiServers: ReadonlySet<string>;
-}
-
-/** Builds one world alone. The order of the resources doesn't matter. */
-export function buildWorld({
-  resources,
-  trustDomain,
-  ...around
-}: Omit<WorldInput, 'resources'> & {
-  readonly resources: Iterable<Resource>;
-  readonly trustDomain?: string;
-}): World {
-  return new WorldBuilder(trustDomain).build({ ...around, resources: resourceMap(resources) });
 }
 
 function isSameList(some: Texts, others: Texts): boolean {
