@@ -7,7 +7,7 @@ export type MeasuredProcess = 'agent' | 'proxy';
 const states = {
   idle: 'idle',
   open: '1,000 connections open, each has had a request',
-  loaded: 'most under load, 64 connections direct and 64 proxied',
+  loaded: 'most under load, 64 connections direct, 64 inline, 64 proxied',
   busy: 'most under load, 1,000 connections proxied',
   after: 'idle again',
 } as const;

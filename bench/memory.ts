@@ -74,7 +74,7 @@ class Scales {
   }
 }
 
-/** Both ports at once: the agent then stores flows of direct and of proxied traffic. */
+/** All ports at once: the agent then stores flows of each kind of traffic. */
 async function load(paths: readonly BenchPath[], connections: number, signal: AbortSignal): Promise<void> {
   const run = async (path: BenchPath): Promise<void> => {
     const command = wrkCommand(`http://${path.authority}/`, LOAD_SECONDS, connections);
@@ -109,20 +109,21 @@ async function main(signal: AbortSignal): Promise<readonly MemoryRow[]> {
     const {
       agent: governor,
       direct,
+      inline,
       proxied,
     } = await perigeePaths(network, cgroup, `perigee-${NAME}`, { program: launcher });
     agent = governor;
     await agent.clear();
     await agent.start();
     const scales = new Scales(agent);
-    for (const path of [proxied, direct]) await checkArmed(path, signal);
+    for (const path of [proxied, inline, direct]) await checkArmed(path, signal);
     await sleep(SETTLE_MS);
     scales.take('idle');
     await hold(proxied, async () => {
       await sleep(SETTLE_MS);
       scales.take('open');
     });
-    await scales.most('loaded', load([proxied, direct], 64, signal));
+    await scales.most('loaded', load([proxied, inline, direct], 64, signal));
     await scales.most('busy', load([proxied], OPEN, signal));
     await sleep(SETTLE_MS);
     scales.take('after');
