@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * cgroup_skb/ingress: datagrams to a governed workload. Attached only while some
- * namespace's ingress is selected, because it runs for every packet of every
- * socket of the node. It can't be sk_lookup: multicast and broadcast are
- * delivered without a lookup, IPv6 takes a packet from outside under the
- * workload's own address, and which socket a datagram answers is known here
- * alone.
+ * namespace's ingress is selected, or the setting `dnsNames` asks for it, because
+ * it runs for every packet of every socket of the node. It can't be sk_lookup:
+ * multicast and broadcast are delivered without a lookup, IPv6 takes a packet from
+ * outside under the workload's own address, and which socket a datagram answers is
+ * known here alone.
+ *
+ * Answers of DNS that a workload takes are copied for the names of addresses.
  *
  * Stance: not enrolled or not selected = pass; selected and unreadable = drop. A
- * dropped datagram is silent, as on any network.
+ * dropped datagram is silent, as on any network. An answer that can't be copied
+ * passes as any other.
  */
 #include "lib/attempt.h"
+#include "lib/dns.h"
 #include "lib/features.h"
 #include "lib/udp.h"
 
 #define IP6_EXTENSIONS	 6
 #define LOOPBACK_IFINDEX 1
+#define UDP_HEADER_BYTES 8
 
 struct packet {
 	struct address source, destination;
+	__u32 payload; /* of a datagram: where it begins */
 	__u16 source_port, destination_port; /* host byte order */
 	__u8 protocol;
 	__u8 family;
@@ -76,6 +82,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
 		return -1;
 	packet->source_port = bpf_ntohs(ports[0]);
 	packet->destination_port = bpf_ntohs(ports[1]);
+	packet->payload = offset + UDP_HEADER_BYTES;
 	return 0;
 }
 
@@ -133,37 +140,72 @@ static __always_inline int datagram_in(struct __sk_buff *skb, struct bpf_sock *s
 	return HOOK_ALLOW;
 }
 
+/* The server of DNS that a socket is connected to: the kernel gives it that one's datagrams alone.
+ */
+static __always_inline bool is_connected_to_dns(struct bpf_sock *sk)
+{
+	return CONFIG_PERIGEE_DNS_NAMES && sk->dst_port == bpf_htons(DNS_PORT);
+}
+
+/* An answer of a server that the socket has asked. */
+static __always_inline void answer_in(struct __sk_buff *skb, const struct workload *workload,
+				      const struct packet *packet)
+{
+	if (CONFIG_PERIGEE_DNS_NAMES && packet->source_port == DNS_PORT)
+		dns_answer_take(skb, packet->payload, workload ? workload->id : 0);
+}
+
+/* Of a socket with a peer there is nothing to judge: connect() was. */
+static __always_inline int peer_in(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct packet packet = {};
+
+	if (!parse(skb, &packet) && packet.protocol == IPPROTO_UDP)
+		answer_in(skb, workload_of_netns(netns_of_packet(skb, sk)), &packet);
+	return HOOK_ALLOW;
+}
+
 SEC("cgroup_skb/ingress")
 int packet_ingress(struct __sk_buff *skb)
 {
+	/* The workload's own, told by the device: a source address can be forged. */
+	bool is_own = skb->ifindex == LOOPBACK_IFINDEX, is_selected, is_known;
 	struct bpf_sock *sk = skb->sk;
 	struct packet packet = {};
 	struct workload *workload;
 
 	/*
 	 * Every segment of every TCP connection comes by here, and goes after one
-	 * look: a socket that takes packets while in this state is a datagram
+	 * look or two: a socket that takes packets while in this state is a datagram
 	 * socket without a peer. The kernel gives one with a peer that peer's
-	 * datagrams alone, and connect() was judged.
+	 * datagrams alone.
 	 */
-	if (!sk || sk->state != BPF_TCP_CLOSE)
+	if (!sk || (sk->state != BPF_TCP_CLOSE && !is_connected_to_dns(sk)))
 		return HOOK_ALLOW;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)
 		return HOOK_ALLOW;
-	/* The workload's own, told by the device: a source address can be forged. */
-	if (skb->ifindex == LOOPBACK_IFINDEX)
-		return HOOK_ALLOW;
+	if (sk->state != BPF_TCP_CLOSE)
+		return peer_in(skb, sk);
 	workload = workload_of_netns(netns_of_packet(skb, sk));
-	if (!workload || !(workload->flags & WORKLOAD_INGRESS_SELECTED))
+	is_selected = !is_own && workload && workload->flags & WORKLOAD_INGRESS_SELECTED;
+	if (!is_selected && !CONFIG_PERIGEE_DNS_NAMES)
 		return HOOK_ALLOW;
 	if (parse(skb, &packet)) {
+		if (!is_selected)
+			return HOOK_ALLOW;
 		drop_count(REASON_PACKET_MALFORMED);
 		return HOOK_DENY;
 	}
 	if (packet.protocol != IPPROTO_UDP)
 		return HOOK_ALLOW; /* ICMP errors for the socket */
-	if (udp_peer_known(sk, &packet.source, packet.source_port))
+	if (!is_selected && packet.source_port != DNS_PORT)
+		return HOOK_ALLOW;
+	/* What it sends to itself is not remembered. */
+	is_known = is_own || udp_peer_known(sk, &packet.source, packet.source_port);
+	if (is_known)
+		answer_in(skb, workload, &packet);
+	if (is_known || !is_selected)
 		return HOOK_ALLOW;
 	return datagram_in(skb, sk, workload, &packet);
 }

@@ -7,6 +7,7 @@
  * hooks can't refuse: what arrives is judged in packet.bpf.c.
  */
 #include "lib/attempt.h"
+#include "lib/dns.h" /* its maps, which packet.bpf.c fills where it is loaded */
 #include "lib/pending.h"
 #include "lib/service.h"
 #include "lib/udp.h"

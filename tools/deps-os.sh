@@ -8,7 +8,7 @@ set -eu
 build='ca-certificates clang llvm clang-format bpftool libbpf-dev libelf-dev zlib1g-dev pkg-config cmake g++ make python3 shellcheck'
 # To test, demonstrate and measure: real programs that know nothing of Perigee, the peers it is compared with,
 # systemd, which the tests boot in namespaces of its own, and the browser that looks at the page.
-run='iproute2 iputils-ping libcap2-bin curl socat nginx-light haproxy wrk iperf3 systemd chromium-headless-shell'
+run='iproute2 iputils-ping libcap2-bin curl socat dnsmasq-base nginx-light haproxy wrk iperf3 systemd chromium-headless-shell'
 # To boot other kernels under emulation.
 kernels='qemu-system-x86 busybox-static cpio kmod xz-utils debian-archive-keyring'
 # To run a cluster: the nodes' container runtime and network, and the certificates of its control plane.

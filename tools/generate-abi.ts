@@ -48,6 +48,7 @@ const headers = [
   'grant',
   'boost',
   'service',
+  'dns',
 ];
 const padding = /^padding\d*$/;
 

@@ -16,6 +16,7 @@
 #include "abi/grant.h"
 #include "abi/boost.h"
 #include "abi/service.h"
+#include "abi/dns.h"
 
 #define EXPORT(kind, name) kind name *abi_##name
 
@@ -63,3 +64,5 @@ EXPORT(struct, service);
 EXPORT(struct, service_slot);
 EXPORT(struct, backend);
 EXPORT(struct, service_member);
+EXPORT(struct, dns_answer);
+EXPORT(enum, dns_outcome);

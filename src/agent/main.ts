@@ -13,9 +13,8 @@ import { pinLayout } from '../datapath/layout.ts';
 import { readNames } from '../datapath/name-store.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
-import { AddressHolders } from '../observability/address-holders.ts';
 import type { EventLog } from '../observability/event-log.ts';
-import { FlowStore } from '../observability/flow-store.ts';
+import type { FlowStore } from '../observability/flow-store.ts';
 import { asItRuns, runChecks } from './check.ts';
 import { ChangeEvents } from './change-events.ts';
 import { FlowExport } from './flow-export.ts';
@@ -27,7 +26,6 @@ import { inlineOffText } from './inline-state.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { createLog } from './log.ts';
 import { startMetrics } from './metrics.ts';
-import { flowNames } from './names-view.ts';
 import { otlpConditions } from './otlp.ts';
 import { followProxy } from './proxy-flows.ts';
 import { countOpen } from './open-connections.ts';
@@ -37,6 +35,7 @@ import { ProxySupervisor } from './proxy-supervisor.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Settings } from './settings.ts';
 import { type StatusInput, statusOf } from './status.ts';
+import { createStore } from './store.ts';
 import { Succession } from './succession.ts';
 import { VerdictTotals } from './verdict-totals.ts';
 import { version } from './version.ts';
@@ -70,8 +69,8 @@ function loadDatapath(settings: Settings, cgroup: string, native: Native, log: L
     ...(settings.boost === 'off' ? { boostOff } : {}),
   };
   const layout = pinLayout(settings.pinRoot);
-  const { requestFlows } = settings;
-  const datapath = Datapath.load({ native, layout, objects, cgroup, requestFlows, ...off });
+  const { requestFlows, dnsNames } = settings;
+  const datapath = Datapath.load({ native, layout, objects, cgroup, requestFlows, dnsNames, ...off });
   log.info({ ...datapath.loaded }, 'hooks are in place');
   return datapath;
 }
@@ -155,7 +154,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
   const names = new Names(readNames(datapath.maps));
-  const { flows, holders } = createStore(settings, names, native);
+  const { flows, holders, dns, rings } = createStore(settings, names, native);
   const events = new ChangeEvents(startedAt);
   const exported = startExport(settings, flows, log, signal);
   const verdicts = new VerdictTotals(datapath.maps, names);
@@ -182,11 +181,11 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     onSettled: () => succession.finish(),
   });
   const feed = createFeed();
-  readFlows(native, datapath.maps, (_, records, offsets) => flows.append(records, offsets), signal);
+  readFlows(native, datapath.maps, rings, signal);
   followProxy(supervisor.client, flows, signal);
   recordOpen({ datapath, flows, log, seconds: settings.openFlowsSeconds }, signal);
   const metrics = await startMetrics({
-    ...{ settings, datapath, verdicts, flows, names, supervisor, reconciler, feed, log, signal },
+    ...{ settings, datapath, verdicts, flows, dns, names, supervisor, reconciler, feed, log, signal },
     exported: exported?.counts,
   });
   const status = (): AgentStatus => {
@@ -221,19 +220,6 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   await reconciler.end();
   datapath.close();
   for (const lock of locks) lock.release();
-}
-
-/** Where flows are kept, and who has the addresses that they name. */
-function createStore(
-  { flowStoreBytes: bytes, denialStoreBytes: denialBytes, redact }: Settings,
-  names: Names,
-  { FlowWriter: writer }: Native,
-): { readonly flows: FlowStore; readonly holders: AddressHolders } {
-  const holders = new AddressHolders();
-  return {
-    flows: new FlowStore({ bytes, denialBytes, names: flowNames(names, { redact, holders }), writer }),
-    holders,
-  };
 }
 
 /** The export of flows, if the settings want one. */

@@ -2,10 +2,11 @@
 import type { Logger } from 'pino';
 import type { Names } from '../control/compile/names.ts';
 import { readBoostCounts } from '../datapath/boost/counts.ts';
-import { readDrops, readFlowsLost, readOpaque } from '../datapath/counters.ts';
+import { readDnsMissed, readDrops, readFlowsLost, readOpaque } from '../datapath/counters.ts';
 import type { DesiredService } from '../core/state/desired.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { readRequestCounts } from '../datapath/request-counts.ts';
+import type { DnsReader } from '../observability/dns/reader.ts';
 import type { FlowStore } from '../observability/flow-store.ts';
 import { AgentMetrics } from '../observability/metrics/agent-metrics.ts';
 import { AuditMeter } from '../observability/metrics/audit-meter.ts';
@@ -29,6 +30,7 @@ export interface MetricsInput {
   readonly names: Names;
   readonly verdicts: VerdictTotals;
   readonly flows: FlowStore;
+  readonly dns: DnsReader;
   readonly supervisor: ProxySupervisor;
   readonly reconciler: Reconciler;
   readonly feed: Readonly<Feed>;
@@ -62,6 +64,11 @@ export async function startMetrics(
     flows: () => flows.stats(),
     exported: () => input.exported ?? {},
     otlp: () => otlpTotals(pushed.otlp),
+    dns: () => ({
+      answers: { ...input.dns.counts, ...readDnsMissed(datapath.maps) },
+      names: input.dns.names.count,
+      evicted: input.dns.names.evicted,
+    }),
     pairs: () => meter.totals(),
     requests: () => requestTotals(readRequestCounts(datapath.maps), flowNames(names)),
     inline: () => {

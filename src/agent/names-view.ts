@@ -7,6 +7,7 @@ import type { FlowRule } from '../core/flow.ts';
 import type { RuleSet } from '../core/automaton/rules.ts';
 import { DEFAULT_DENY_INDEX, formatRuleRef } from '../core/policy/rule-ref.ts';
 import type { AddressHolders } from '../observability/address-holders.ts';
+import type { DnsNames } from '../observability/dns/names.ts';
 import type { FlowNames, PeerNames } from '../observability/flow-names.ts';
 import type { Settings } from './settings.ts';
 
@@ -14,6 +15,7 @@ import type { Settings } from './settings.ts';
 export interface FlowContext {
   readonly redact: Settings['redact'];
   readonly holders: AddressHolders;
+  readonly dns: DnsNames;
 }
 
 /** What flow records call their numbers, from the compiler's memory of them. */
@@ -33,7 +35,7 @@ export function flowNames(names: Names, context?: FlowContext): FlowNames {
     rule: (id) => ruleNames(names, id),
     service: (id) => names.serviceOf(id),
     ...(path === undefined ? {} : { path }),
-    ...(context === undefined ? {} : { holders: context.holders }),
+    ...(context === undefined ? {} : { holders: context.holders, dns: context.dns }),
   };
 }
 

@@ -81,6 +81,12 @@ export const settingsSchema = z.strictObject({
     ),
   proxyWorkers: z.int().min(1).max(64).default(1).describe('Worker threads of a spawned proxy'),
   requestFlows,
+  dnsNames: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'Whether flows name addresses as workloads were told by DNS; auto: while policy selects the ingress of some network namespace of the node, when datagrams are looked at anyway; on: always, which costs each TCP segment a look: docs/design/flows.md; off: never',
+    ),
   openFlowsSeconds: z
     .int()
     .min(0)
@@ -162,6 +168,7 @@ export const settingFlags: readonly SettingFlag[] = [
   flag('boost', 'boost', 'MODE'),
   flag('proxyWorkers', 'proxy-workers', 'N'),
   flag('requestFlows', 'request-flows', 'WHICH'),
+  flag('dnsNames', 'dns-names', 'MODE'),
   flag('openFlowsSeconds', 'open-flows-seconds', 'SECONDS'),
   flag('flowStoreBytes', 'flow-store-bytes', 'BYTES'),
   flag('denialStoreBytes', 'denial-store-bytes', 'BYTES'),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EndpointFilter, NamePattern } from '../core/flow-filter.ts';
+import { dnsNamePattern } from '../core/dns-name.ts';
 import { parseAddress } from '../core/identity/address.ts';
 import { parsePrefix } from '../core/identity/prefix.ts';
 import { invalid, namePattern, podPattern, present, read } from './filter-fields.ts';
@@ -44,6 +45,7 @@ export function endpointFilter(
   const result = present<EndpointFilter>({
     names: read(field('workload'), filter[field('workload')], workload)?.flat(),
     pods: read(field('pod'), filter[field('pod')], podPattern),
+    dnsNames: read(field('fqdn'), filter[field('fqdn')], dnsNamePattern),
     addresses: read(field('ip'), filter[field('ip')], address),
     ports: read(field('port'), filter[field('port')], port),
     identities: read(field('identity'), filter[field('identity')], (id) => id),

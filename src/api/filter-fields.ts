@@ -9,12 +9,14 @@ const served: ReadonlySet<string> = new Set<keyof WireFilter>([
   'trace_id',
   'source_ip',
   'source_pod',
+  'source_fqdn',
   'source_label',
   'source_workload',
   'source_port',
   'source_identity',
   'destination_ip',
   'destination_pod',
+  'destination_fqdn',
   'destination_label',
   'destination_workload',
   'destination_port',
@@ -43,15 +45,11 @@ export function invalid(message: string, hint: string): PerigeeError {
   return new PerigeeError('ERR_FILTER_INVALID', message, { hint });
 }
 
-const noDnsNames =
-  'flows carry no DNS names; `--http-header Host:NAME` finds requests by the host that they name';
 const oneCluster = 'flows are of one cluster';
 
 /** What flows can't be told apart by, and why. */
 export const unserved: Readonly<Record<string, string>> = {
-  source_fqdn: noDnsNames,
-  destination_fqdn: noDnsNames,
-  dns_query: 'DNS is not read',
+  dns_query: 'of DNS the names of addresses are read alone, by `--fqdn`',
   interface: 'connections are seen at their sockets, not at an interface',
   source_ip_xlated: 'no address of a client is translated',
   ip_trace_id: 'the options of packets are not read',

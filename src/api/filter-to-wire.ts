@@ -27,6 +27,7 @@ function statusText({ from, to }: StatusRange): string {
 function endpoint(filter: EndpointFilter | undefined, side: 'source' | 'destination'): WireFilter {
   if (filter === undefined) return {};
   const { names = [], pods = [], addresses = [], ports = [], identities = [], labels = [] } = filter;
+  const { dnsNames = [] } = filter;
   const selectors = labels.map((requirements) =>
     requirements
       .map(({ key, operator, values }) => {
@@ -40,6 +41,7 @@ function endpoint(filter: EndpointFilter | undefined, side: 'source' | 'destinat
     [`${side}_workload`]: names.map((pattern) => ({ name: nameText(pattern) })),
     // Without a namespace Hubble reads `default`.
     [`${side}_pod`]: pods.map(({ namespace = '', name = '' }) => `${namespace}/${name}`),
+    [`${side}_fqdn`]: dnsNames,
     [`${side}_ip`]: addresses,
     [`${side}_port`]: ports.map(String),
     [`${side}_identity`]: identities,

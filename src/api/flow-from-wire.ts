@@ -39,12 +39,13 @@ interface Place {
   readonly port: number | undefined;
   readonly serviceAccount: string | undefined;
   readonly entity: string | undefined;
+  readonly dnsNames: readonly string[] | undefined;
 }
 
 function endpoint(wire: WireEndpoint, place: Place): FlowEndpoint {
   const { namespace, pod_name: workload, identity = 0 } = wire;
   const labels = labelsOf(wire.labels ?? []);
-  const { address = '', port = 0, serviceAccount, entity } = place;
+  const { address = '', port = 0, serviceAccount, entity, dnsNames = [] } = place;
   return {
     address,
     port,
@@ -54,6 +55,7 @@ function endpoint(wire: WireEndpoint, place: Place): FlowEndpoint {
     ...(serviceAccount === undefined ? {} : { serviceAccount }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(entity === undefined ? {} : { entity }),
+    ...(dnsNames.length === 0 ? {} : { dnsNames }),
   };
 }
 
@@ -138,12 +140,14 @@ function ends(wire: WireFlow, detail: WireDetail): Pick<Flow, 'protocol' | 'sour
       port: ports.source_port,
       serviceAccount: detail.source_service_account,
       entity: detail.source_entity,
+      dnsNames: wire.source_names,
     }),
     destination: endpoint(wire.destination ?? {}, {
       address: wire.IP?.destination,
       port: ports.destination_port,
       serviceAccount: detail.destination_service_account,
       entity: detail.destination_entity,
+      dnsNames: wire.destination_names,
     }),
   };
 }

@@ -149,6 +149,8 @@ export function flowToWire(flow: Flow, uuid: string, node: string): WireFlow {
     destination: endpoint(flow.destination),
     Type: flow.kind === 'request' ? 'L7' : 'L3_L4',
     node_name: node,
+    ...(flow.source.dnsNames === undefined ? {} : { source_names: flow.source.dnsNames }),
+    ...(flow.destination.dnsNames === undefined ? {} : { destination_names: flow.destination.dnsNames }),
     ...layer7(flow),
     event_type: { type: eventTypes[flow.kind] },
     ...(flow.service === undefined

@@ -39,6 +39,11 @@ export const hubbleFilters: readonly HubbleFilter[] = [
   },
   { flags: ['from-service'], selects: 'nothing: nobody connects from the address of a Service' },
   { flags: ends('ip'), selects: 'addresses and CIDRs; of a Service the address of the backend' },
+  {
+    flags: ends('fqdn'),
+    selects:
+      'addresses by a name that the workload at the other end got from DNS, with `*` for any characters; [names of addresses](../design/flows.md#names-of-addresses)',
+  },
   { flags: ends('port'), selects: 'ports' },
   { flags: ends('identity'), selects: 'numeric identities, of this node; `world` and the like' },
   {
@@ -79,7 +84,6 @@ export const hubbleFilters: readonly HubbleFilter[] = [
   { flags: ['encrypted', 'unencrypted'], selects: 'nothing, and everything' },
   { flags: ['uuid'], selects: 'the flow' },
   { flags: ['not'], selects: 'what the filter behind it does not' },
-  refused('source_fqdn', ...ends('fqdn')),
   refused('source_cluster_name', ...ends('cluster')),
   refused('interface', 'interface'),
   refused('source_ip_xlated', 'snat-ip'),

@@ -85,6 +85,8 @@ export interface WireFlow {
   readonly destination?: WireEndpoint;
   readonly Type?: string;
   readonly node_name?: string;
+  readonly source_names?: readonly string[];
+  readonly destination_names?: readonly string[];
   readonly l7?: {
     readonly type?: string;
     readonly latency_ns?: string;
@@ -129,12 +131,14 @@ export interface WireFilter {
   readonly trace_id?: readonly string[];
   readonly source_ip?: readonly string[];
   readonly source_pod?: readonly string[];
+  readonly source_fqdn?: readonly string[];
   readonly source_label?: readonly string[];
   readonly source_workload?: readonly { readonly name?: string; readonly kind?: string }[];
   readonly source_port?: readonly string[];
   readonly source_identity?: readonly number[];
   readonly destination_ip?: readonly string[];
   readonly destination_pod?: readonly string[];
+  readonly destination_fqdn?: readonly string[];
   readonly destination_label?: readonly string[];
   readonly destination_workload?: readonly { readonly name?: string; readonly kind?: string }[];
   readonly destination_port?: readonly string[];

@@ -30,6 +30,8 @@ export interface EndpointFilter {
   readonly labels?: readonly (readonly LabelRequirement[])[];
   /** World, Node, … */
   readonly entities?: readonly string[];
+  /** Patterns of names that DNS gave the address, `*` for any characters. */
+  readonly dnsNames?: readonly string[];
 }
 
 /** How the path of a request, without its query, is compared; types as in policies. */

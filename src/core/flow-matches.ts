@@ -8,6 +8,7 @@ import type {
   NamePattern,
   PathPattern,
 } from './flow-filter.ts';
+import { dnsNameTest } from './dns-name.ts';
 import { type Flow, type FlowEndpoint, type TcpFlag, tcpFlagsOf } from './flow.ts';
 import { parseAddress, width } from './identity/address.ts';
 import { contains, parsePrefix } from './identity/prefix.ts';
@@ -99,6 +100,10 @@ function endpointTest(filter: EndpointFilter): Test<FlowEndpoint> {
         ({ entity = '' }) =>
           entities.some((wanted) => wanted.toLowerCase() === entity.toLowerCase()),
     ),
+    ...given(filter.dnsNames, (patterns): Test<FlowEndpoint> => {
+      const test = dnsNameTest(patterns);
+      return ({ dnsNames = [] }) => dnsNames.some(test);
+    }),
   ]);
 }
 

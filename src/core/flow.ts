@@ -14,6 +14,8 @@ export interface FlowEndpoint {
   readonly labels?: Readonly<Record<string, string>>;
   /** World, Node, Cluster, …, or the prefix that gave the identity. */
   readonly entity?: string;
+  /** What the workload at the other end was told by DNS that the address is called, the newest first; absent: nothing. */
+  readonly dnsNames?: readonly string[];
 }
 
 /** The rule that decided, traceable to its line of YAML. */

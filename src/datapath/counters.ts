@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { dnsOutcome } from '../core/abi/dns.ts';
 import { type RingName, ring } from '../core/abi/flow.ts';
 import { direction, directionNames, verdict, verdictCountKey, verdictNames } from '../core/abi/policy.ts';
 import { type ReasonName, reason } from '../core/abi/reason.ts';
@@ -14,7 +15,7 @@ export interface VerdictCount {
   readonly count: number;
 }
 
-function counter(map: Maps['drops'], index: number): number {
+function counter(map: Pick<Maps['drops'], 'lookup'>, index: number): number {
   const key = Buffer.alloc(4);
   key.writeUInt32LE(index);
   const value = map.lookup(key);
@@ -38,6 +39,12 @@ export function readOpaque(maps: Pick<Maps, 'opaque_counts'>): ReadonlyMap<Reaso
 export function readFlowsLost(maps: Pick<Maps, 'flows_lost'>): Readonly<Record<RingName, number>> {
   const lost = (name: RingName): number => counter(maps.flows_lost, ring[name]);
   return { flows: lost('flows'), denials: lost('denials'), refusals: lost('refusals') };
+}
+
+/** Answers of DNS that were not copied, by why. */
+export function readDnsMissed(maps: Pick<Maps, 'dns_counts'>): Readonly<Record<'limited' | 'lost', number>> {
+  const { limited, lost } = dnsOutcome;
+  return { limited: counter(maps.dns_counts, limited), lost: counter(maps.dns_counts, lost) };
 }
 
 export function readVerdicts(maps: Maps): VerdictCount[] {

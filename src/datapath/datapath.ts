@@ -124,10 +124,14 @@ export class Datapath {
    * Readers of requests stay until what they no longer decide has been closed, and what shows the addresses of proxied
    * connections while one is open.
    */
+  #demand(state: DesiredState): ReturnType<typeof neededHooks> {
+    return neededHooks(state, { names: this.#options.dnsNames === 'on' });
+  }
+
   #letGo(): void {
     if (this.#state === undefined) return;
     this.inline.narrow(this.#state);
-    const idle = neededHooks(this.#state).idle.filter((hook) => this.#onDemand.has(hook));
+    const idle = this.#demand(this.#state).idle.filter((hook) => this.#onDemand.has(hook));
     const proxied =
       idle.some((hook) => serves(hook, 'proxied')) &&
       this.connections().some((connection) => connection.path === flowPath.proxied);
@@ -165,7 +169,7 @@ export class Datapath {
     const state = this.inline.place(desired);
     const { entries, namespaces } = this.#enrolment;
     const wanted = new Set(namespaces.map((entry) => entry.kernelId));
-    const demand = neededHooks(state);
+    const demand = this.#demand(state);
     this.#attach(demand.wanted);
     const steps = this.#steps(namespaces, wanted);
     const report = this.#changing(() => this.#writer.write(state, kernelIdsOf(entries), steps));

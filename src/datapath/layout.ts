@@ -37,9 +37,9 @@ export const hookObjects = [
  * Why a hook that every packet or connection pays for is attached at all (needs.ts says when). `datagrams`: some
  * namespace's ingress is selected. `inline`: some HTTP policy is decided in the kernel. `proxied`: some connection goes
  * to the proxy, so its ends see other addresses than they asked for. `services`: addresses of Services are resolved, and
- * their clients see those.
+ * their clients see those. `names`: answers of DNS are read wherever there are workloads.
  */
-export type HookNeed = 'datagrams' | 'inline' | 'proxied' | 'services';
+export type HookNeed = 'datagrams' | 'names' | 'inline' | 'proxied' | 'services';
 
 /** A cgroup hook: its object file, its program. The link's pin carries the program's name. */
 export interface Hook {
@@ -64,7 +64,7 @@ export const hooks: readonly Hook[] = [
   { object: 'sendmsg', program: 'sendmsg6' },
   { object: 'inline', program: 'inline_egress', needs: ['inline'] },
   { object: 'inline', program: 'inline_ingress', needs: ['inline'] },
-  { object: 'packet', program: 'packet_ingress', needs: ['datagrams'] },
+  { object: 'packet', program: 'packet_ingress', needs: ['datagrams', 'names'] },
   { object: 'connect', program: 'connect4' },
   { object: 'connect', program: 'connect6' },
 ];

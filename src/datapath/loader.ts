@@ -26,6 +26,8 @@ export interface LoaderOptions {
   readonly boostOff?: BoostOff;
   /** Which requests the kernel records; absent: all. */
   readonly requestFlows?: 'all' | 'refused';
+  /** Whether answers of DNS are copied: wherever there are workloads, or where datagrams are looked at anyway; absent: auto. */
+  readonly dnsNames?: 'on' | 'auto' | 'off';
 }
 
 /** What loading did: a hook is attached anew, its program replaced behind the pinned link, or in force already. */
@@ -48,12 +50,13 @@ function configure(object: BpfObject, name: string): void {
   object.setReadOnlyData(constants);
 }
 
-type ObjectOptions = Pick<LoaderOptions, 'native' | 'layout' | 'objects' | 'requestFlows'>;
+type ObjectOptions = Pick<LoaderOptions, 'native' | 'layout' | 'objects' | 'requestFlows' | 'dnsNames'>;
 
 /** What all programs are loaded with, in the form of a kernel configuration. */
-function switches({ native, requestFlows = 'all' }: ObjectOptions): string {
-  const refusedOnly = requestFlows === 'refused' ? 'y' : 'n';
-  return `${featureSwitches(native)}CONFIG_PERIGEE_REFUSED_REQUESTS_ONLY=${refusedOnly}\n`;
+function switches({ native, requestFlows = 'all', dnsNames = 'auto' }: ObjectOptions): string {
+  const chosen = { REFUSED_REQUESTS_ONLY: requestFlows === 'refused', DNS_NAMES: dnsNames !== 'off' };
+  const lines = Object.entries(chosen).map(([name, isOn]) => `CONFIG_PERIGEE_${name}=${isOn ? 'y' : 'n'}\n`);
+  return `${featureSwitches(native)}${lines.join('')}`;
 }
 
 /** Where programs of this build are found again. */

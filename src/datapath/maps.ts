@@ -51,6 +51,8 @@ export const mapNames = [
   'service_peer',
   'service_peers',
   'service_asked',
+  'dns_answers',
+  'dns_counts',
 ] as const;
 
 export type MapName = (typeof mapNames)[number];

@@ -5,6 +5,7 @@ import { reasonNames } from '../core/abi/reason.ts';
 import type { Flow, FlowEndpoint } from '../core/flow.ts';
 import { formatAddress } from '../core/identity/address.ts';
 import type { FlowNames } from './flow-names.ts';
+import { dnsNamesOf } from './match/dns-name.ts';
 import { endNames } from './match/endpoint.ts';
 import { hostAt, methodAt, pathAt } from './match/predicate.ts';
 import {
@@ -36,11 +37,13 @@ function endpoint(
   const { bytes, u16, u32 } = memory;
   const isSource = side === 'source';
   const identity = u32[(at + (isSource ? Offset.sourceIdentity : Offset.destinationIdentity)) >> 2] ?? 0;
+  const dnsNames = dnsNamesOf(names, side, memory, at);
   return {
     address: addressText(bytes, at + (isSource ? Offset.sourceAddress : Offset.destinationAddress)),
     port: u16[(at + (isSource ? Offset.sourcePort : Offset.destinationPort)) >> 1] ?? 0,
     identity,
     ...endNames(names, side, memory, at),
+    ...(dnsNames.length === 0 ? {} : { dnsNames }),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { FlowRule, FlowService } from '../core/flow.ts';
 import type { PathRedaction } from '../core/redact.ts';
 import type { AddressHolders } from './address-holders.ts';
+import type { DnsNames } from './dns/names.ts';
 
 /** What is known of a numeric identity or workload. */
 export interface PeerNames {
@@ -23,6 +24,8 @@ export interface FlowNames {
   rule(id: number): FlowRule | undefined;
   /** Who had the addresses of records that name no workload. */
   readonly holders?: Pick<AddressHolders, 'of' | 'addresses'>;
+  /** What workloads call addresses; absent: nobody reads DNS. */
+  readonly dns?: Pick<DnsNames, 'has' | 'of' | 'addresses' | 'version'>;
   /** Absent: nobody here resolves Services. */
   service?(id: number): FlowService | undefined;
   /** How paths are shown and found; absent: as they were sent. */

@@ -78,6 +78,7 @@ const endpoint: fc.Arbitrary<EndpointFilter> = fc.record(
     identities: someOf([2, 102]),
     labels: someOf([[{ key: 'app', operator: 'In' as const, values: ['api'] }]]),
     entities: someOf(['World']),
+    dnsNames: someOf(['db.*', 'old-db.example.com', '*', 'nobody.*']),
     pods: someOf([{ namespace: 'dark' }, { name: 'w', prefix: true }]),
   },
   { requiredKeys: [] },

@@ -125,7 +125,26 @@ export const services: Readonly<Record<number, FlowService>> = {
   11: { namespace: 'default', name: 'dns', port: 53 },
 };
 
+/** What workload 1 was told by DNS, whenever that was. */
+export const dnsNames: Readonly<Record<string, readonly string[]>> = {
+  '198.51.100.7': ['api.example.com'],
+  '192.168.1.4': ['db.example.com', 'old-db.example.com'],
+};
+
+const keyOf = (address: string): string => Buffer.from(mapped(address)).toString('latin1');
+
+const dns: FlowNames['dns'] = {
+  version: 1,
+  has: (workload) => workload === 1,
+  of: (_, key) => Object.entries(dnsNames).find(([address]) => keyOf(address) === key)?.[1] ?? [],
+  addresses: (test) =>
+    Object.entries(dnsNames).flatMap(([address, all]) =>
+      all.some(test) ? [Buffer.from(keyOf(address), 'latin1')] : [],
+    ),
+};
+
 export const names: FlowNames = {
+  dns,
   service: (id) => services[id],
   workload: (id) => workloads[id],
   identity: (id) => (id === 2 ? { entity: 'World' } : undefined),

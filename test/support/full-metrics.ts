@@ -50,6 +50,7 @@ export function fullMetrics(count: number): AgentMetrics {
     }),
     exported: () => ({ written: 5, failed: 0, missed: 1 }),
     otlp: () => [{ signal: 'logs', outcome: 'sent', count: 3 }],
+    dns: () => ({ answers: { named: 1 }, names: 1, evicted: { workload: 1 } }),
     pairs: () =>
       all.map(({ source_workload: source, destination_workload: destination }) => ({
         ...{ source, destination },

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import { verdict } from '../../src/core/abi/policy.ts';
-import { AgentMetrics, type MetricSources } from '../../src/observability/metrics/agent-metrics.ts';
+import { AgentMetrics } from '../../src/observability/metrics/agent-metrics.ts';
+import type { MetricSources } from '../../src/observability/metrics/sources.ts';
 import { type MetricDefinition, metricDefinitions } from '../../src/observability/metrics/definitions.ts';
 import { FlowMeter } from '../../src/observability/metrics/flow-meter.ts';
 import { mergedFamilies, prometheusText } from '../../src/observability/metrics/families.ts';
@@ -31,6 +32,7 @@ function createMetrics(overrides: Partial<MetricSources> = {}): AgentMetrics {
     }),
     exported: () => ({ written: 5, failed: 0, missed: 1 }),
     otlp: () => [{ signal: 'logs', outcome: 'sent', count: 3 }],
+    dns: () => ({ answers: { named: 2, lost: 0 }, names: 4, evicted: { workload: 3 } }),
     pairs: () => [],
     audited: () => [],
     requests: () => ({ requests: [], durations: [] }),

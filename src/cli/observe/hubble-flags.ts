@@ -31,6 +31,12 @@ function identity(text: string): number {
 export const endFlags = {
   pod: { argument: '<name>', selects: '[namespace/]prefix of the name', field: 'pod', value: named },
   label: { argument: '<selector>', selects: 'labels, as kubectl selects', field: 'label', value: asItIs },
+  fqdn: {
+    argument: '<name>',
+    selects: 'name that DNS gave the address, with *',
+    field: 'fqdn',
+    value: asItIs,
+  },
   ip: { argument: '<address>', selects: 'address or CIDR', field: 'ip', value: asItIs },
   port: { argument: '<port>', selects: 'port', field: 'port', value: asItIs },
   identity: { argument: '<number>', selects: 'identity', field: 'identity', value: identity },

@@ -5,13 +5,15 @@ import { escapeText } from './escape.ts';
 import { formatBytes, formatDuration, formatTime } from './quantity.ts';
 import type { Style } from './style.ts';
 
-/** `shop/web:41234`, or the address with what it is: `203.0.113.9:443 (World)`. */
-export function endpointText({ namespace, workload, address, port, entity }: FlowEndpoint): string {
+/** `shop/web:41234`, or the address with what it is: `203.0.113.9:443 (World, api.example.com)`. */
+export function endpointText(end: FlowEndpoint): string {
+  const { namespace, workload, address, port, entity, dnsNames = [] } = end;
   // A refused connect() had no port yet.
   const suffix = port === 0 ? '' : `:${port}`;
   if (workload !== undefined) return escapeText(`${namespace ?? ''}/${workload}${suffix}`);
   const host = address.includes(':') && port !== 0 ? `[${address}]` : address;
-  return escapeText(`${host}${suffix}${entity === undefined ? '' : ` (${entity})`}`);
+  const known = [...(entity === undefined ? [] : [entity]), ...dnsNames.slice(0, 1)];
+  return escapeText(`${host}${suffix}${known.length === 0 ? '' : ` (${known.join(', ')})`}`);
 }
 
 /** `shop/api:80`: the Service that the client asked for. */

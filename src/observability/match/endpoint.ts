@@ -4,35 +4,14 @@ import { parseAddress, width } from '../../core/identity/address.ts';
 import { parsePrefix } from '../../core/identity/prefix.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames, PeerNames } from '../flow-names.ts';
-import { Offset, type RecordMemory } from '../record-layout.ts';
-import { addressTerm, Field, prefixLengths, term } from '../terms.ts';
+import { dnsNameMatcher } from './dns-name.ts';
+import type { RecordMemory } from '../record-layout.ts';
+import { addressTerm, prefixLengths, term } from '../terms.ts';
 import { any, type ChunkTest, type Matcher, unsummarised } from './matcher.ts';
+import { hasAddress, offsetsOf, type Side } from './side.ts';
 import { type Predicate, u16In, u32In } from './predicate.ts';
 
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
-
-type Side = 'source' | 'destination';
-
-const offsetsOf = {
-  source: {
-    addressField: Field.sourceAddress,
-    portField: Field.sourcePort,
-    identityField: Field.sourceIdentity,
-    address: Offset.sourceAddress,
-    port: Offset.sourcePort,
-    identity: Offset.sourceIdentity,
-    workload: Offset.sourceWorkload,
-  },
-  destination: {
-    addressField: Field.destinationAddress,
-    portField: Field.destinationPort,
-    identityField: Field.destinationIdentity,
-    address: Offset.destinationAddress,
-    port: Offset.destinationPort,
-    identity: Offset.destinationIdentity,
-    workload: Offset.destinationWorkload,
-  },
-} as const;
 
 export function matchesName(
   pattern: NamePattern,
@@ -85,15 +64,9 @@ export function endNames(names: FlowNames, side: Side, memory: RecordMemory, at:
   return peerNames(names, whoIs(names, side, memory, at), identityOf(side, memory, at));
 }
 
-/** Chunks that may hold one of more addresses than this are looked at. */
-const MAX_ADDRESS_TERMS = 64;
-
 /** Chunks in which somebody without a number may be whom the test is true of. */
 function holderChunks(side: Side, names: FlowNames, test: (peer: PeerNames) => boolean): ChunkTest {
-  const addresses = names.holders?.addresses(test) ?? [];
-  const terms = addresses.map((bytes) => addressTerm(offsetsOf[side].addressField, bytes, 0, 128));
-  return (summaries, slot) =>
-    terms.length > MAX_ADDRESS_TERMS || terms.some((one) => summaries.hasTerm(slot, one));
+  return hasAddress(side, names.holders?.addresses(test) ?? []);
 }
 
 /** The answer depends on who is there and on the identity: it is kept per pair while the query runs. */
@@ -185,5 +158,6 @@ export function endpointMatchers(side: Side, filter: EndpointFilter, names: Flow
     const wanted = new Set(entities.map((entity) => entity.toLowerCase()));
     matchers.push(byPeer(side, names, (peer) => wanted.has((peer.entity ?? '').toLowerCase())));
   }
+  if (filter.dnsNames !== undefined) matchers.push(dnsNameMatcher(side, filter.dnsNames, names));
   return matchers;
 }

@@ -130,6 +130,24 @@ export const metricDefinitions = {
     help: 'Flow records that were lost before they could be stored, by the ring that was full',
     labels: ['ring'],
   },
+  dnsAnswers: {
+    name: 'perigee_dns_answers_total',
+    type: 'counter',
+    help: 'Answers of DNS that workloads got, by what became of them: named (addresses were), nothing (no address for the name that was asked for), refused (a name that no host may have), malformed, limited (too many for one workload in a second) or lost (the ring was full)',
+    labels: ['outcome'],
+  },
+  dnsNames: {
+    name: 'perigee_dns_names',
+    type: 'gauge',
+    help: 'Pairs of a DNS name and an address that are kept',
+    labels: [],
+  },
+  dnsEvicted: {
+    name: 'perigee_dns_names_evicted_total',
+    type: 'counter',
+    help: 'Pairs of a DNS name and an address that made room for others, by the limit that was met: of the address, the workload or the node',
+    labels: ['limit'],
+  },
   flowsExported: {
     name: 'perigee_flows_exported_total',
     type: 'counter',
