@@ -120,14 +120,14 @@ export class Datapath {
     return report;
   }
 
-  /**
-   * Readers of requests stay until what they no longer decide has been closed, and what shows the addresses of proxied
-   * connections while one is open.
-   */
   #demand(state: DesiredState): ReturnType<typeof neededHooks> {
     return neededHooks(state, { names: this.#options.dnsNames === 'on' });
   }
 
+  /**
+   * Readers of requests stay until what they no longer decide has been closed, and what shows the addresses of proxied
+   * connections while one is open.
+   */
   #letGo(): void {
     if (this.#state === undefined) return;
     this.inline.narrow(this.#state);
