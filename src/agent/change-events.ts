@@ -15,11 +15,15 @@ export interface InForce {
   readonly at: Date;
 }
 
-/** Policies by name; one that says nothing in either direction has none. */
-function policiesOf({ world: { policies, networkPolicies } }: InForce): ReadonlyMap<string, Policy> {
+/** By name, the policies that the other does not have; one that says nothing in either direction has none. */
+function policiesBeside(
+  { policies, networkPolicies }: InForce['world'],
+  other: InForce['world'] | undefined,
+): ReadonlyMap<string, Policy> {
+  const known = new Set([...(other?.networkPolicies ?? []), ...(other?.policies ?? [])]);
   return new Map(
     [...networkPolicies, ...policies].flatMap((policy) => {
-      const ref = policy.directions[0]?.defaultDeny;
+      const ref = known.has(policy) ? undefined : policy.directions[0]?.defaultDeny;
       if (ref === undefined) return [];
       const name = ref.namespace === '' ? ref.name : `${ref.namespace}/${ref.name}`;
       return [[`${ref.kind} ${name}`, policy] as const];
@@ -34,10 +38,9 @@ export function changeEvents(before: InForce | undefined, now: InForce): readonl
   const isSame =
     before?.world.policies === now.world.policies &&
     before.world.networkPolicies === now.world.networkPolicies;
-  const [oldPolicies, policies] = [
-    before === undefined || isSame ? new Map<string, Policy>() : policiesOf(before),
-    isSame ? new Map<string, Policy>() : policiesOf(now),
-  ];
+  const none = new Map<string, Policy>();
+  const gonePolicies = before === undefined || isSame ? none : policiesBeside(before.world, now.world);
+  const newPolicies = isSame ? none : policiesBeside(now.world, before?.world);
   const policyEvent = (
     type: 'policy-updated' | 'policy-deleted',
     policy: string,
@@ -64,12 +67,10 @@ export function changeEvents(before: InForce | undefined, now: InForce): readonl
       workloadEvent('workload-removed', one, before === undefined ? known : identities(before)),
     ),
     ...come.map((one) => workloadEvent('workload-added', one, known)),
-    ...[...oldPolicies]
-      .filter(([name]) => !policies.has(name))
+    ...[...gonePolicies]
+      .filter(([name]) => !newPolicies.has(name))
       .map(([name, policy]) => policyEvent('policy-deleted', name, policy)),
-    ...[...policies]
-      .filter(([name, policy]) => oldPolicies.get(name) !== policy)
-      .map(([name, policy]) => policyEvent('policy-updated', name, policy)),
+    ...[...newPolicies].map(([name, policy]) => policyEvent('policy-updated', name, policy)),
   ];
 }
 

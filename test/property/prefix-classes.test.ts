@@ -31,7 +31,7 @@ test('every clause says the same of a block and of what stands for it, and somet
     fc.property(fc.array(clause, { minLength: 1, maxLength: 5 }), (clauses) => {
       const rules = [rule(clauses)];
       const prefixes = collectPrefixes(rules);
-      const found = standIns(prefixes, rules, 0);
+      const found = standIns(prefixes, () => rules, 0);
       const answersOf = (of: Prefix): string =>
         clauses
           .map((one) => peerMismatch(one, createPeerIdentity({ prefix: of }), () => ({})) === undefined)

@@ -49,6 +49,18 @@ export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   return mask(inner.bits, inner.family, outer.length) === outer.bits;
 }
 
+/** Tells whether an address is inside one of these blocks, for very many of them: it makes no new numbers. */
+export function insideAny(blocks: readonly Prefix[]): (address: Address) => boolean {
+  const ranges = blocks.map(({ family, bits, length }) => {
+    return { family, first: bits, last: bits | ((1n << BigInt(width(family) - length)) - 1n) };
+  });
+  return ({ family, bits }) => {
+    for (const range of ranges)
+      if (range.family === family && range.first <= bits && bits <= range.last) return true;
+    return false;
+  };
+}
+
 /** Finds the longest block of a fixed set that holds an address or block. */
 export class PrefixTable {
   readonly #byLength = new Map<string, Map<bigint, Prefix>>();

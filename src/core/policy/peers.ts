@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { PersistentMap } from '../../lib/persistent-map.ts';
 import { type Address, parseAddress } from '../identity/address.ts';
-import { createPeerIdentity, type PeerFacts, type PeerIdentity } from '../identity/peer-identity.ts';
-import { contains, formatPrefix, parsePrefix, type Prefix } from '../identity/prefix.ts';
+import { createPeerIdentity, type PeerIdentity } from '../identity/peer-identity.ts';
+import { contains, formatPrefix, insideAny, parsePrefix, type Prefix } from '../identity/prefix.ts';
 import type { Workload } from '../workload/workload.ts';
 import { isLinkLocal, type NodeOwner } from './address-book.ts';
 import type { World } from './world.ts';
@@ -66,6 +66,11 @@ const LOOPBACK = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128']
   .map(parsePrefix)
   .filter((block) => block !== undefined);
 
+/** Blocks that have an entry though no policy names them, by their texts. */
+const ALWAYS: ReadonlyMap<string, Prefix> = new Map(
+  [...EVERYTHING, ...LOOPBACK, ...LINK_LOCAL].map((block) => [formatPrefix(block), block]),
+);
+
 /** Of more blocks at once that change, every address is looked at anew. */
 const FEW_BLOCKS = 32;
 
@@ -84,18 +89,27 @@ export class PeerBook {
   ipcache(world: World): Entries {
     const before = this.#world;
     this.#world = world;
-    const touched = this.#touched(world, before);
-    if (before?.prefixes !== world.prefixes) {
-      const blocks = this.#blocks.with(newBlocks(world, this.#blocks));
-      for (const { key } of blocks.changesSince(this.#blocks)) touched.add(key);
-      this.#blocks = blocks;
-    }
+    const changed = world.prefixes.differences(before?.prefixes);
+    const touched = this.#touched(world, before, changed);
+    if (before === undefined || changed.length > 0)
+      for (const text of this.#renewBlocks(world, changed)) touched.add(text);
     this.#entries = this.#entries.with([...touched].map((prefix) => [prefix, this.#entry(world, prefix)]));
     return this.#entries;
   }
 
-  /** Texts of the prefixes whose entries may be others than before. */
-  #touched(world: World, before: World | undefined): Set<string> {
+  /** @returns texts of those blocks whose entries are others than before */
+  #renewBlocks(world: World, changed: readonly Prefix[]): string[] {
+    const before = this.#blocks;
+    // What has an entry anyway may be part of a block that has come.
+    const all = [...ALWAYS, ...changed.map((block) => [formatPrefix(block), block] as const)];
+    this.#blocks = before.with(
+      all.map(([text, block]) => [text, sameEntry(before.get(text), blockEntry(world, text, block))]),
+    );
+    return this.#blocks.changesSince(before).map(({ key }) => key);
+  }
+
+  /** Texts of the addresses whose entries may be others than before. */
+  #touched(world: World, before: World | undefined, blocks: readonly Prefix[]): Set<string> {
     const { owners, apiServers } = world.addresses;
     const ownersBefore = before?.addresses.owners ?? PersistentMap.empty();
     const addresses = owners.changesSince(ownersBefore).map(({ key }) => key);
@@ -103,18 +117,19 @@ export class PeerBook {
       addresses.push(...(was?.addresses ?? []), ...(is?.addresses ?? []));
     if (apiServers !== before?.addresses.apiServers)
       addresses.push(...(before?.addresses.apiServers ?? []), ...apiServers);
-    const moved = before === undefined ? [] : this.#moved(world, before);
+    const moved = before === undefined ? [] : this.#moved(world, before, blocks);
     return new Set([...addresses.map(addressPrefix), ...moved]);
   }
 
   /** Of addresses that may be told from others by other things than before. */
-  #moved(world: World, before: World): string[] {
-    const blocks = world.prefixes.differences(before.prefixes);
+  #moved(world: World, before: World, blocks: readonly Prefix[]): string[] {
     const all = blocks.length > FEW_BLOCKS || world.egressPortNames !== before.egressPortNames;
     if (!all && blocks.length === 0) return [];
-    const isMoved = ({ prefix, taken }: IpcacheEntry): boolean =>
-      taken === true && (all || blocks.some((block) => contains(block, prefix)));
-    return [...this.#entries].filter(([, entry]) => isMoved(entry)).map(([text]) => text);
+    const isInside = insideAny(blocks);
+    const moved: string[] = [];
+    for (const { prefix, taken } of this.#entries.values())
+      if (taken === true && (all || isInside(prefix))) moved.push(formatPrefix(prefix));
+    return moved;
   }
 
   #entry(world: World, text: string): IpcacheEntry | undefined {
@@ -152,28 +167,13 @@ function sameEntry<E extends IpcacheEntry | undefined>(before: IpcacheEntry | un
   return isSame ? (before as E) : now;
 }
 
-/** Whoever has no address of its own, with those that are not among them any more. */
-function newBlocks(world: World, before: Entries): Map<string, IpcacheEntry | undefined> {
-  const now = new Map<string, IpcacheEntry | undefined>([...before.keys()].map((text) => [text, undefined]));
-  for (const entry of blockEntries(world)) {
-    const text = formatPrefix(entry.prefix);
-    now.set(text, sameEntry(before.get(text), entry));
-  }
-  return now;
-}
-
-function blockEntries(world: World): IpcacheEntry[] {
-  const { prefixes } = world;
-  const entries = EVERYTHING.map((prefix) => ({ prefix, peer: createPeerIdentity({}) }));
-  const add = (block: Prefix, facts: PeerFacts): void => {
-    entries.push({ prefix: block, peer: createPeerIdentity({ ...facts, prefix: prefixes.standIn(block) }) });
+/** An entry for whoever is in the block and has no address of its own; undefined: nobody speaks of the block. */
+function blockEntry({ prefixes }: World, text: string, block: Prefix): IpcacheEntry | undefined {
+  if (!ALWAYS.has(text) && !prefixes.has(text)) return undefined;
+  const isIn = (outer: Prefix): boolean => contains(outer, block);
+  const [node, linkLocal] = [LOOPBACK.some(isIn), LINK_LOCAL.some(isIn)];
+  return {
+    prefix: block,
+    peer: createPeerIdentity({ node, linkLocal, prefix: prefixes.standIn(block) }),
   };
-  for (const block of LOOPBACK) add(block, { node: true });
-  for (const block of LINK_LOCAL) add(block, { linkLocal: true });
-  for (const block of prefixes) {
-    const linkLocal = LINK_LOCAL.some((outer) => contains(outer, block));
-    const node = LOOPBACK.some((outer) => contains(outer, block));
-    add(block, { node, linkLocal });
-  }
-  return entries;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Change } from '../../lib/persistent-map.ts';
 import type { Prefix } from '../identity/prefix.ts';
-import { type Resource, resourceKey } from '../resources/kinds.ts';
+import type { Resource } from '../resources/kinds.ts';
 import { fromAccessPolicy } from './from-access-policy.ts';
 import { fromNetworkPolicy } from './from-network-policy.ts';
 import { Blocks, collectPrefixes, standIns } from './prefix-classes.ts';
@@ -30,7 +30,8 @@ interface Known {
 
 /** The policies of one world after the other. What did not change is the same object in both. */
 export class PolicySet {
-  readonly #known = new Map<string, Known>();
+  /** Both in canonical order. */
+  readonly #sorted: Readonly<Record<Policy['api'], Known[]>> = { NetworkPolicy: [], AccessPolicy: [] };
   /** Those that name blocks, in canonical order. */
   #blocks: readonly Known[] = [];
   #facts: PolicyFacts = {
@@ -45,22 +46,37 @@ export class PolicySet {
   take(changes: readonly Change<Resource>[]): PolicyFacts {
     let changed = false;
     for (const { was, is } of changes) {
-      if (was !== undefined) changed = this.#known.delete(resourceKey(was)) || changed;
-      const known = is === undefined ? undefined : read(is);
-      if (is === undefined || known === undefined) continue;
-      this.#known.set(resourceKey(is), known);
-      changed = true;
+      if (was !== undefined) changed = this.#remove(was) || changed;
+      if (is !== undefined) changed = this.#add(is) || changed;
     }
     if (changed) this.#facts = this.#collect();
     return this.#facts;
   }
 
+  #remove(resource: Resource): boolean {
+    const api = apiOf(resource);
+    if (api === undefined) return false;
+    const sorted = this.#sorted[api];
+    const sortKey = sortKeyOf(resource);
+    const at = placeOf(sorted, sortKey);
+    if (sorted[at]?.sortKey !== sortKey) return false;
+    sorted.splice(at, 1);
+    return true;
+  }
+
+  #add(resource: Resource): boolean {
+    const known = read(resource);
+    if (known === undefined) return false;
+    const sorted = this.#sorted[known.policy.api];
+    sorted.splice(placeOf(sorted, known.sortKey), 0, known);
+    return true;
+  }
+
   #collect(): PolicyFacts {
-    const sorted = [...this.#known.values()].sort((a, b) => (a.sortKey < b.sortKey ? -1 : 1));
-    const ofApi = (api: Policy['api']): Known[] => sorted.filter(({ policy }) => policy.api === api);
-    const [network, access] = [ofApi('NetworkPolicy'), ofApi('AccessPolicy')];
+    const { NetworkPolicy: network, AccessPolicy: access } = this.#sorted;
     const known = [...network, ...access];
-    const names = new Set(known.flatMap(({ portNames }) => portNames));
+    const names = new Set<string>();
+    for (const { portNames } of known) for (const name of portNames) names.add(name);
     const { egressPortNames: before } = this.#facts;
     const isSame = names.size === before.size && [...names].every((name) => before.has(name));
     return {
@@ -80,10 +96,7 @@ export class PolicySet {
     const prefixes = new Map(known.flatMap(({ blocks }) => [...(blocks ?? [])]));
     const blocks = new Blocks(
       prefixes,
-      standIns(
-        prefixes,
-        known.flatMap(({ policy }) => rulesOf(policy)),
-      ),
+      standIns(prefixes, () => known.flatMap(({ policy }) => rulesOf(policy))),
     );
     return blocks.differences(before).length === 0 ? before : blocks;
   }
@@ -92,14 +105,33 @@ export class PolicySet {
 function read(resource: Resource): Known | undefined {
   const policy = policyOf(resource);
   if (policy === undefined) return undefined;
-  const { kind, metadata } = resource;
   const blocks = collectPrefixes(rulesOf(policy));
   return {
-    sortKey: `${kind}\0${'namespace' in metadata ? metadata.namespace : ''}\0${metadata.name}`,
+    sortKey: sortKeyOf(resource),
     policy,
     portNames: egressPortNames(policy),
     blocks: blocks.size === 0 ? undefined : blocks,
   };
+}
+
+function sortKeyOf({ kind, metadata }: Resource): string {
+  return `${kind}\0${'namespace' in metadata ? metadata.namespace : ''}\0${metadata.name}`;
+}
+
+/** Where the key is, or is to be inserted. */
+function placeOf(sorted: readonly Known[], sortKey: string): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle]?.sortKey ?? '') < sortKey) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+function apiOf({ kind }: Resource): Policy['api'] | undefined {
+  if (kind === 'NetworkPolicy') return kind;
+  return kind === 'AccessPolicy' || kind === 'ClusterAccessPolicy' ? 'AccessPolicy' : undefined;
 }
 
 function policyOf(resource: Resource): Policy | undefined {

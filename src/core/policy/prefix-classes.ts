@@ -29,11 +29,11 @@ export function collectPrefixes(rules: readonly Rule[]): Map<string, Prefix> {
  */
 export function standIns(
   prefixes: ReadonlyMap<string, Prefix>,
-  rules: readonly Rule[],
+  rules: () => readonly Rule[],
   named = NAMED_BLOCKS,
 ): ReadonlyMap<string, Prefix> {
   if (prefixes.size <= named) return prefixes;
-  const mentions = mentionsOf(rules);
+  const mentions = mentionsOf(rules());
   const table = new PrefixTable(prefixes.values());
   const first = new Map<string, Prefix>();
   const found = new Map<string, Prefix>();
@@ -70,13 +70,18 @@ export class Blocks {
   }
 
   /** The blocks that are in one of the two alone, or that another stands for. */
-  differences(others: Blocks): Prefix[] {
+  differences(others = NO_BLOCKS): Prefix[] {
     if (others === this) return [];
     const here = [...this.#prefixes].filter(
       ([text]) => !others.#prefixes.has(text) || this.#standInText(text) !== others.#standInText(text),
     );
     const gone = [...others.#prefixes].filter(([text]) => !this.#prefixes.has(text));
     return [...here, ...gone].map(([, prefix]) => prefix);
+  }
+
+  /** Whether some policy names the block with that text. */
+  has(text: string): boolean {
+    return this.#prefixes.has(text);
   }
 
   /** What stands for the block with that text. */
@@ -90,6 +95,8 @@ export class Blocks {
     return this.#table[Symbol.iterator]();
   }
 }
+
+const NO_BLOCKS = new Blocks();
 
 function clausesWithBlocks(rules: readonly Rule[]) {
   return rules

@@ -36,8 +36,8 @@ interface ServiceWatches {
 
 type Strip<T> = (object: ApiObject) => T | undefined;
 
-/** From the first change to the report of it, ms: a rollout changes many objects at once. */
-const SETTLE_MS = 20;
+/** Between two reports, ms: a rollout changes many objects at once. A change that comes alone is reported at once. */
+const BETWEEN_MS = 20;
 
 const OURS = '/apis/perigee.dev/v1alpha1';
 /** The Service that stands for the API server, and where it leads. */
@@ -55,6 +55,8 @@ export class ClusterSource {
   readonly #policies: readonly ListWatch<ReadObject>[];
   readonly #apiServers: readonly ListWatch<readonly string[]>[];
   #timer: NodeJS.Timeout | undefined;
+  /** By `performance.now()`. */
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ClusterSourceOptions) {
     this.#options = options;
@@ -121,10 +123,12 @@ export class ClusterSource {
 
   #changed(): void {
     if (this.#timer !== undefined || this.#options.signal.aborted) return;
+    const wait = Math.max(this.#reportedAt + BETWEEN_MS - performance.now(), 0);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      this.#reportedAt = performance.now();
       this.#report();
-    }, SETTLE_MS);
+    }, wait);
   }
 
   /** A cluster that is known by halves would take rights away, or policy. */
