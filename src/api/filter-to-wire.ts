@@ -71,7 +71,7 @@ function selection(filter: FlowFilter): WireSelection {
  * said: the agent would be asked for more.
  */
 export function filterToWire(filter: FlowFilter): WireFilter {
-  if (filter.isSampled !== undefined)
+  if (filter.sampledShare !== undefined)
     throw invalid("flows can't be asked for by whether they are sampled", 'Filter what comes');
   const patterns = (filter.httpPaths ?? []).filter(({ type }) => type === 'RegularExpression');
   return {

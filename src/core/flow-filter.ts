@@ -72,8 +72,8 @@ export interface FlowFilter {
   readonly references?: readonly string[];
   /** Trace ids of requests, 32 hex digits in lower case. */
   readonly traces?: readonly string[];
-  /** Requests that belong to a trace which its client samples. */
-  readonly isSampled?: true;
+  /** Requests that belong to a trace which its client samples, and this share, 0 to 1, of those that came without a trace. */
+  readonly sampledShare?: number;
   readonly uuids?: readonly string[];
   /** Policies that decided, whatever the verdict. */
   readonly policies?: readonly NamePattern[];

@@ -13,6 +13,7 @@ import { type Flow, type FlowEndpoint, type TcpFlag, tcpFlagsOf } from './flow.t
 import { parseAddress, width } from './identity/address.ts';
 import { contains, parsePrefix } from './identity/prefix.ts';
 import { matchesRegex, parseRegex } from './regex/regex.ts';
+import { isInShare, traceRandomOf } from './trace-share.ts';
 import { PerigeeError } from '../lib/errors.ts';
 
 /**
@@ -159,6 +160,11 @@ function requestTests(filter: FlowFilter): readonly Test<NonNullable<Flow['http'
   ];
 }
 
+function sampledTest(share: number): Test<Flow> {
+  return ({ http, trace, time, connection }) =>
+    trace?.sampled ?? (http !== undefined && isInShare(traceRandomOf(time, BigInt(connection)), share));
+}
+
 function decisionTests(filter: FlowFilter): readonly Test<Flow>[] {
   return [
     ...given(
@@ -173,7 +179,7 @@ function decisionTests(filter: FlowFilter): readonly Test<Flow>[] {
         ({ trace }) =>
           trace !== undefined && wanted.includes(trace.id),
     ),
-    ...(filter.isSampled === undefined ? [] : [({ trace }: Flow) => trace?.sampled === true]),
+    ...(filter.sampledShare === undefined ? [] : [sampledTest(filter.sampledShare)]),
     ...given(
       filter.services,
       (patterns): Test<Flow> =>

@@ -110,7 +110,7 @@ const filter: fc.Arbitrary<FlowFilter> = fc.record(
     hosts: someOf(['api']),
     urls: someOf(['api/ord', '/$', 's/7']),
     traces: someOf([1, 3].map((byte) => traceOf(byte).toString('hex'))),
-    isSampled: fc.constant(true as const),
+    sampledShare: oneOf([0, 0.3, 1]),
     references: someOf(['1f3a5c7e9b2d4f60', '0000000000000000']),
     services: someOf([{ namespace: 'shop' }, { name: 'ca', prefix: true }, { name: 'api' }]),
     policies: someOf([{ name: 'api' }, { namespace: 'shop', name: 'web' }]),

@@ -64,7 +64,6 @@ suite('flows of gRPC calls', () => {
       new OtlpResources({ name: 'node-1', version: '0.1.0', isKubernetes: false }),
       { name: 'perigee', version: '0.1.0' },
       'node-1',
-      0,
     );
     for (const [status, errors] of [
       [0, [undefined, undefined]],

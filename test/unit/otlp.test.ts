@@ -5,7 +5,7 @@ import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { DataPointType } from '@opentelemetry/sdk-metrics';
 import { direction, verdict } from '../../src/core/abi/policy.ts';
 import { reason } from '../../src/core/abi/reason.ts';
-import type { FlowEvent } from '../../src/core/flow-filter.ts';
+import type { FlowEvent, FlowFilter } from '../../src/core/flow-filter.ts';
 import { familiesOf } from '../../src/observability/metrics/families.ts';
 import { logOf } from '../../src/observability/otlp/logs.ts';
 import { metricsOf } from '../../src/observability/otlp/metrics.ts';
@@ -14,6 +14,8 @@ import { SpanMaker } from '../../src/observability/otlp/spans.ts';
 import { batch, detailOf, names, record, type RecordFields, traceOf } from '../support/flow-records.ts';
 import { createFlowStore } from '../support/flow-stores.ts';
 
+type FlowOfStore = Extract<FlowEvent, { type: 'flow' }>;
+
 const node = { name: 'node-1', version: '0.1.0', isKubernetes: false };
 const scope = { name: 'perigee', version: '0.1.0' };
 const request = { method: 'GET', urlPath: '/orders', host: 'api:8080' };
@@ -21,23 +23,34 @@ const sampled = { ...request, detail: detailOf(1) };
 const TRACE = traceOf(1).toString('hex');
 const SENDER = Buffer.alloc(8, 9).toString('hex');
 
-/** What the store says of one record. */
-async function flowOf(fields: RecordFields): Promise<Extract<FlowEvent, { type: 'flow' }>> {
+/** What the store says of records, of the requests that a share of traces is chosen from. */
+async function flowsOf(
+  all: readonly RecordFields[],
+  ...include: readonly FlowFilter[]
+): Promise<FlowOfStore[]> {
   const store = createFlowStore({
     ...{ bytes: 1 << 20, denialBytes: 1 << 18, names },
     clock: { current: () => 0n },
   });
-  const { bytes, offsets } = batch([record(fields)]);
+  const { bytes, offsets } = batch(all.map(record));
   store.append(bytes, offsets);
-  const query = { include: [], exclude: [], end: 'newest', follow: false } as const;
+  const query = { include, exclude: [], end: 'newest', follow: false } as const;
+  const flows: FlowOfStore[] = [];
   for await (const event of store.query(query, new AbortController().signal))
-    if (event.type === 'flow') return event;
-  throw new TypeError('no flow');
+    if (event.type === 'flow') flows.push(event);
+  return flows;
 }
 
-async function spansOf(fields: RecordFields, ratio = 0) {
-  const event = await flowOf(fields);
-  return new SpanMaker(new OtlpResources(node), scope, node.name, ratio).spansOf(event);
+async function flowOf(fields: RecordFields): Promise<FlowOfStore> {
+  const [event] = await flowsOf([fields]);
+  assert.ok(event !== undefined);
+  return event;
+}
+
+const maker = new SpanMaker(new OtlpResources(node), scope, node.name);
+
+async function spansOf(fields: RecordFields) {
+  return maker.spansOf(await flowOf(fields));
 }
 
 suite('spans of requests', () => {
@@ -108,20 +121,37 @@ suite('spans of requests', () => {
     assert.match(String(client.attributes['server.address']), /^[\x21-\x7e]+$/);
   });
 
-  test('a client that does not sample its trace gets none; one without a trace gets what the setting says', async () => {
-    assert.deepEqual(await spansOf({ ...request, detail: detailOf(2) }, 1), []);
-    assert.deepEqual(await spansOf(request, 0), []);
-    const [client, server] = await spansOf(request, 1);
+  test('a request without a trace begins one, which is the same whenever it is asked for', async () => {
+    const [client, server] = await spansOf(request);
     assert.equal(client?.parentSpanContext, undefined);
     assert.match(client?.spanContext().traceId ?? '', /^[0-9a-f]{32}$/);
     assert.equal(server?.parentSpanContext?.spanId, client?.spanContext().spanId);
-    const again = await spansOf(request, 1);
+    const again = await spansOf(request);
     assert.equal(again[0]?.spanContext().traceId, client?.spanContext().traceId);
-    const event = await flowOf(request);
-    const maker = new SpanMaker(new OtlpResources(node), scope, node.name, 0.25);
-    const many = Array.from({ length: 400 }, (_, index) => maker.spansOf({ ...event, uuid: String(index) }));
-    const chosen = many.filter((spans) => spans.length > 0).length;
-    assert.ok(chosen > 50 && chosen < 150, String(chosen));
+  });
+
+  test('a client that does not sample its trace gets none, and one that does always', async () => {
+    const unsampled = { ...request, detail: detailOf(2) };
+    assert.deepEqual(await spansOf(unsampled), []);
+    assert.equal((await flowsOf([unsampled], { sampledShare: 1 })).length, 0);
+    assert.equal((await flowsOf([sampled], { sampledShare: 0 })).length, 1);
+  });
+
+  test('of requests without a trace a share is chosen, by the last digits of the id that they get', async () => {
+    const many = Array.from({ length: 2000 }, (_, index) => ({ ...request, time: BigInt(index) * 1000n }));
+    const all = await flowsOf(many, { sampledShare: 1 });
+    assert.equal(all.length, 2000);
+    assert.equal((await flowsOf(many, { sampledShare: 0 })).length, 0);
+    const ids = (events: FlowOfStore[]): string[] =>
+      events.flatMap((event) => maker.spansOf(event).slice(0, 1)).map((span) => span.spanContext().traceId);
+    const chosen = ids(await flowsOf(many, { sampledShare: 0.25 }));
+    const threshold = (0.75 * 2 ** 56).toString(16);
+    assert.deepEqual(
+      chosen,
+      ids(all).filter((id) => id.slice(-14) >= threshold),
+    );
+    assert.ok(chosen.length > 420 && chosen.length < 580, String(chosen.length));
+    assert.equal(new Set(ids(all)).size, 2000);
   });
 
   test('each node tells of its own workloads, and a server of what reached it', async () => {

@@ -8,7 +8,7 @@ import { parseLabelSelector } from '../../src/api/label-selector.ts';
 import type { WireFilter } from '../../src/api/wire.ts';
 
 test('a filter that has no words on the way to the server is refused', () => {
-  assert.throws(() => filterToWire({ isSampled: true }), { code: 'ERR_FILTER_INVALID' });
+  assert.throws(() => filterToWire({ sampledShare: 1 }), { code: 'ERR_FILTER_INVALID' });
   const halves = { httpPaths: [{ type: 'RegularExpression', value: '/a)|(?:/b' } as const] };
   assert.throws(() => filterToWire(halves), { code: 'ERR_FILTER_INVALID' });
   const everyone = { source: { names: [{}] } };

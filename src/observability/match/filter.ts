@@ -5,6 +5,7 @@ import { reason } from '../../core/abi/reason.ts';
 import type { FlowFilter, FlowQuery, StatusRange } from '../../core/flow-filter.ts';
 import { type Flow, type FlowVerdict, type TcpFlag, tcpFlagsOf } from '../../core/flow.ts';
 import type { ReasonName } from '../../core/reasons.ts';
+import { isInShare, traceRandom } from '../../core/trace-share.ts';
 import { PerigeeError } from '../../lib/errors.ts';
 import type { FlowNames } from '../flow-names.ts';
 import { flowUuid } from '../flow-uuid.ts';
@@ -72,10 +73,18 @@ function traceMatcher(texts: readonly string[]): Matcher {
   };
 }
 
-const isSampled = unsummarised((memory, at) => {
-  const trace = traceIdAt(memory, at);
-  return trace !== -1 && isSampledAt(memory, trace);
-});
+/** Looks at nothing but a few numbers of a record, so that what is not chosen costs next to nothing. */
+function sampledMatcher(share: number): Matcher {
+  return unsummarised((memory, at) => {
+    const trace = traceIdAt(memory, at);
+    if (trace !== -1) return isSampledAt(memory, trace);
+    if (share === 0) return false;
+    const { u32 } = memory;
+    const word = (offset: number): number => u32[(at + offset) >> 2] ?? 0;
+    const { time, connection } = Offset;
+    return isInShare(traceRandom(word(time), word(time + 4), word(connection), word(connection + 4)), share);
+  });
+}
 
 /** Most records name one of few Services, or none: each is asked about once. */
 function serviceMatcher(patterns: NonNullable<FlowFilter['services']>, names: FlowNames): Matcher {
@@ -223,8 +232,8 @@ function flagsMatcher(sets: readonly (readonly TcpFlag[])[]): Matcher {
 }
 
 function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readonly Matcher[] {
-  const { methods, httpPaths, uuids, urls, hosts, traces, isSampled: wantsSampled } = filter;
-  const text = [methods, httpPaths, urls, hosts, traces, wantsSampled];
+  const { methods, httpPaths, uuids, urls, hosts, traces, sampledShare } = filter;
+  const text = [methods, httpPaths, urls, hosts, traces, sampledShare];
   return [
     ...(text.every((values) => values === undefined) ? [] : [isRequest]),
     ...(hosts === undefined ? [] : [hostMatcher(hosts)]),
@@ -232,7 +241,7 @@ function textMatchers(filter: FlowFilter, { path: redacted }: FlowNames): readon
     ...(methods === undefined ? [] : [methodMatcher(methods)]),
     ...(httpPaths === undefined ? [] : [any(httpPaths.map((pattern) => pathMatcher(pattern, redacted)))]),
     ...(traces === undefined ? [] : [traceMatcher(traces)]),
-    ...(wantsSampled === undefined ? [] : [isSampled]),
+    ...(sampledShare === undefined ? [] : [sampledMatcher(sampledShare)]),
     ...(uuids === undefined ? [] : [uuidMatcher(uuids)]),
   ];
 }

@@ -56,7 +56,7 @@ export class Exemplars {
 export async function readExemplars(flows: FlowSource, now: bigint): Promise<Exemplars> {
   const found = new Exemplars();
   const query: FlowQuery = {
-    include: [{ kinds: ['request'], isSampled: true }],
+    include: [{ kinds: ['request'], sampledShare: 0 }],
     exclude: [],
     ...{ end: 'newest', limit: LOOKED_AT, since: now - MAX_AGE_NS, follow: false },
   };

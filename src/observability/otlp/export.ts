@@ -146,10 +146,10 @@ class Exporter {
         return [partialSuccess?.rejectedSpans, partialSuccess?.errorMessage];
       },
     );
-    const maker = new SpanMaker(this.#resources, this.#scope, node.name, ratio);
+    const maker = new SpanMaker(this.#resources, this.#scope, node.name);
     return new Follower({
       ...{ flows, delivery, perSecond },
-      query: follow({ kinds: ['request'], ...(ratio === 0 ? { isSampled: true } : {}) }),
+      query: follow({ kinds: ['request'], sampledShare: ratio }),
       itemsOf: (event) => maker.spansOf(event),
     }).run(signal);
   }

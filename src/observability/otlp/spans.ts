@@ -13,11 +13,12 @@ import type { FlowEvent } from '../../core/flow-filter.ts';
 import type { Flow } from '../../core/flow.ts';
 import { grpcStatusNames, isGrpcError } from '../../core/http/grpc.ts';
 import { urlText } from '../../core/http/url-text.ts';
+import { randomDigits, traceRandomOf } from '../../core/trace-share.ts';
 import { hrTime, httpAttributes, meshAttributes, methodOf, networkAttributes } from './attributes.ts';
 import type { OtlpResources } from './resources.ts';
 
-/** Digits of a hash that a share of new traces is chosen by. */
-const CHOICE_DIGITS = 8;
+/** Of a trace's id. */
+const TRACE_DIGITS = 32;
 
 type Request = Flow & { readonly http: NonNullable<Flow['http']> };
 type FlowOfStore = Extract<FlowEvent, { type: 'flow' }>;
@@ -55,22 +56,14 @@ export class SpanMaker {
   readonly #resources: OtlpResources;
   readonly #scope: ReadableSpan['instrumentationScope'];
   readonly #node: string;
-  readonly #ratio: number;
 
-  /** @param ratio share of the requests without trace context that get a trace of their own, 0 to 1 */
-  constructor(
-    resources: OtlpResources,
-    scope: ReadableSpan['instrumentationScope'],
-    node: string,
-    ratio: number,
-  ) {
+  constructor(resources: OtlpResources, scope: ReadableSpan['instrumentationScope'], node: string) {
     this.#resources = resources;
     this.#scope = scope;
     this.#node = node;
-    this.#ratio = ratio;
   }
 
-  /** The client's span, then the server's as its child, of those of this node. */
+  /** The client's span, then the server's as its child, of those of this node. Of a request that is to have them. */
   spansOf(event: FlowOfStore): readonly ReadableSpan[] {
     const { flow, uuid } = event;
     if (flow.http === undefined) return [];
@@ -89,12 +82,11 @@ export class SpanMaker {
     return spans;
   }
 
-  #traceOf({ trace }: Flow, seed: string): Trace | undefined {
+  /** Of a request that came without a trace one of its own, whose last digits are what it was chosen by. */
+  #traceOf({ trace, time, connection }: Flow, seed: string): Trace | undefined {
     if (trace !== undefined) return trace.sampled ? { id: trace.id, parent: trace.parent } : undefined;
-    if (this.#ratio === 0) return undefined;
-    const id = digest(seed).slice(0, 32);
-    const isChosen = parseInt(id.slice(0, CHOICE_DIGITS), 16) < this.#ratio * 16 ** CHOICE_DIGITS;
-    return isChosen ? { id } : undefined;
+    const random = randomDigits(traceRandomOf(time, BigInt(connection)));
+    return { id: digest(seed).slice(0, TRACE_DIGITS - random.length) + random };
   }
 
   #span(request: Request, side: Side, trace: Trace, spanId: string): ReadableSpan {
