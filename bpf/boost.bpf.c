@@ -135,7 +135,8 @@ int boost_reader(struct sock **ctx)
 	struct boost_pair *pair;
 	struct pt_regs *registers;
 
-	if (!ctx[0]->sk_bpf_storage) /* most sockets of the node: nothing more for them */
+	/* Most sockets of the node: nothing more for them. */
+	if (!CONFIG_PERIGEE_KERNEL_READS || !boost_candidate(ctx[0]))
 		return 0;
 	end = bpf_sk_storage_get(&boost_ends, ctx[0], 0, 0);
 	if (!end || end->spliced)

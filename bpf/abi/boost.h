@@ -55,9 +55,6 @@ enum boost_look {
 struct boost_side {
 	__u64 socket; /* address of its struct tcp_sock */
 	__u64 cookie; /* key in the map of sockets */
-	__u64 bytes; /* that it sent past TCP */
-	__u64 tcp_bytes; /* that took TCP since it was boosted */
-	__u64 queued; /* … since the other's queue was seen empty last: messages of little size */
 	__u32 workload; /* 0: the proxy's */
 	__u8 ready; /* was found fit */
 	__u8 entered; /* is in the map of sockets */
@@ -65,13 +62,26 @@ struct boost_side {
 	__u8 mixed; /* bytes may lie in TCP's queue behind redirected ones */
 };
 
+/* What an end has sent: written at each message, by that end alone. */
+struct boost_sent {
+	__u64 bytes; /* past TCP */
+	__u64 tcp_bytes; /* that took TCP since it was boosted */
+	__u64 queued; /* … since the other's queue was seen empty last: messages of little size */
+	__u64 apart[4]; /* the other end's lie in another line of the cache */
+};
+
+/*
+ * The first 64 bytes, a line of the cache where hash maps keep it, are read at each message by both
+ * ends and seldom written.
+ */
 struct boost_pair {
-	__u64 since; /* ns: of the state */
 	__u32 state; /* enum boost_state */
 	__u32 closed; /* a bit for each end */
 	__u32 edge; /* an end is told of new bytes once, and may take a short read for their end */
 	__u32 http; /* 1: HTTP policy: what the client sends is read before it is redirected */
 	struct boost_side side[2]; /* the client's, the server's */
+	__u64 since; /* ns: of the state */
+	struct boost_sent sent[2]; /* the client's, the server's */
 };
 
 /* Of a socket: which pair it belongs to. */
@@ -100,7 +110,8 @@ struct boost_refusal_key {
 	__u32 outcome; /* enum boost_outcome */
 };
 
-_Static_assert(sizeof(struct boost_side) == 48, "boost_side");
-_Static_assert(sizeof(struct boost_pair) == 120, "boost_pair");
+_Static_assert(sizeof(struct boost_side) == 24, "boost_side");
+_Static_assert(__builtin_offsetof(struct boost_pair, since) == 64, "boost_pair");
+_Static_assert(sizeof(struct boost_pair) == 184, "boost_pair");
 
 #endif

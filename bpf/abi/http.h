@@ -48,37 +48,25 @@ struct http_reader {
 	__u16 registers[16]; /* HTTP_REGISTERS */
 };
 
-/* An inline connection, kept with the server's socket. Sequence numbers: host byte order. */
+/*
+ * An inline connection, kept with the server's socket. Sequence numbers: host byte order. Requests
+ * and responses are often read on two processors: what both write, and what a record is made of,
+ * comes first, and each direction's own lies in lines of the cache that the other doesn't touch.
+ */
 struct http_stream {
 	__u32 busy; /* 1: a processor is at it */
 	__u32 next; /* everything before has been read */
 	__u32 body_from; /* from here to body_to it's one body */
 	__u32 body_to;
-	__u32 out_next; /* of the responses */
 	__u32 requests; /* heads read and allowed; written on ingress alone */
 	__u32 responses; /* responses that ended; written on egress alone */
-	__u32 overlaps; /* segments dropped because TCP has not taken what was read */
-	__u64 epoch; /* of policy, when `policy` was asked last */
 	__u64 heads; /* bit n: request n modulo 64 is a HEAD */
-	__u64 netns;
-	__u64 cookie;
 	__u64 request_start; /* ns, end of the head of the current request */
 	__u64 request_sent; /* ns, when all of it had been read; 0: not yet */
 	__u64 answered; /* ns, beginning of the response; 0: not yet */
 	__u64 request_bytes; /* of the current request */
 	__u64 response_bytes;
-	__u64 opened; /* ns */
-	__u8 remote[16];
-	__u8 local[16];
-	__u16 remote_port;
-	__u16 local_port;
-	__u32 source_identity;
-	__u32 source_workload;
-	__u32 identity;
-	__u32 workload;
 	__u32 rule; /* that allowed the current request */
-	__u32 seen; /* requests as egress saw them last */
-	__u32 service; /* numeric name of the Service that the client asked for, 0: none */
 	__u16 text_length; /* method and path */
 	__u16 method_length;
 	__u16 host_length;
@@ -98,11 +86,33 @@ struct http_stream {
 	__u8 trace_open; /* 1: inside the value of one */
 	__u8 trace_length; /* kept of it; HTTP_TRACE_BYTES + 1: it is longer */
 	__u8 traced; /* 1: `trace` has ids and flags of a valid one, as struct flow_detail */
-	__u8 padding2[3];
-	struct http_reader request;
-	struct http_reader response;
+	__u8 padding[7];
 	__u8 text[320]; /* HTTP_TEXT_BYTES and HTTP_HOST_BYTES: method, path and host */
+	__u8 apart[16];
+	/* The same for as long as the connection lasts, but for a change of policy. */
+	__u64 cookie;
+	__u8 remote[16];
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+	__u32 source_identity;
+	__u32 source_workload;
+	__u32 identity;
+	__u32 workload;
+	__u32 service; /* numeric name of the Service that the client asked for, 0: none */
+	/* Of the requests. */
+	__u64 epoch; /* of policy, when `policy` was asked last */
+	__u64 netns;
+	__u64 opened; /* ns */
+	__u32 overlaps; /* segments dropped because TCP has not taken what was read */
+	__u32 padding2;
+	struct http_reader request;
 	__u8 trace[64]; /* HTTP_TRACE_BYTES: of the traceparent */
+	__u8 apart2[8];
+	/* Of the responses. */
+	__u32 out_next;
+	__u32 seen; /* requests as egress saw them last */
+	struct http_reader response;
 };
 
 /*
@@ -184,8 +194,8 @@ enum http_method {
 };
 
 _Static_assert(sizeof(struct http_reader) == 88, "http_reader");
-_Static_assert(sizeof(struct http_stream) == 760, "http_stream");
-_Static_assert(sizeof(struct boosted_stream) == 784, "boosted_stream");
+_Static_assert(sizeof(struct http_stream) == 792, "http_stream");
+_Static_assert(sizeof(struct boosted_stream) == 816, "boosted_stream");
 _Static_assert(sizeof(struct refusal) == 88, "refusal");
 _Static_assert(sizeof(struct request_count_key) == 16, "request_count_key");
 _Static_assert(sizeof(struct request_count) == 144, "request_count");

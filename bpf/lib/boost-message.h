@@ -13,7 +13,7 @@
 
 /* enum boost_outcome of a message */
 static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_sock *mine,
-					    struct boost_side *self, const struct boost_side *other,
+					    struct boost_sent *sent, const struct boost_side *other,
 					    struct boosted_stream *asked, bool alone)
 {
 	struct tcp_sock *peer;
@@ -33,11 +33,11 @@ static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_so
 	if (waiting >= room / 4 || waiting + size > room / 2)
 		return BOOST_QUEUE_FULL;
 	if (!waiting)
-		self->queued = 0;
+		sent->queued = 0;
 	if (size < SMALL_BYTES) {
-		if (self->queued >= SMALL_MESSAGES)
+		if (sent->queued >= SMALL_MESSAGES)
 			return BOOST_MANY_SMALL;
-		self->queued++;
+		sent->queued++;
 	}
 	if (asked) {
 		__u32 outcome = boost_request(msg, peer, asked, other->cookie, alone);
@@ -51,7 +51,7 @@ static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_so
 			asked->stream.unsure = 1; /* it's read again by TCP */
 		return BOOST_PEER_GONE;
 	}
-	self->bytes += size;
+	sent->bytes += size;
 	return BOOST_REDIRECTED;
 }
 
@@ -59,12 +59,14 @@ static __always_inline __u32 boost_redirect(struct sk_msg_md *msg, struct tcp_so
  * Once a writer has filled its reader's queue and goes on, all it writes takes TCP, dearer than
  * without a map: such a connection leaves it.
  */
-SUBPROGRAM int boost_took_tcp(struct boost_pair *pair, struct boost_side *self,
-			      struct boost_side *other, __u32 size)
+SUBPROGRAM int boost_took_tcp(struct boost_pair *pair, __u32 side, __u32 size)
 {
-	self->tcp_bytes += size;
-	if (self->tcp_bytes > OUTRUN_BYTES && self->tcp_bytes > self->bytes) {
-		boost_refused(self->workload, BOOST_OUTRUN);
+	struct boost_sent *sent = &pair->sent[side & 1];
+	struct boost_side *other = &pair->side[~side & 1];
+
+	sent->tcp_bytes += size;
+	if (sent->tcp_bytes > OUTRUN_BYTES && sent->tcp_bytes > sent->bytes) {
+		boost_refused(pair->side[side & 1].workload, BOOST_OUTRUN);
 		boost_stop(pair, BOOST_LEAVING);
 		boost_call();
 	}
@@ -78,7 +80,7 @@ SUBPROGRAM int boost_took_tcp(struct boost_pair *pair, struct boost_side *self,
 static __always_inline void boost_from_client(struct sk_msg_md *msg, struct tcp_sock *mine,
 					      struct boost_pair *pair)
 {
-	struct boost_side *self = &pair->side[0], *other = &pair->side[1];
+	const struct boost_side *other = &pair->side[1];
 	struct boosted_stream *asked = NULL;
 	bool alone = true;
 	__u32 outcome;
@@ -92,28 +94,27 @@ static __always_inline void boost_from_client(struct sk_msg_md *msg, struct tcp_
 	}
 	if (asked && asked->stream.opaque)
 		asked = NULL;
-	outcome = boost_redirect(msg, mine, self, other, asked, alone);
+	outcome = boost_redirect(msg, mine, &pair->sent[0], other, asked, alone);
 	boost_count(outcome);
 	if (outcome != BOOST_REDIRECTED)
-		boost_took_tcp(pair, self, other, msg->size);
+		boost_took_tcp(pair, 0, msg->size);
 }
 
 static __always_inline void boost_from_server(struct sk_msg_md *msg, struct tcp_sock *mine,
 					      struct boost_pair *pair)
 {
-	struct boost_side *self = &pair->side[1], *other = &pair->side[0];
 	struct boosted_stream *answered = NULL;
 	__u32 outcome;
 
 	if (pair->http) {
-		answered = bpf_map_lookup_elem(&boosted_streams, &self->cookie);
+		answered = bpf_map_lookup_elem(&boosted_streams, &pair->side[1].cookie);
 		if (!answered || answered->stream.refused)
 			return; /* egress drops it */
 	}
-	outcome = boost_redirect(msg, mine, self, other, NULL, false);
+	outcome = boost_redirect(msg, mine, &pair->sent[1], &pair->side[0], NULL, false);
 	boost_count(outcome);
 	if (outcome != BOOST_REDIRECTED)
-		boost_took_tcp(pair, self, other, msg->size);
+		boost_took_tcp(pair, 1, msg->size);
 	else if (answered)
 		boost_response(msg, answered);
 }

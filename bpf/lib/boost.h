@@ -122,6 +122,22 @@ static __always_inline struct boost_pair *boost_pair_of(const struct boost_end *
 	return pair && pair->side[end->side & 1].cookie == cookie ? pair : NULL;
 }
 
+/*
+ * Marks a socket that may be boosted, where a look at the socket itself finds it: whoever reads
+ * from any other pays for that look alone. `sockops` is called for the flag at a timer's
+ * retransmission, rarely, and lets it go.
+ */
+#define BOOST_CANDIDATE BPF_SOCK_OPS_RTO_CB_FLAG
+
+static __always_inline bool boost_candidate(const struct sock *sk)
+{
+	const struct tcp_sock *tcp =
+		bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct tcp_sock));
+
+	/* In a map of sockets; or it waits, and nobody else's program has taken the flag away. */
+	return sk->sk_user_data || (tcp->bpf_sock_ops_cb_flags & BOOST_CANDIDATE);
+}
+
 /* The client's end has heard from its server, which has not heard that yet. */
 static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					__u32 source_workload, __u32 destination_workload,
@@ -145,7 +161,18 @@ static __always_inline void boost_offer(struct bpf_sock_ops *ctx, struct bpf_soc
 	end->side = 0;
 	handshake_key_of(ctx, true, tuple, source_workload, destination_workload, &key);
 	bpf_map_update_elem(&boost_offers, &key, &offer, BPF_ANY);
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
+					       BOOST_CANDIDATE);
+}
+
+/* A pair that is being made; too large for the stack. It says what it is when the rest is there. */
+static __always_inline struct boost_pair *boost_pair_make(__u64 key)
+{
+	static const struct boost_pair none SEC(".rodata.no_pair");
+
+	if (bpf_map_update_elem(&boost_pairs, &key, &none, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&boost_pairs, &key);
 }
 
 /* The server's end: the other one is on this node if it has made an offer. */
@@ -155,37 +182,42 @@ static __always_inline void boost_meet(struct bpf_sock_ops *ctx, struct bpf_sock
 {
 	struct boost_settings *settings = boost_settings_get();
 	struct handshake_key key = {};
-	struct boost_pair pair = { .state = BOOST_WAITING, .http = http };
-	struct boost_offer *offer;
+	struct boost_offer *found, offer;
+	struct boost_pair *pair;
 	struct boost_end *end;
 	struct tcp_sock *tcp;
 
 	if (!settings || !settings->enabled)
 		return;
 	handshake_key_of(ctx, false, tuple, source_workload, destination_workload, &key);
-	offer = bpf_map_lookup_elem(&boost_offers, &key);
-	if (!offer)
+	found = bpf_map_lookup_elem(&boost_offers, &key);
+	if (!found)
 		return;
-	pair.side[0].socket = offer->socket;
-	pair.side[0].cookie = offer->cookie;
+	offer = *found;
 	bpf_map_delete_elem(&boost_offers, &key);
 	tcp = bpf_skc_to_tcp_sock(sk);
 	end = bpf_sk_storage_get(&boost_ends, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!tcp || !end)
 		return;
-	end->pair = pair.side[0].cookie;
+	end->pair = offer.cookie;
 	end->side = 1;
-	pair.side[0].workload = source_workload;
-	pair.side[1].socket = (__u64)tcp;
-	pair.side[1].cookie = bpf_get_socket_cookie(ctx);
-	pair.side[1].workload = destination_workload;
-	pair.since = bpf_ktime_get_ns();
-	if (bpf_map_update_elem(&boost_pairs, &end->pair, &pair, BPF_ANY)) {
+	pair = boost_pair_make(offer.cookie);
+	if (!pair) {
 		boost_refused(destination_workload, BOOST_MAP_FULL);
 		return;
 	}
+	pair->http = http;
+	pair->side[0].socket = offer.socket;
+	pair->side[0].cookie = offer.cookie;
+	pair->side[0].workload = source_workload;
+	pair->side[1].socket = (__u64)tcp;
+	pair->side[1].cookie = bpf_get_socket_cookie(ctx);
+	pair->side[1].workload = destination_workload;
+	pair->since = bpf_ktime_get_ns();
+	__sync_fetch_and_or(&pair->state, BOOST_WAITING);
 	boost_call();
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
+					       BOOST_CANDIDATE);
 }
 
 /* What was redirected to a socket stays with it when it is disconnected: nobody else may be its
@@ -203,9 +235,9 @@ static __always_inline void boost_bytes(const struct boost_end *end, struct flow
 
 	if (!pair)
 		return;
-	record->bytes_sent += pair->side[0].bytes;
-	record->bytes_received += pair->side[1].bytes;
-	record->boosted = (pair->side[0].bytes + pair->side[1].bytes + 1023) >> 10;
+	record->bytes_sent += pair->sent[0].bytes;
+	record->bytes_received += pair->sent[1].bytes;
+	record->boosted = (pair->sent[0].bytes + pair->sent[1].bytes + 1023) >> 10;
 }
 
 /* An end has closed: nothing is redirected any more. The last one takes the pair along. */
