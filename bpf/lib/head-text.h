@@ -44,12 +44,20 @@ static __always_inline void line_keep(struct http_frame *frame)
 	stream->text_length = method + path;
 }
 
+/* Keeps a value of Host behind method and path. */
+static __always_inline void host_copy(struct http_stream *stream,
+				      const struct http_scratch *scratch, __u32 at, __u32 length)
+{
+	WINDOW_COPY(stream->text + (stream->text_length & (HTTP_TEXT_BYTES - 1)), scratch, at,
+		    HTTP_HOST_BYTES);
+	stream->host_length = length;
+}
+
 /* Keeps the value of Host that ended before `to`, likewise. */
 static __always_inline void host_keep(struct http_frame *frame, __u32 to)
 {
 	struct http_scratch *scratch = frame->scratch;
-	struct http_stream *stream = frame->stream;
-	__u32 from = scratch->host_from, length = stream->text_length;
+	__u32 from = scratch->host_from;
 
 	scratch->host_from = HTTP_NOWHERE;
 	if (from < scratch->window_from || to <= from)
@@ -60,9 +68,8 @@ static __always_inline void host_keep(struct http_frame *frame, __u32 to)
 	to -= scratch->window_from;
 	if (to - from > HTTP_HOST_BYTES - 1)
 		to = from + HTTP_HOST_BYTES - 1;
-	WINDOW_COPY(stream->text + (length & (HTTP_TEXT_BYTES - 1)), scratch, from,
-		    HTTP_HOST_BYTES);
-	stream->host_length = to - from;
+	scratch->host_at = from;
+	host_copy(frame->stream, scratch, from, to - from);
 }
 
 #endif

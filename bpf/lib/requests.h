@@ -4,6 +4,7 @@
 
 #include "lib/body.h"
 #include "lib/decision.h"
+#include "lib/head-memo.h"
 #include "lib/refusal.h"
 #include "lib/shared.h"
 
@@ -29,6 +30,14 @@ static __always_inline void request_begin(struct http_frame *frame)
 	stream->answered = 0;
 	stream->request_bytes = reader->head_bytes;
 	stream->response_bytes = 0;
+}
+
+/* Policy is that by which the stream is read. */
+static __always_inline bool stream_is_current(const struct http_stream *stream)
+{
+	struct inline_settings *settings = inline_settings_get();
+
+	return settings && settings->epoch == stream->epoch;
 }
 
 /* Asks policy again when it has changed since. Returns enum reason, 0: go on. */
@@ -83,8 +92,10 @@ SUBPROGRAM __u16 stream_policy(struct http_stream *stream)
 SUBPROGRAM int request_next(struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
-	__u16 reason = stream_policy(frame->stream);
+	__u16 reason = REASON_NONE;
 
+	if (!stream_is_current(frame->stream))
+		reason = stream_policy(frame->stream);
 	if (reason) {
 		frame->scratch->rejected = HTTP_NOWHERE;
 		frame->scratch->rule = reason;
@@ -97,7 +108,6 @@ SUBPROGRAM int request_next(struct http_frame *frame)
 	frame->stream->host_length = 0;
 	trace_forget(frame->stream);
 	automaton_begin(frame->reader, frame->pool);
-	automaton_use(frame);
 	scratch->head_from = scratch->position;
 	scratch->host_from = HTTP_NOWHERE;
 	/* A head that begins late in the window is looked at whole, for its record. */
@@ -157,6 +167,27 @@ static __always_inline void request_body_ended(struct http_frame *frame)
 		frame->stream->request_sent = scratch_now(frame->scratch);
 }
 
+/* Reads a head on, or knows it. Returns enum head_status; done: it was allowed. */
+static __always_inline int request_head(struct http_frame *frame)
+{
+	struct http_scratch *scratch = frame->scratch;
+	int status;
+
+	if (!frame->reader->head_bytes) {
+		if (head_known(frame))
+			return HEAD_DONE;
+		automaton_use(frame);
+	}
+	status = head_block(frame);
+	if (status != HEAD_DONE)
+		return status;
+	scratch->rejected = request_decide(frame);
+	if (scratch->rejected || !scratch->allowed)
+		return HEAD_REJECTED;
+	head_learn(frame);
+	return HEAD_DONE;
+}
+
 static __always_inline int request_turn_head(struct http_frame *frame)
 {
 	struct http_scratch *scratch = frame->scratch;
@@ -170,14 +201,9 @@ static __always_inline int request_turn_head(struct http_frame *frame)
 	}
 	if (!request_steady(frame))
 		return HEAD_REJECTED;
-	status = head_block(frame);
+	status = request_head(frame);
 	if (status != HEAD_DONE)
 		return status;
-	scratch->rejected = request_decide(frame);
-	if (scratch->rejected)
-		return HEAD_REJECTED;
-	if (!scratch->allowed)
-		return HEAD_REJECTED;
 	scratch->heads++;
 	request_begin(frame);
 	request_body(frame);

@@ -79,8 +79,6 @@ static __always_inline __u64 line_feeds(__u64 word)
 	return (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
 }
 
-#define WINDOW_WORD(scratch, at) (*(__u64 *)&(scratch)->window[(at) & (HTTP_WINDOW - 1)])
-
 #define LOWER_CASE 0x2020202020202020ULL
 /* Eight letters of a header name as one word, in lower case. */
 #define NAME_CONTENT_ 0x2d746e65746e6f63ULL /* "content-" */

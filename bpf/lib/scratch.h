@@ -18,6 +18,23 @@ enum pages {
 	PAGES_SHARED = 2, /* somebody can still write to them */
 };
 
+#define HEAD_MEMOS 8 /* power of two */
+#define MEMO_BYTES 512 /* power of two: longer heads are read each time */
+
+/* A head that was allowed, see head-memo.h. */
+struct head_memo {
+	__u32 tag; /* of the head that came last, kept or not */
+	__u32 length; /* 0: none is kept */
+	__u32 rule;
+	__u32 audited;
+	__u32 host_at; /* position of the value in the head */
+	__u32 host_length;
+	__u32 missed; /* heads that began so and were others, since it came last */
+	__u32 padding;
+	struct http_reader reader; /* behind it */
+	__u8 bytes[MEMO_BYTES + 32]; /* a comparison may read beyond */
+};
+
 /* What one program run works with, one per processor and direction. */
 struct http_scratch {
 	__u8 window[HTTP_WINDOW + HTTP_PATH_BYTES + 8]; /* copies may read beyond */
@@ -29,6 +46,8 @@ struct http_scratch {
 	__u32 position; /* in the payload: everything before has been read */
 	__u32 head_from; /* position of the head's first byte, HTTP_NOWHERE: an earlier segment */
 	__u32 host_from; /* of the Host value, likewise */
+	__u32 host_at; /* index in the window of the one that was kept last */
+	__u32 head_tag; /* see memo_tag */
 	__u32 trace_from; /* of a traceparent's, what isn't kept yet */
 	__u32 scan, head_ends; /* of a response, in the window */
 	__u32 lanes_from; /* position up to which the lanes have run */
@@ -50,7 +69,10 @@ struct http_scratch {
 	__u8 trace[2 * HTTP_TRACE_BYTES]; /* where parts of a traceparent are joined */
 	struct http_reader saved;
 	struct refusal refusal;
+	struct head_memo memos[HEAD_MEMOS]; /* from run to run */
 };
+
+#define WINDOW_WORD(scratch, at) (*(__u64 *)&(scratch)->window[(at) & (HTTP_WINDOW - 1)])
 
 /* Number of the lowest byte whose bit 7 is set: that bit, moved to bit 0 of its byte, picks it. */
 #define LOWEST_BYTE(bits) (((((bits) & -(bits)) >> 7) * 0x0001020304050607ULL) >> 56)

@@ -67,6 +67,8 @@ static __always_inline struct sk_buff *packet_look(struct shared_run *run,
 	run->shared = 0;
 	if (info->flags & FRAGMENTS_MAY_CHANGE)
 		run->shared = 1;
+	else if (run->count == 1)
+		fragment_look(0, run); /* most packets: without the price of a loop */
 	else if (run->count)
 		bpf_loop(FRAGMENTS, fragment_look, run, 0);
 	return info->frag_list;

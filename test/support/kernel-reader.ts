@@ -12,6 +12,9 @@ const FRAME_BYTES = 14;
 /** Payload that one run takes: the kernel wants the packet in one page. */
 export const SEGMENT_BYTES = 3000;
 
+/** Of `struct http_stream`. */
+const TEXT_AT = 104;
+
 /** Trace id, parent id and flags. */
 const TRACE_BYTES = 25;
 
@@ -27,8 +30,13 @@ const At = {
   phase: 28,
   headBytes: 32,
   traced: 36,
-  remaining: 40,
-  detail: 48,
+  known: 40,
+  method: 44,
+  text: 48,
+  host: 52,
+  remaining: 56,
+  detail: 64,
+  stream: 104,
 };
 
 /** What the kernel's reader says after a segment. */
@@ -47,6 +55,10 @@ export interface KernelState {
   readonly remaining: number;
   /** What the last head's traceparent says, if it is valid: trace id, parent id and flags, hex digits. */
   readonly trace: string | undefined;
+  /** It was compared with a head that was kept, and not read. */
+  readonly known: boolean;
+  /** What a record says of the last head: method, path and host. */
+  readonly text: readonly string[];
 }
 
 /** The kernel's reader of requests, run by BPF_PROG_TEST_RUN over tables in the real pool. */
@@ -77,13 +89,14 @@ export class KernelReader implements Disposable {
     this.#pool = new TablePool((use) => use(tables), { now: () => (now += 60_000) });
   }
 
-  /** Begins a connection under a table, which takes the place of the one before. */
-  begin(table: Uint8Array): void {
+  /** Begins a connection under a table, which takes the place of the one before. Returns where it lies. */
+  begin(table: Uint8Array): number {
     const offset = this.#pool.place(table);
     if (offset === undefined) throw new Error('no room for the table');
     this.#pool.retain([table]);
     this.#exchange.writeUInt32LE(1, At.begin);
     this.#exchange.writeUInt32LE(offset, At.table);
+    return offset;
   }
 
   /** Feeds one segment, one character per byte. */
@@ -106,7 +119,17 @@ export class KernelReader implements Disposable {
       headBytes: field(At.headBytes),
       remaining: Number(this.#exchange.readBigUInt64LE(At.remaining)),
       trace: field(At.traced) === 0 ? undefined : this.#exchange.toString('hex', trace, trace + TRACE_BYTES),
+      known: field(At.known) === 1,
+      text: this.#text(field(At.method), field(At.text), field(At.host)),
     };
+  }
+
+  /** Method, path and host by their lengths: that of the text is of the first two. */
+  #text(method: number, text: number, host: number): string[] {
+    const from = At.stream + TEXT_AT;
+    const part = (start: number, end: number): string =>
+      this.#exchange.toString('latin1', from + start, from + end);
+    return [part(0, method), part(method, text), part(text, text + host)];
   }
 
   /** Feeds a text cut at these positions; what is not passed is sent again with what follows, as TCP does. */

@@ -15,6 +15,10 @@ struct exchange {
   __u32 phase; /* enum http_phase */
   __u32 head_bytes;
   __u32 traced; /* the last head had a valid traceparent: */
+  __u32 known;  /* no byte was run through the table */
+  __u32 method; /* lengths of what is kept of the last head */
+  __u32 text;
+  __u32 host;
   __u64 remaining;
   struct flow_detail detail;
   struct http_stream stream;
@@ -35,6 +39,7 @@ int read_segment(struct __sk_buff *skb) {
   struct segment segment = {.length = skb->len, .flags = SEGMENT_ACK};
   struct http_frame frame = {.skb = skb};
   struct http_stream *stream;
+  __u32 untouched = 0xffffffff;
   int verdict;
 
   frame.pool = tables_get();
@@ -52,7 +57,12 @@ int read_segment(struct __sk_buff *skb) {
   frame.reader = &stream->request;
   segment.sequence = stream->next;
   scratch_begin(frame.scratch, 0, segment.length);
+  frame.scratch->head_base = untouched;
   verdict = stream_read(&frame, &segment, NULL);
+  exchange->known = frame.scratch->head_base == untouched;
+  exchange->method = stream->method_length;
+  exchange->text = stream->text_length;
+  exchange->host = stream->host_length;
   exchange->rejected = frame.scratch->rejected;
   exchange->rule = stream->refused ? frame.scratch->rule : stream->rule;
   exchange->reason = frame.scratch->refusal.reason;
