@@ -80,10 +80,18 @@ function startOwnPods(namespace: string): void {
   ready(namespace, ...names);
 }
 
-async function changes(api: ApiClient, namespace: string, rounds: number): Promise<number[]> {
+/** How long changes took, ms. */
+interface Changes {
+  /** From before the request. */
+  readonly asked: number[];
+  /** From the API server's answer, which comes once it has the change to tell. */
+  readonly told: number[];
+}
+
+async function changes(api: ApiClient, namespace: string, rounds: number): Promise<Changes> {
   const uid = kubectl('-n', namespace, 'get', 'pod', 'own-0', '-o', 'jsonpath={.metadata.uid}');
   const probe = new ConnectProbe(uid, DESTINATION);
-  const times: number[] = [];
+  const times: Changes = { asked: [], told: [] };
   try {
     await sleep(500);
     for (let round = 0; round < rounds; round += 1) {
@@ -92,9 +100,11 @@ async function changes(api: ApiClient, namespace: string, rounds: number): Promi
       const sent = Date.now();
       const type = 'application/merge-patch+json';
       await api.send('PATCH', policyPath(namespace), { spec: { egress: egress(isAllowed) } }, { type });
+      const told = Date.now();
       const at = await seen;
       if (at === undefined) throw new Error('the pod was judged by the new policy before there was one');
-      times.push(at - sent);
+      times.asked.push(at - sent);
+      times.told.push(at - told);
       await sleep(100 + Math.random() * 200);
     }
   } finally {
@@ -107,7 +117,7 @@ async function underChurn(
   api: ApiClient,
   world: ScaleWorld,
   rounds: number,
-): Promise<Pick<ScaleRow, 'change' | 'churn' | 'churnRequests'>> {
+): Promise<Pick<ScaleRow, 'change' | 'asked' | 'churn' | 'churnRequests'>> {
   const [namespace = ''] = world.namespaces;
   const before = await requests(api);
   const stop = new AbortController();
@@ -121,7 +131,8 @@ async function underChurn(
   const churn = made / ((performance.now() - started) / 1000);
   const after = await requests(api);
   return {
-    change: timesOf(times),
+    change: timesOf(times.told),
+    asked: timesOf(times.asked),
     churn,
     churnRequests: after - before,
   };

@@ -56,15 +56,29 @@ export async function followCluster(options: FollowClusterOptions): Promise<void
   void source.run();
 }
 
-function conditionOf({ path, reason, problem, synced, staleSince }: CollectionState): ResourceCondition[] {
+function conditionOf({
+  path,
+  reason,
+  problem,
+  synced,
+  staleSince,
+  lack,
+}: CollectionState): ResourceCondition[] {
   if (problem === undefined || reason === undefined) {
     const message = 'not read yet; what the kernel holds stays in force';
     return synced ? [] : [{ object: path, type: 'Synced', status: false, reason: 'Waiting', message }];
   }
   const age = Math.round(ageOf({ staleSince }));
   const stale = synced ? `; what was read until ${String(age)} s ago stays in force` : '';
+  const lacking = lack === undefined ? '' : `; ${lack.text}`;
   return [
-    { object: path, type: 'Synced', status: false, reason: reasons[reason], message: `${problem}${stale}` },
+    {
+      object: path,
+      type: 'Synced',
+      status: false,
+      reason: reasons[reason],
+      message: problem + stale + lacking,
+    },
   ];
 }
 

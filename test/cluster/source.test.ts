@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source of resources against a real API server that is stopped, started and has its history taken away.
 import assert from 'node:assert/strict';
-import { Access, Gate } from '../support/cluster-access.ts';
+import { Access, Gate, readerRole } from '../support/cluster-access.ts';
 import { after, test } from 'node:test';
 import { connect } from '../../src/control/source/kubernetes/client.ts';
 import type { Cluster } from '../../src/control/source/kubernetes/cluster.ts';
@@ -46,6 +46,11 @@ class Watched {
     const found = this.#source.states().find((state) => state.path === path);
     assert.ok(found);
     return found;
+  }
+
+  /** Whether Services are known. */
+  resolves(): boolean {
+    return this.cluster?.services !== undefined;
   }
 
   policies(): string[] {
@@ -239,37 +244,10 @@ test('a resource version from before the compaction is answered with 410 and bri
   assert.equal(first.code ?? first.status, 410);
 });
 
-/** With or without the right to read NetworkPolicies. */
-function roleOf(isWhole: boolean): object {
-  const verbs = ['get', 'list', 'watch'];
-  return {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: { name: 'test-source-half' },
-    rules: [
-      { apiGroups: [''], resources: ['pods', 'namespaces', 'nodes', 'services'], verbs },
-      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs },
-      { apiGroups: ['perigee.dev'], resources: ['*'], verbs },
-      ...(isWhole ? [{ apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs }] : []),
-    ],
-  };
-}
-
-test('without the right to read one collection, that one says so and is waited for', async () => {
+test('without the right to read one collection, that one says so, and the others work where they can', async () => {
   apply(
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace, name: 'half' } },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'ClusterRole',
-      metadata: { name: 'test-source-half' },
-      rules: [
-        {
-          apiGroups: [''],
-          resources: ['pods', 'namespaces', 'nodes', 'services'],
-          verbs: ['get', 'list', 'watch'],
-        },
-      ],
-    },
+    readerRole('test-source-half', 'networkpolicies', 'endpointslices', 'nodes'),
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRoleBinding',
@@ -281,6 +259,8 @@ test('without the right to read one collection, that one says so and is waited f
   const token = kubectl('-n', namespace, 'create', 'token', 'half').trim();
   using limited = new Access({ token });
   const half = new Watched(limited.path);
+  const said = (path: string): string => half.state(path).lack?.text ?? '';
+  const slices = '/apis/discovery.k8s.io/v1/endpointslices';
   try {
     const path = '/apis/networking.k8s.io/v1/networkpolicies';
     await until('the refusal', () => half.state(path).reason === 'forbidden' && half.state(PODS).synced);
@@ -289,9 +269,16 @@ test('without the right to read one collection, that one says so and is waited f
       /cannot list resource "networkpolicies".*; grant get, list and watch/,
     );
     // Half of what is known would take policy away: what the kernel holds stays until all of it is.
+    assert.match(said(path), /nothing that is new/);
     assert.equal(half.cluster, undefined);
-    apply(roleOf(true));
-    await until('the rest', () => half.cluster !== undefined);
+    apply(readerRole('test-source-half', 'endpointslices', 'nodes'));
+    await until('what is enforced', () => half.cluster !== undefined);
+    assert.match(said(slices), /left to kube-proxy/);
+    assert.match(said('/api/v1/nodes'), /no policy names World/);
+    assert.ok(!half.resolves());
+    apply(readerRole('test-source-half'));
+    await until('the rest', () => half.resolves() && said('/api/v1/nodes') === '');
+    assert.equal(said(slices), '');
   } finally {
     await half.end();
     kubectl('delete', 'clusterrolebinding,clusterrole', 'test-source-half');

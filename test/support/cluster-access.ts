@@ -83,3 +83,23 @@ export class Gate {
     }
   }
 }
+
+/** A role that may read what an agent reads, all but these. */
+export function readerRole(name: string, ...missing: readonly string[]): object {
+  const verbs = ['get', 'list', 'watch'];
+  const groups = {
+    '': ['pods', 'namespaces', 'nodes', 'services'],
+    'discovery.k8s.io': ['endpointslices'],
+    'networking.k8s.io': ['networkpolicies'],
+    'perigee.dev': ['accesspolicies', 'clusteraccesspolicies'],
+  };
+  const rules = Object.entries(groups).map(([group, resources]) => {
+    return { apiGroups: [group], resources: resources.filter((one) => !missing.includes(one)), verbs };
+  });
+  return {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name },
+    rules: rules.filter(({ resources }) => resources.length > 0),
+  };
+}

@@ -2,6 +2,7 @@
 import type { EndpointSlice, Service } from '../../../core/service/service.ts';
 import type { ApiObject, KubernetesApi, Query } from './api.ts';
 import type { Cluster, Node } from './cluster.ts';
+import { type Lack, lackOf, type Need } from './lack.ts';
 import { ListWatch, type RestartReason, type WatchState } from './list-watch.ts';
 import { type Pod, podOf } from './pod.ts';
 import { type ReadObject, readObject } from './policy.ts';
@@ -23,6 +24,8 @@ export interface ClusterSourceOptions {
 /** One collection and how its watch is doing. */
 export interface CollectionState extends WatchState {
   readonly path: string;
+  /** There if it was never read because the server refuses. */
+  readonly lack?: Lack;
   readonly restarts: Readonly<Record<RestartReason, number>>;
 }
 
@@ -39,6 +42,11 @@ type Strip<T> = (object: ApiObject) => T | undefined;
 /** Between two reports, ms: a rollout changes many objects at once. A change that comes alone is reported at once. */
 const BETWEEN_MS = 20;
 
+interface Collection {
+  readonly watch: ListWatch<unknown>;
+  readonly need: Need;
+}
+
 const OURS = '/apis/perigee.dev/v1alpha1';
 /** The Service that stands for the API server, and where it leads. */
 const SERVICE = '/api/v1/namespaces/default/services';
@@ -47,7 +55,7 @@ const ENDPOINTS = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices';
 /** What of the cluster a node must know, kept current until the signal. */
 export class ClusterSource {
   readonly #options: ClusterSourceOptions;
-  readonly #collections = new Map<string, ListWatch<unknown>>();
+  readonly #collections = new Map<string, Collection>();
   readonly #pods: ListWatch<Pod>;
   readonly #namespaces: ListWatch<ReadObject>;
   readonly #nodes: ListWatch<Node>;
@@ -63,7 +71,7 @@ export class ClusterSource {
     const running = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
     this.#pods = this.#collection('/api/v1/pods', podOf, running);
     this.#namespaces = this.#collection('/api/v1/namespaces', (object) => readObject('Namespace', object));
-    this.#nodes = this.#collection('/api/v1/nodes', nodeOf);
+    this.#nodes = this.#collection('/api/v1/nodes', nodeOf, {}, 'nodes');
     const networkPolicies = '/apis/networking.k8s.io/v1/networkpolicies';
     this.#policies = [
       this.#collection(`${OURS}/accesspolicies`, (object) => readObject('AccessPolicy', object)),
@@ -76,10 +84,18 @@ export class ClusterSource {
     ];
     this.#services = options.services ? this.#watchServices() : undefined;
     this.#apiServers = [
-      this.#collection(SERVICE, clusterAddresses, { fieldSelector: 'metadata.name=kubernetes' }),
-      this.#collection(ENDPOINTS, endpointAddresses, {
-        labelSelector: 'kubernetes.io/service-name=kubernetes',
-      }),
+      this.#collection(
+        SERVICE,
+        clusterAddresses,
+        { fieldSelector: 'metadata.name=kubernetes' },
+        'api-server',
+      ),
+      this.#collection(
+        ENDPOINTS,
+        endpointAddresses,
+        { labelSelector: 'kubernetes.io/service-name=kubernetes' },
+        'api-server',
+      ),
     ];
   }
 
@@ -90,26 +106,35 @@ export class ClusterSource {
     };
     const slices = { labelSelector: 'kubernetes.io/service-name,!service.kubernetes.io/headless' };
     return {
-      services: this.#collection('/api/v1/services', serviceOf, services),
-      slices: this.#collection('/apis/discovery.k8s.io/v1/endpointslices', sliceOf, slices),
+      services: this.#collection('/api/v1/services', serviceOf, services, 'resolution'),
+      slices: this.#collection('/apis/discovery.k8s.io/v1/endpointslices', sliceOf, slices, 'resolution'),
     };
   }
 
   /** Until the signal. */
   async run(): Promise<void> {
-    await Promise.all([...this.#collections.values()].map((watch) => watch.run()));
+    await Promise.all([...this.#collections.values()].map(({ watch }) => watch.run()));
     clearTimeout(this.#timer);
   }
 
   states(): CollectionState[] {
-    return [...this.#collections].map(([path, watch]) => ({
-      path,
-      ...watch.state,
-      restarts: watch.restarts,
-    }));
+    return [...this.#collections].map(([path, collection]) => {
+      const lack = this.#lackOf(collection);
+      const { state, restarts } = collection.watch;
+      return { path, ...state, restarts, ...(lack === undefined ? {} : { lack }) };
+    });
   }
 
-  #collection<T>(path: string, strip: Strip<T>, query: Query = {}): ListWatch<T> {
+  /** Undefined: it was read, or is about to be. */
+  #lackOf({ watch: { state }, need }: Collection): Lack | undefined {
+    if (state.synced || state.reason !== 'forbidden') return undefined;
+    return lackOf(
+      need,
+      this.#policies.map(({ objects }) => objects),
+    );
+  }
+
+  #collection<T>(path: string, strip: Strip<T>, query: Query = {}, need: Need = 'everything'): ListWatch<T> {
     const { api, signal, random, resyncMs } = this.#options;
     const watch = new ListWatch({
       ...{ api, path, query, strip, signal },
@@ -117,7 +142,7 @@ export class ClusterSource {
       ...(random === undefined ? {} : { random }),
       ...(resyncMs === undefined ? {} : { resyncMs }),
     });
-    this.#collections.set(path, watch);
+    this.#collections.set(path, { watch, need });
     return watch;
   }
 
@@ -134,18 +159,23 @@ export class ClusterSource {
   /** A cluster that is known by halves would take rights away, or policy. */
   #report(): void {
     if (this.#options.signal.aborted) return;
-    const isKnown = ([path, { state }]: readonly [string, ListWatch<unknown>]): boolean =>
+    const isKnown = ([path, collection]: readonly [string, Collection]): boolean => {
+      const { synced, reason } = collection.watch.state;
       // Without our definitions there is none of our policies.
-      state.synced || (path.startsWith(OURS) && state.reason === 'not-served');
+      if (synced || (path.startsWith(OURS) && reason === 'not-served')) return true;
+      return this.#lackOf(collection)?.isWaitedFor === false;
+    };
     if (![...this.#collections].every(isKnown)) return;
+    const resolution = this.#services;
+    const areServicesKnown = resolution?.services.state.synced === true && resolution.slices.state.synced;
     this.#options.onChange({
       pods: this.#pods.objects,
       namespaces: this.#namespaces.objects,
       policies: this.#policies.map(({ objects }) => objects),
       nodes: [...this.#nodes.objects.values()],
-      ...(this.#services === undefined
-        ? {}
-        : { services: this.#services.services.objects, slices: this.#services.slices.objects }),
+      ...(areServicesKnown
+        ? { services: resolution.services.objects, slices: resolution.slices.objects }
+        : {}),
       apiServers: this.#apiServers.flatMap(({ objects }) => [...objects.values()].flat()),
     });
   }
