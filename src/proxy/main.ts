@@ -10,6 +10,7 @@ import { descriptorLimit, socketsPerWorker } from './descriptors.ts';
 import { FlowStream } from './flow-stream.ts';
 import { ListenerSet } from './listener-set.ts';
 import { Publisher } from './publisher.ts';
+import { standBy } from './stand-by.ts';
 import { StateFile } from './state-file.ts';
 import { TableStore } from './table-store.ts';
 import { Supervisor } from './supervisor.ts';
@@ -27,6 +28,8 @@ export interface ProxyOptions {
   readonly drainMs?: number;
   /** Sockets of one worker at most; never more than its part of RLIMIT_NOFILE. */
   readonly maxSockets?: number;
+  /** Waits until the proxy that took over is gone, for those who would start this one again and have it take over. */
+  readonly standBy?: boolean;
 }
 
 const DRAIN_MS = 30_000;
@@ -34,8 +37,8 @@ const FLOW_PUMP_MS = 25;
 const TEND_MS = 1000;
 const FLOW_RING_BYTES = 2 * 1024 * 1024;
 
-/** Runs the proxy until it has drained: because of SIGTERM, SIGINT or the signal, or because another takes over. */
-export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Promise<void> {
+/** Runs the proxy until it has drained: because of the signal, or because another takes over. */
+export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
   const log = pino({ level: options.logLevel, base: { process: 'proxy' } });
   const native = loadNative();
   const { workers: count, maxSockets: most } = options;
@@ -82,9 +85,8 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     if (await askToDrain(options.control)) log.info({ control: options.control }, 'another proxy hands over');
     await control.open();
     log.info({ control: options.control, workers: options.workers }, 'ready');
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => supervisor.drain());
-    if (signal?.aborted === true) supervisor.drain();
-    signal?.addEventListener('abort', () => supervisor.drain(), { once: true });
+    if (signal.aborted) supervisor.drain();
+    signal.addEventListener('abort', () => supervisor.drain(), { once: true });
     await ended.promise;
   } finally {
     clearInterval(pump);
@@ -92,6 +94,7 @@ export async function runProxy(options: ProxyOptions, signal?: AbortSignal): Pro
     control.close();
     await workers.end();
   }
+  if (options.standBy === true) await standBy(options.control, signal);
 }
 
 function version(): string {

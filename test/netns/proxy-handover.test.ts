@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
 import { KernelScene } from '../support/kernel-scene.ts';
@@ -153,5 +154,17 @@ describe('the proxy comes and goes', () => {
     await gone;
     assert.equal(first.exitCode, 0);
     assert.match(code(), /^000/);
+  });
+
+  test('with --stand-by one that was replaced waits until it is told to end', async () => {
+    const old = await proxy.start('--stand-by');
+    first = await proxy.start();
+    await sleep(2500); // another would have ended
+    assert.equal(old.exitCode, null);
+    const gone = new Promise((resolve) => old.once('exit', resolve));
+    old.kill('SIGTERM');
+    await gone;
+    assert.equal(old.exitCode, 0);
+    assert.match(code(), /^200/);
   });
 });

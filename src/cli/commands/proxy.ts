@@ -12,6 +12,7 @@ interface ProxyFlags {
   readonly workers: string;
   readonly drainMs: string;
   readonly maxSockets?: string;
+  readonly standBy?: true;
   readonly logLevel: string;
 }
 
@@ -37,6 +38,10 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
       '--max-sockets <n>',
       'sockets of one worker at most (default: what the limit of open files allows)',
     )
+    .option(
+      '--stand-by',
+      'when another one has taken over, wait until that one is gone: for a supervisor that starts whatever ends',
+    )
     .addOption(
       new Option('--log-level <level>', 'how much to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
@@ -49,7 +54,8 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
     const drainMs = count('--drain-ms', flags.drainMs, 3_600_000);
     const { maxSockets: most } = flags;
     const limits = most === undefined ? {} : { maxSockets: count('--max-sockets', most, 1_048_576) };
-    await runProxy({ control, state, workers, drainMs, logLevel, ...limits }, context.signal);
+    const more = { ...limits, standBy: flags.standBy === true };
+    await runProxy({ control, state, workers, drainMs, logLevel, ...more }, context.signal);
     finish(0);
   });
 }
