@@ -5,8 +5,13 @@ import { ClusterSource, type CollectionState } from '../control/source/kubernete
 import type { RestartReason } from '../control/source/kubernetes/list-watch.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Native } from '../datapath/native.ts';
+import type { Names } from '../control/compile/names.ts';
+import type { FlowStore } from '../observability/flow-store.ts';
+import { DenialMeter } from '../observability/denial-meter.ts';
+import { DenialEvents } from './denial-events.ts';
 import type { Feed } from './feed.ts';
 import { nodeName } from './host.ts';
+import { flowNames } from './names-view.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodFollower } from './pod-follower.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -19,9 +24,14 @@ export interface FollowClusterOptions {
   readonly cgroupRoot: string;
   readonly reconciler: Reconciler;
   readonly feed: Feed;
+  readonly flows: Pick<FlowStore, 'onRecord'>;
+  readonly names: Names;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
+
+/** How often Events are made of what was refused, ms. */
+const DENIALS_MS = 15_000;
 
 const reasons: Readonly<Record<RestartReason, string>> = {
   ended: 'Ended',
@@ -41,6 +51,7 @@ export async function followCluster(options: FollowClusterOptions): Promise<void
   options.log.info({ server: api.server, node: nodeName(options.settings) }, 'reading from the API server');
   const { log, signal } = options;
   const events = new PodEvents({ api, node: nodeName(options.settings), log, signal });
+  tellDenials(options, api);
   const follower = new PodFollower(options, (problems) => events.report(problems));
   const source = new ClusterSource({
     api,
@@ -54,6 +65,19 @@ export async function followCluster(options: FollowClusterOptions): Promise<void
     Object.fromEntries(source.states().map((state) => [state.path.split('/').at(-1) ?? '', ageOf(state)]));
   follower.start();
   void source.run();
+}
+
+/** Sums up what is refused, for people. */
+function tellDenials(
+  { settings, flows, names, log, signal }: FollowClusterOptions,
+  api: ConstructorParameters<typeof DenialEvents>[0]['api'],
+): void {
+  const meter = new DenialMeter();
+  flows.onRecord(meter.observe);
+  const shown = { names: flowNames(names), ruleOf: (id: number) => names.ruleOf(id) };
+  const events = new DenialEvents({ api, node: nodeName(settings), log, signal, meter, ...shown });
+  const timer = setInterval(() => void events.report(), DENIALS_MS);
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
 function conditionOf({

@@ -116,6 +116,8 @@ interface FollowParts {
   readonly native: Native;
   readonly reconciler: Reconciler;
   readonly feed: Feed;
+  readonly flows: FlowStore;
+  readonly names: Names;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -213,7 +215,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
     native,
   });
   void supervisor.start();
-  await follow({ settings, datapath, cgroupRoot, native, reconciler, feed, log, signal });
+  await follow({ settings, datapath, cgroupRoot, native, reconciler, feed, flows, names, log, signal });
   await api.close();
   await metrics.close();
   await Promise.all([exported?.ended, metrics.otlp?.ended]);
