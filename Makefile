@@ -163,7 +163,7 @@ cluster-up: cluster ## a real Kubernetes of two nodes on this machine (15 minute
 cluster-down: check-privileged ## take it down; what was built for it stays
 	@$(STEP) 'Taking the cluster down' sh tools/cluster/down.sh
 
-test-cluster: image cluster-up ## the tests against it
+test-cluster: image cluster-up $(OTLP) ## the tests against it
 	@$(STEP) -v 'Testing on the cluster' node tools/test.ts cluster
 
 .PHONY: check-privileged
