@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services of a real cluster, resolved for pods beside kube-proxy.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { ClusterAgent } from '../support/cluster-agent.ts';
 import {
@@ -68,6 +69,7 @@ before(async () => {
   await until('the client', () => agent.isEnrolled(`${namespace}/near`));
 });
 after(async () => {
+  cable('up');
   kubectl('delete', 'namespace', namespace, '--wait=false');
   await agent.remove();
 });
@@ -113,17 +115,26 @@ test('datagrams reach a backend and their answers the client', () => {
 
 const label = (name: string, text: string): string =>
   kubectl('-n', namespace, 'label', 'pod', name, text, '--overwrite');
+/** Of node2. */
+function cable(state: 'up' | 'down'): void {
+  execFileSync('ip', ['link', 'set', 'pk8s-node2', state]);
+}
+const flowsOf = (name: string): Promise<string> =>
+  agent.run('observe', '--last', '20', '--from', `${namespace}/${name}`);
+/** That a client has a connection to the pod `two`, asked for by the Service `leaving`. */
+const connected = (name: string): Promise<void> =>
+  until('the connection', async () =>
+    (await flowsOf(name)).includes(
+      '→ test-services/two:8080  tcp-connect  ALLOWED  (direct)  via test-services/leaving:80',
+    ),
+  );
 
 test('a backend that leaves: new connections find another, open ones go on, and with none left all are refused', async () => {
   const client = { namespace, name: 'near', address: `${clusterAddress('leaving')}:80` };
   label('two', 'stage=here');
   await answersOf('leaving', 'two');
   const { answers: held, goOn } = heldConnection(client, '/hostname');
-  await until('the connection', async () =>
-    (await agent.run('observe', '--last', '20', '--from', `${namespace}/near`)).includes(
-      '→ test-services/two:8080  tcp-connect  ALLOWED  (direct)  via test-services/leaving:80',
-    ),
-  );
+  await connected('near');
   label('one', 'stage=here');
   await answersOf('leaving', 'one', 'two');
   label('two', 'stage=gone');
@@ -131,8 +142,26 @@ test('a backend that leaves: new connections find another, open ones go on, and 
   label('one', 'stage=gone');
   await answersOf('leaving');
   assert.equal(get(namespace, 'near', client.address, '/').status, 0);
-  const flows = await agent.run('observe', '--last', '20', '--from', `${namespace}/near`);
-  assert.match(flows, /DENIED.*service-no-backend/);
+  assert.match(await flowsOf('near'), /DENIED.*service-no-backend/);
   goOn();
   assert.equal((await held).split('HTTP/1.1 200').length - 1, 2);
+});
+
+// The client has no policy: one that names pods would forbid the address as soon as its pod is gone.
+test('a backend whose node falls silent: its connections are closed with its pod, and not when they give up', async () => {
+  label('two', 'stage=here');
+  await answersOf('leaving', 'two');
+  const address = `${clusterAddress('leaving')}:80`;
+  const { answers: held, goOn } = heldConnection({ namespace, name: 'free', address }, '/hostname');
+  const ended = held.catch(() => '');
+  await connected('free');
+  cable('down');
+  kubectl('-n', namespace, 'delete', 'pod', 'two', '--force', '--grace-period=0');
+  // By its Service: the pod, and with it its name, is gone.
+  await until('the end of the connection', async () =>
+    /tcp-close.*DENIED.*service-backend-gone.*via test-services\/leaving:80/.test(await flowsOf('free')),
+  );
+  cable('up');
+  goOn();
+  await ended;
 });
