@@ -28,7 +28,7 @@ interface WrkReport {
   readonly timeout: number;
 }
 
-const reportScript = fileURLToPath(new URL('report.lua', import.meta.url));
+const script = fileURLToPath(new URL('load.lua', import.meta.url));
 
 /**
  * Loads a path for some seconds. Anything but success of every request is an error: a path that refuses or drops is
@@ -57,11 +57,13 @@ async function request(
     '--timeout',
     '5s',
     '-s',
-    reportScript,
+    script,
     ...headers,
+    `http://${path.authority}${load.path}`,
+    ...(load.isVaried === true ? ['--', 'varied'] : []),
   ];
   const before = busySeconds();
-  const output = await collect(path.start(['wrk', ...flags, `http://${path.authority}${load.path}`]), signal);
+  const output = await collect(path.start(['wrk', ...flags]), signal);
   const cpuSeconds = busySeconds() - before;
   const json = /^report (.*)$/m.exec(output)?.[1];
   if (json === undefined) throw new Error(`${path.name}: wrk gave no report:\n${output}`);

@@ -4,10 +4,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { onlyOne } from '../test/support/only-one.ts';
 import { checkArmed } from './armed.ts';
-import { MOST_ROUNDS, cases } from './cases.ts';
+import { cases, isMeasuredOn, MOST_ROUNDS } from './cases.ts';
 import { describeMachine } from './machine-use.ts';
 import { renderBars, type Results, updatePage } from './markdown.ts';
 import { isWhole, type Options, readOptions } from './options.ts';
+import type { PathName } from './path.ts';
 import { envoyVersion } from './paths/envoy.ts';
 import { measureCase } from './rounds.ts';
 import { missingRow, type Row, rowOf } from './rows.ts';
@@ -34,13 +35,15 @@ async function run(options: Options, testbed: Testbed, signal: AbortSignal): Pro
     say(`${name}: ${load.description}`);
     const { seconds } = options;
     const rounds = Math.min(options.rounds, MOST_ROUNDS[name] ?? options.rounds);
-    const measured = await measureCase(paths, load, {
+    const isMeasured = (name: PathName): boolean => isMeasuredOn(load, name);
+    const among = paths.filter(({ name }) => isMeasured(name));
+    const measured = await measureCase(among, load, {
       rounds,
       seconds,
       signal,
       report: (line) => say(`  ${line}`),
     });
-    const own = options.paths.map((path) => {
+    const own = options.paths.filter(isMeasured).map((path) => {
       const absent = missing.find((entry) => entry.name === path);
       return absent === undefined ? rowOf(load, path, measured) : missingRow(name, absent);
     });

@@ -52,12 +52,13 @@ test('the median of an even number of values is the mean of the middle two', () 
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
 
-test('the long head has 370 bytes whatever the host is called', () => {
-  const load = cases['keepalive-1k'];
-  assert.equal(load.type, 'requests');
-  for (const host of ['10.0.0.1:80', '10.77.0.123:8081']) {
-    const lines: string[] = ['GET /1k HTTP/1.1', `Host: ${host}`, ...load.headers(host), '', ''];
-    assert.equal(lines.join('\r\n').length, 370);
+test('the long heads have 370 bytes whatever the host is called', () => {
+  for (const load of [cases['keepalive-1k'], cases.varied]) {
+    assert.ok(load.type === 'requests');
+    for (const host of ['10.0.0.1:80', '10.77.0.123:8081']) {
+      const lines: string[] = [`GET ${load.path} HTTP/1.1`, `Host: ${host}`, ...load.headers(host), '', ''];
+      assert.equal(lines.join('\r\n').length, 370);
+    }
   }
 });
 
@@ -70,7 +71,7 @@ test('CASES, PATHS and ROUNDS narrow the run, and bare is always in it', () => {
   assert.deepEqual(options.cases, ['short', 'bulk']);
   assert.deepEqual(options.paths, ['bare', 'proxied', 'envoy']);
   assert.equal(options.rounds, 3);
-  assert.equal(readOptions({ CASES: '', PATHS: '' }, []).cases.length, 5);
+  assert.equal(readOptions({ CASES: '', PATHS: '' }, []).cases.length, 6);
 });
 
 test('a misspelt case, path or count is an error, not an empty run', () => {
