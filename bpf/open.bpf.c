@@ -4,12 +4,12 @@
  * each open connection has carried so far.
  *
  * Stance: it judges nothing and changes nothing. Of a connection it reports the
- * end that records (its close comes, too, unless the proxy judges its requests).
+ * end that records: its close comes, too.
  */
 #include "lib/boost.h"
 #include "lib/connection.h"
 #include "lib/end.h"
-#include "lib/steer.h"
+#include "lib/proxied.h"
 
 /* A connection as it stands, on the end that records. */
 static __always_inline void report(const struct connection *connection, struct sock_common *common,
@@ -45,18 +45,6 @@ static __always_inline void report(const struct connection *connection, struct s
 		boost_bytes(bpf_sk_storage_get(&boost_ends, common, 0, 0), record);
 }
 
-/* Of a steered connection: what it is steered to is the proxy, in its own namespace. */
-static __always_inline void report_destination(struct sock_common *common,
-					       struct flow_record *record)
-{
-	struct steering *steering = bpf_sk_storage_get(&client_steering, common, 0, 0);
-
-	if (!steering)
-		return;
-	__builtin_memcpy(record->destination_address, steering->address, 16);
-	record->destination_port = steering->port;
-}
-
 SEC("iter/tcp")
 int report_tcp(struct bpf_iter__tcp *ctx)
 {
@@ -77,7 +65,8 @@ int report_tcp(struct bpf_iter__tcp *ctx)
 	end_read(&end, common, &tcp->inet_conn.icsk_inet);
 	report(connection, common, tcp, &end, &record);
 	if (record.path == PATH_PROXIED)
-		report_destination(common, &record);
+		steered_ends(connection, bpf_sk_storage_get(&client_steering, common, 0, 0),
+			     &record);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -11,19 +11,20 @@
 #include "lib/asked.h"
 #include "lib/boost.h"
 #include "lib/closed.h"
+#include "lib/proxied.h"
 #include "lib/read-ports.h"
 #include "lib/sock-ops.h"
-#include "lib/steer.h"
 #include "lib/stream-begin.h"
 
-static __always_inline void opened(struct bpf_sock_ops *ctx, struct connection *connection)
+/* `steering`: of a client's socket whose other end is the proxy. */
+static __always_inline void opened(struct bpf_sock_ops *ctx, struct connection *connection,
+				   const struct steering *steering)
 {
 	struct flow_record record = {};
 
 	connection->established = 1;
-	if (connection->path == PATH_PROXIED)
-		return; /* the proxy records what it carries */
 	record_of(ctx, connection, &record);
+	steered_ends(connection, steering, &record);
 	record.kind = FLOW_VERDICT;
 	flow_emit_allowed(&record);
 }
@@ -45,20 +46,13 @@ static __always_inline void proxy_established(struct bpf_sock_ops *ctx, struct b
 	boost_offer(ctx, sk, 0, server.workload, &key);
 }
 
-static __always_inline void active_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+/* What the other end of a client's connection is to know goes by the 4-tuple. */
+static __always_inline void tell_other_end(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					   struct connection *connection, struct steering *steering)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
-	struct steering *steering = NULL;
+	bool asks = connection && connection->path == PATH_INLINE && connection->service;
 	struct tuple_key key = {};
-	bool asks;
 
-	if (!connection)
-		proxy_established(ctx, sk);
-	else
-		opened(ctx, connection);
-	if (!connection || connection->path == PATH_PROXIED)
-		steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
-	asks = connection && connection->path == PATH_INLINE && connection->service;
 	if (!steering && !asks && !(connection && connection->boost))
 		return;
 	tuple_of(ctx, true, &key);
@@ -72,17 +66,35 @@ static __always_inline void active_established(struct bpf_sock_ops *ctx, struct 
 			    &key);
 }
 
-/* The proxy's accepted socket gets the word of the connect hook. */
-static __always_inline void take_handoff(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+static __always_inline void active_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct steering *steering = NULL;
+
+	if (!connection || connection->path == PATH_PROXIED)
+		steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
+	if (connection)
+		opened(ctx, connection, steering);
+	else
+		proxy_established(ctx, sk);
+	tell_other_end(ctx, sk, connection, steering);
+}
+
+/*
+ * The proxy's accepted socket gets the word of the connect hook. False: there is none, its client
+ * is not on this node.
+ */
+static __always_inline bool take_handoff(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					 const struct tuple_key *key)
 {
 	struct steering *steering = bpf_map_lookup_elem(&handoff, key);
 
 	if (!steering)
-		return;
+		return false;
 	bpf_sk_storage_get(&steered, sk, steering, BPF_SK_STORAGE_GET_F_CREATE);
 	boost_meet(ctx, sk, steering->source_workload, 0, key, false);
 	bpf_map_delete_elem(&handoff, key);
+	return true;
 }
 
 /* The server's accepted socket learns its real client. */
@@ -108,6 +120,49 @@ static __always_inline bool take_announcement(struct bpf_sock_ops *ctx, struct b
 	return true;
 }
 
+/* Its client is not on this node: this end is counted and recorded. */
+static __always_inline void remote_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					    const struct workload *workload,
+					    const struct ipcache_entry *peer,
+					    const struct policy_verdict *ingress, __u8 path)
+{
+	struct connection *connection = connection_accept(sk, workload, peer, path);
+
+	if (!connection)
+		return;
+	connection->recorded = 1;
+	connection->ingress_rule = ingress->rule;
+	if (ingress->audit == AUDIT_DENY)
+		connection->verdict = VERDICT_AUDITED;
+	if (path != PATH_PROXIED && workload->flags & WORKLOAD_INGRESS_SELECTED)
+		verdict_count(ingress->rule, DIRECTION_INGRESS, connection->verdict);
+	opened(ctx, connection, NULL);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* The proxy accepted a connection in the place of a workload. */
+static __always_inline void passive_proxied(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					    const struct workload *workload)
+{
+	struct address remote = remote_address(ctx);
+	struct ipcache_entry peer = ipcache_find(&remote);
+	struct policy_side side = {
+		.workload = workload->id,
+		.flags = workload->flags,
+		.peer = peer.identity,
+		.direction = DIRECTION_INGRESS,
+		.protocol = IPPROTO_TCP,
+		.port = ctx->local_port,
+	};
+	struct policy_verdict ingress;
+
+	/* Loopback: a process of the pod itself, which gets nowhere. */
+	if (address_is_loopback(&remote) || peer.workload)
+		return;
+	ingress = policy_decide(&side);
+	remote_accepted(ctx, sk, workload, &peer, &ingress, PATH_PROXIED);
+}
+
 /*
  * A governed workload accepted a connection. One from this node was judged, and is counted and
  * recorded, at its client's end: the server's has a storage of its own only for requests that are
@@ -118,7 +173,6 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 					   const struct workload *workload)
 {
 	struct address local = local_address(ctx), remote = remote_address(ctx);
-	struct connection *connection;
 	struct ipcache_entry peer;
 	struct policy_side side = {
 		.workload = workload->id,
@@ -149,17 +203,7 @@ static __always_inline void passive_direct(struct bpf_sock_ops *ctx, struct bpf_
 		boost_meet(ctx, sk, peer.workload, workload->id, key, reads);
 	if (peer.workload)
 		return;
-	connection = connection_accept(sk, workload, &peer, reads ? PATH_INLINE : PATH_DIRECT);
-	if (!connection)
-		return;
-	connection->recorded = 1;
-	connection->ingress_rule = ingress.rule;
-	if (ingress.audit == AUDIT_DENY)
-		connection->verdict = VERDICT_AUDITED;
-	if (workload->flags & WORKLOAD_INGRESS_SELECTED)
-		verdict_count(ingress.rule, DIRECTION_INGRESS, connection->verdict);
-	opened(ctx, connection);
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	remote_accepted(ctx, sk, workload, &peer, &ingress, reads ? PATH_INLINE : PATH_DIRECT);
 }
 
 static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
@@ -172,7 +216,8 @@ static __always_inline void passive_established(struct bpf_sock_ops *ctx, struct
 		return;
 	tuple_of(ctx, false, &key);
 	if (socket_is_own(sk)) {
-		take_handoff(ctx, sk, &key);
+		if (!take_handoff(ctx, sk, &key) && workload)
+			passive_proxied(ctx, sk, workload);
 		return;
 	}
 	if (!take_announcement(ctx, sk, &key, workload) && workload)

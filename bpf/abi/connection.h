@@ -63,6 +63,15 @@ struct announcement {
 	__u64 proxy_cookie; /* cookie of the proxy's upstream socket */
 };
 
+/* Why the proxy ends a connection of a client. */
+struct ending {
+	__u32 egress_rule;
+	__u32 ingress_rule;
+	__u16 reason; /* enum reason */
+	__u8 verdict; /* enum verdict */
+	__u8 padding;
+};
+
 struct listener_key {
 	__u64 netns;
 	__u32 family; /* 4 or 6 */
@@ -89,7 +98,8 @@ struct udp_peers {
 
 /*
  * Life of one governed connection, from its first hook to its close. Of the client's socket; of the
- * server's if its client is not on this node, or came by the proxy. A proxy's sockets have none.
+ * one that accepted it, the server's or the proxy's, if the client is not on this node; of the
+ * server's also if the client came by the proxy.
  */
 struct connection {
 	__u64 start; /* ns, CLOCK_MONOTONIC */
@@ -105,13 +115,14 @@ struct connection {
 	__u8 established;
 	__u8 verdict; /* enum verdict */
 	__u8 owner_kind; /* … and enum workload_kind */
-	__u8 recorded; /* 0: the proxy counts and records it, or a sweep has */
+	__u8 recorded; /* 0: its client's end is, or a sweep has recorded it */
 	__u8 boost; /* may be boosted: the workloads at its ends ask for it, or the proxy is one */
 	__u8 padding;
 	__u32 service; /* numeric name of the Service that was asked for, 0: none */
 	__u32 padding2;
 };
 
+_Static_assert(sizeof(struct ending) == 12, "ending");
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");
 _Static_assert(sizeof(struct udp_peer) == 24, "udp_peer");
 _Static_assert(sizeof(struct tuple_key) == 48, "tuple_key");

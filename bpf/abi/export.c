@@ -45,6 +45,7 @@ EXPORT(struct, datapath_settings);
 EXPORT(struct, tuple_key);
 EXPORT(struct, steering);
 EXPORT(struct, announcement);
+EXPORT(struct, ending);
 EXPORT(struct, listener_key);
 EXPORT(struct, flow_record);
 EXPORT(struct, flow_detail);

@@ -4,8 +4,8 @@
 
 #include "lib/boost.h"
 #include "lib/boosted-stream.h"
+#include "lib/proxied.h"
 #include "lib/sock-ops.h"
-#include "lib/steer.h"
 #include "lib/stream.h"
 
 /* The end of a connection: its last records, who closed it, and what was kept for it. */
@@ -90,20 +90,18 @@ static __always_inline __u8 closer_of(const struct tcp_sock *tcp, __u32 state, b
 static __always_inline void recorded_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					    const struct connection *connection)
 {
+	bool connecting = connection->direction == DIRECTION_EGRESS;
+	bool proxied = connection->path == PATH_PROXIED;
 	struct flow_record record = {};
 	struct tcp_sock *tcp;
 
-	if (connection->path == PATH_PROXIED && connection->established) {
-		drop_handoff(ctx);
-		return;
-	}
 	record_of(ctx, connection, &record);
+	if (proxied && connecting)
+		steered_ends(connection, bpf_sk_storage_get(&client_steering, sk, 0, 0), &record);
 	record.kind = FLOW_CLOSE;
 	record.duration = record.time - connection->start;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp) {
-		bool connecting = connection->direction == DIRECTION_EGRESS;
-
 		connection_bytes(tcp, connecting, &record);
 		record.closer = closer_of(tcp, ctx->args[0], connecting);
 	}
@@ -112,17 +110,17 @@ static __always_inline void recorded_closed(struct bpf_sock_ops *ctx, struct bpf
 	record.rtt = ctx->srtt_us >> 3;
 	record.retransmits = ctx->total_retrans;
 	if (connection->established) {
-		flow_emit_allowed(&record);
+		if (proxied)
+			ending_take(&record);
+		/* The proxy has counted the drop. */
+		if (record.verdict == VERDICT_DENIED)
+			flow_emit_denial(&record, sizeof(record));
+		else
+			flow_emit_allowed(&record);
 		return;
 	}
-	if (connection->path == PATH_PROXIED) {
+	if (proxied) {
 		/* Steered, and nobody listened: the proxy is away. Refused all the same. */
-		struct steering *steering = bpf_sk_storage_get(&client_steering, sk, 0, 0);
-
-		if (steering) {
-			__builtin_memcpy(record.destination_address, steering->address, 16);
-			record.destination_port = steering->port;
-		}
 		record.kind = FLOW_VERDICT;
 		record.verdict = VERDICT_DENIED;
 		record.reason = REASON_PROXY_UNAVAILABLE;
@@ -141,6 +139,8 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk
 
 	if (!opening)
 		stream_closed(sk);
+	if (opening && connection->path == PATH_PROXIED)
+		drop_handoff(ctx);
 	if (connection && connection->recorded)
 		recorded_closed(ctx, sk, connection);
 	if (!opening || connection->boost)

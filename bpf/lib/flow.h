@@ -114,14 +114,19 @@ static __always_inline void flow_emit_allowed(const struct flow_record *record)
 	flow_emit_allowed_text(record, sizeof(*record));
 }
 
-static __always_inline void flow_emit_denied_text(const struct flow_record *record, __u32 size)
+static __always_inline void flow_emit_denial(const struct flow_record *record, __u32 size)
 {
 	__u64 waiting = bpf_ringbuf_query(&denials, BPF_RB_AVAIL_DATA);
 	__u64 flags = ring_wakeup(waiting, DENIALS_BYTES);
 
-	drop_count(record->reason);
 	if (bpf_ringbuf_output(&denials, (void *)record, size, flags))
 		flow_lost(RING_DENIALS);
+}
+
+static __always_inline void flow_emit_denied_text(const struct flow_record *record, __u32 size)
+{
+	drop_count(record->reason);
+	flow_emit_denial(record, size);
 }
 
 static __always_inline void flow_emit_denied(const struct flow_record *record)

@@ -23,6 +23,7 @@ export const mapNames = [
   'client_steering',
   'steered',
   'handoff',
+  'endings',
   'outbound_ports',
   'listeners',
   'announcements',

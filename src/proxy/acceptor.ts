@@ -74,7 +74,6 @@ export class Acceptor {
       route,
       clientAddress: route.sourceAddress,
       clientPort: port,
-      startNs: this.context.nowNs,
       template: this.templateOf(route, route.sourceAddress, port, steering),
     });
   }
@@ -110,7 +109,6 @@ export class Acceptor {
       route,
       clientAddress: client,
       clientPort,
-      startNs: this.context.nowNs,
       template: this.templateOf(route, client, clientPort, origin),
     });
   }
@@ -147,8 +145,7 @@ export class Acceptor {
     };
     const route = this.routes.get(listener, parties, client, client);
     const template = this.templateOf(route, client, clientPort, nobody);
-    const startNs = this.context.nowNs;
-    const session = { client: slot, route, clientAddress: client, clientPort, template, startNs };
+    const session = { client: slot, route, clientAddress: client, clientPort, template };
     this.refuse(session, reason['not-steered']);
   }
 

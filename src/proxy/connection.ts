@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Context } from './context.ts';
-import { flowKind } from '../core/abi/flow.ts';
+import { reason } from '../core/abi/reason.ts';
+import { connectionOf } from './flows.ts';
 import type { SlotOwner } from './owner.ts';
 import { type PolicyTable, recordedRule } from './policy.ts';
 import { verdictOf } from './request-record.ts';
@@ -64,20 +65,17 @@ export abstract class Connection extends Timed implements SlotOwner {
     this.context.timers.set(this, this.context.nowMs + this.context.limits.idleTimeoutMs);
   }
 
-  /** Records the connection's beginning, end or refusal. */
-  protected record(kind: number, reason: number, sent: number, received: number): void {
+  /** Says why it is about to be closed, enum reason: the kernel writes the record. 0: there is nothing to say. */
+  protected ends(why: number): void {
+    if (why === reason.none) return;
     const { context, session } = this;
-    const ruling = session.route.rulingOf(context.policy);
-    const facts = context.flows.begin(kind);
-    facts.reason = reason;
-    const isAudited = ruling.egress.audit !== 0 || ruling.ingress.audit !== 0;
-    facts.verdict = verdictOf(reason, isAudited);
-    facts.egressRule = recordedRule(ruling.egress);
-    facts.ingressRule = recordedRule(ruling.ingress);
-    facts.bytesSent = sent;
-    facts.bytesReceived = received;
-    if (kind === flowKind.close) facts.durationNs = context.nowNs - session.startNs;
-    context.flows.write(session.template, context.nowNs);
-    if (reason !== 0) context.counters.drop(reason);
+    const { egress, ingress } = session.route.rulingOf(context.policy);
+    context.kernel.tellEnding(connectionOf(session.template), {
+      egressRule: recordedRule(egress),
+      ingressRule: recordedRule(ingress),
+      reason: why,
+      verdict: verdictOf(why, false),
+    });
+    context.counters.drop(why);
   }
 }

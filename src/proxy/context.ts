@@ -8,6 +8,7 @@ import type { FlowWriter } from './flows.ts';
 import type { Owners } from './owner.ts';
 import type { PolicyTable } from './policy.ts';
 import type { Pool } from './pool.ts';
+import type { Kernel } from './ports.ts';
 import type { RefusalWriter } from './refusal.ts';
 import type { RuleLists } from './request-rules.ts';
 import type { SocketBudget } from './socket-budget.ts';
@@ -24,6 +25,7 @@ export interface Context {
   readonly timers: TimerWheel;
   readonly flows: FlowWriter;
   readonly counters: Counters;
+  readonly kernel: Pick<Kernel, 'tellEnding'>;
   readonly pool: Pool;
   readonly budget: SocketBudget;
   readonly upstreams: Upstreams;

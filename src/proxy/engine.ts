@@ -65,6 +65,7 @@ export class Engine implements Context {
   readonly timers: TimerWheel;
   readonly flows: FlowWriter;
   readonly counters = new Counters();
+  readonly kernel: Kernel;
   readonly shares = new Shares();
   readonly pool: Pool;
   readonly budget: SocketBudget;
@@ -91,6 +92,7 @@ export class Engine implements Context {
   constructor(ports: EnginePorts, config: EngineConfig) {
     this.ports = ports;
     this.reactor = ports.reactor;
+    this.kernel = ports.kernel;
     this.refreshClock();
     this.timers = new TimerWheel(this.nowMs);
     this.flows = new FlowWriter(ports.ring);

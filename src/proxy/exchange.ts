@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind } from '../core/abi/flow.ts';
 import { reason } from '../core/abi/reason.ts';
 import { Backpressure, Hold } from './backpressure.ts';
 import { Connection } from './connection.ts';
@@ -272,7 +271,7 @@ export class Exchange extends Connection implements RequestSink, Deferred {
     if (this.hasEnded) return;
     const { context, session } = this;
     if (this.isUnderWay) recordRequest(context, session, this.request, why, 0);
-    else if (why !== reason.none) this.record(flowKind.close, why, 0, 0);
+    else this.ends(why);
     this.stop();
     context.reactor.reset(session.client);
     this.server.drop(true);

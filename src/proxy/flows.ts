@@ -55,6 +55,11 @@ export function flowTemplate(fields: FlowTemplateFields, bytes: Uint8Array): Uin
   return bytes;
 }
 
+/** The connection's number in records: 8 bytes of its template. */
+export function connectionOf(template: Uint8Array): Uint8Array {
+  return template.subarray(offset.connection, offset.connection + 8);
+}
+
 /** What varies from record to record. One object is reused for all. */
 export class FlowFacts {
   kind: number = flowKind.request;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { announcement, steering, tupleKey } from '../core/abi/connection.ts';
+import { announcement, ending, steering, tupleKey } from '../core/abi/connection.ts';
 import { ipcacheEntry, ipcacheKey } from '../core/abi/policy.ts';
-import type { AddressOwner, Kernel, Steering, UpstreamNotice } from './ports.ts';
+import type { AddressOwner, Ending, Kernel, Steering, UpstreamNotice } from './ports.ts';
 
 /** The part of a pinned map's handle that is used here. */
 export interface MapHandle {
@@ -13,7 +13,7 @@ export interface MapHandle {
 }
 
 /** The maps of bpf/lib that a worker uses, by their names there. */
-export const workerMaps = ['steered', 'own_sockets', 'announcements', 'ipcache'] as const;
+export const workerMaps = ['steered', 'own_sockets', 'announcements', 'endings', 'ipcache'] as const;
 export type WorkerMaps = Readonly<Record<(typeof workerMaps)[number], MapHandle>>;
 
 const ADDRESS_BITS = 128;
@@ -65,6 +65,14 @@ export class PinnedKernel implements Kernel {
 
   withdraw(notice: UpstreamNotice): void {
     this.maps.announcements.delete(this.tupleOf(notice));
+  }
+
+  tellEnding(connection: Uint8Array, why: Ending): void {
+    try {
+      this.maps.endings.update(connection, ending.encode(why));
+    } catch {
+      // No memory: it ends all the same, and the record of that has no reason.
+    }
   }
 
   readOwner(address: Uint8Array, into: AddressOwner): void {

@@ -43,6 +43,16 @@ export interface AddressOwner {
   workload: number;
 }
 
+/** Why the proxy ends a connection of a client. */
+export interface Ending {
+  readonly egressRule: number;
+  readonly ingressRule: number;
+  /** enum reason. */
+  readonly reason: number;
+  /** enum verdict. */
+  readonly verdict: number;
+}
+
 /** The pinned maps that bind the proxy to the datapath. */
 export interface Kernel {
   /** False: the kernel didn't steer this connection here, so nobody may use it. */
@@ -52,6 +62,8 @@ export interface Kernel {
   announce(notice: UpstreamNotice): void;
   /** Takes an announcement back after a failed connect. */
   withdraw(notice: UpstreamNotice): void;
+  /** For the record of the connection's close; to be said before. `connection`: its number in records, 8 bytes. */
+  tellEnding(connection: Uint8Array, ending: Ending): void;
   /** Longest-prefix match of an address; identity 0 if there is none. */
   readOwner(address: Uint8Array, into: AddressOwner): void;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { HeadStatus } from '../core/automaton/executor.ts';
-import { flowKind } from '../core/abi/flow.ts';
 import { reason } from '../core/abi/reason.ts';
 import { Connection } from './connection.ts';
 import type { Context } from './context.ts';
@@ -23,14 +22,12 @@ export class Relay extends Connection {
   /** Bytes at the last look, for the idle time-out. */
   private seen = 0;
   /** Bytes that were carried here, before native code does. */
-  private sentHere = 0;
-  private receivedHere = 0;
+  private carriedHere = 0;
 
   /** Connects a client that policy lets through as it is. */
   static start(session: Session, context: Context): void {
     const relay = new Relay(session, context, null);
     context.reactor.pause(session.client);
-    relay.record(flowKind.verdict, reason.none, 0, 0);
     relay.connect();
   }
 
@@ -49,7 +46,8 @@ export class Relay extends Connection {
   }
 
   connected(_slot: number, errno: number): void {
-    if (errno === EADDRNOTAVAIL && this.sentHere === 0 && this.portChanges++ < PORT_CHANGES) this.reconnect();
+    if (errno === EADDRNOTAVAIL && this.carriedHere === 0 && this.portChanges++ < PORT_CHANGES)
+      this.reconnect();
     else if (errno !== 0) this.finish(reason['upstream-unreachable']);
     else {
       if (this.upstream !== null) this.context.upstreams.connected(this.upstream);
@@ -60,8 +58,7 @@ export class Relay extends Connection {
   /** Also what was read in the turn in which the relay began, before it did. */
   data(slot: number, offset: number, length: number): void {
     const { client } = this.session;
-    if (slot === client) this.sentHere += length;
-    else this.receivedHere += length;
+    this.carriedHere += length;
     this.context.reactor.send(slot === client ? this.server : client, offset, length);
   }
 
@@ -92,7 +89,7 @@ export class Relay extends Connection {
       this.finish(reason['upstream-timeout']);
       return;
     }
-    const bytes = this.sent() + this.received();
+    const bytes = this.carried();
     if (bytes === this.seen) this.finish(reason['idle-timeout']);
     else {
       this.seen = bytes;
@@ -146,19 +143,17 @@ export class Relay extends Connection {
     return gate.allowed;
   }
 
-  private sent(): number {
-    return this.sentHere + (this.isRelayed ? this.context.reactor.relayed(this.session.client) : 0);
-  }
-
-  private received(): number {
-    return this.receivedHere + (this.isRelayed ? this.context.reactor.relayed(this.server) : 0);
+  private carried(): number {
+    const { reactor } = this.context;
+    const relayed = this.isRelayed ? reactor.relayed(this.session.client) + reactor.relayed(this.server) : 0;
+    return this.carriedHere + relayed;
   }
 
   /** Resetting a slot that is gone does nothing. `isWhole`: both ends have sent FIN, what is queued still goes out. */
   protected finish(why: number, isWhole = false): void {
     const { owners, reactor, upstreams } = this.context;
     if (this.hasEnded) return;
-    this.record(flowKind.close, why, this.sent(), this.received());
+    this.ends(why);
     if (this.upstream !== null) {
       if (!this.upstream.isOpen) upstreams.connectFailed(this.upstream);
       owners.clear(this.upstream.slot);

@@ -10,5 +10,4 @@ export interface Session {
   readonly clientPort: number;
   /** struct flow_record with this connection's constant parts. */
   readonly template: Uint8Array;
-  readonly startNs: number;
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind } from '../core/abi/flow.ts';
 import { reason } from '../core/abi/reason.ts';
 import { Backpressure } from './backpressure.ts';
 import type { Context } from './context.ts';
@@ -21,7 +20,6 @@ export class Tap extends Relay {
   static override start(session: Session, context: Context): void {
     const tap = new Tap(session, context);
     context.reactor.pause(session.client);
-    tap.record(flowKind.verdict, reason.none, 0, 0);
     tap.connect();
   }
 

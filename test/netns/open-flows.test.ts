@@ -62,17 +62,23 @@ describe('a connection that stays open', () => {
 
   before(async () => {
     node = new NodeScene('openf', { inline: 'auto' });
-    for (const name of ['api', 'web', 'careful', 'fast', 'quick', 'stranger'])
+    for (const name of ['api', 'web', 'careful', 'fast', 'quick', 'plain', 'stranger'])
       hosts[name] = node.lab.host(name);
-    await startNginx(node, host('api'));
+    for (const name of ['api', 'plain']) await startNginx(node, host(name));
     node.startIn(host('quick'), [process.execPath, '-e', echoServer]);
     await listening(node.lab, host('quick'), ECHO);
     const boosted = [host('fast'), host('quick')];
     node.write(
       'workloads.yaml',
-      [workloadsYaml(host('api'), host('web'), host('careful')), boostedYaml(boosted, boosted)].join('---\n'),
+      [
+        workloadsYaml(host('api'), host('web'), host('careful'), host('plain')),
+        boostedYaml(boosted, boosted),
+      ].join('---\n'),
     );
-    node.write('policy.yaml', [serverPolicyYaml(host('api')), proxiedClient(host('careful'))].join('---\n'));
+    // HTTP/2 is for the proxy alone to read.
+    const proxiedServer = serverPolicyYaml(host('plain')).replace('    http:', '    http2: true\n    http:');
+    const policies = [serverPolicyYaml(host('api')), proxiedClient(host('careful')), proxiedServer];
+    node.write('policy.yaml', policies.join('---\n'));
     await node.startAgent('--open-flows-seconds', '1');
     await node.settled();
   });
@@ -102,6 +108,7 @@ describe('a connection that stays open', () => {
     { from: 'web', to: 'api', port: PLAIN, path: 'direct' },
     { from: 'web', to: 'api', port: RULED, path: 'inline' },
     { from: 'careful', to: 'api', port: RULED, path: 'proxied' },
+    { from: 'stranger', to: 'plain', port: RULED, path: 'proxied' },
     { from: 'fast', to: 'quick', port: ECHO, path: 'direct' },
     { from: 'stranger', to: 'api', port: PLAIN, path: 'direct' },
     { from: 'stranger', to: 'api', port: RULED, path: 'inline' },
@@ -127,7 +134,6 @@ describe('a connection that stays open', () => {
       assert.ok((other?.duration ?? 0) > one.duration);
       assert.equal(other?.boostedKib !== undefined, from === 'fast');
       child.stdin?.end();
-      if (path === 'proxied') return; // its requests are recorded, its end is not
       const closed = (): Open | undefined =>
         flowsFrom(from, 'close').find(({ connection }) => connection === one.connection);
       await until('its end', () => closed() !== undefined);

@@ -12,7 +12,7 @@ import { FlowRing, flowRingMemory } from '../../src/proxy/flow-ring.ts';
 import { HostSockets } from '../../src/proxy/host-sockets.ts';
 import { loadRules, type RequestRules } from '../../src/proxy/request-rules.ts';
 import { SourcePorts } from '../../src/proxy/source-ports.ts';
-import type { UpstreamNotice } from '../../src/proxy/ports.ts';
+import type { Ending, UpstreamNotice } from '../../src/proxy/ports.ts';
 import type { Listener } from '../../src/proxy/route.ts';
 
 /** Numbers of the two workloads of these tests, and of the Service that clients ask for. */
@@ -61,6 +61,8 @@ export class TestProxy {
   readonly port: number;
   readonly notices: UpstreamNotice[] = [];
   readonly withdrawn: UpstreamNotice[] = [];
+  /** By the numbers of their connections. */
+  readonly endings: (Ending & { readonly connection: bigint })[] = [];
   readonly faults: unknown[] = [];
   readonly own: number[] = [];
   serverPort: number;
@@ -108,6 +110,8 @@ export class TestProxy {
           markOwn: (fd) => this.own.push(fd),
           announce: (notice) => this.notices.push(notice),
           withdraw: (notice) => this.withdrawn.push(notice),
+          tellEnding: (connection, ending) =>
+            this.endings.push({ ...ending, connection: Buffer.from(connection).readBigUInt64LE() }),
           readOwner: (_address, into) => {
             into.identity = CLIENT_IDENTITY;
             into.workload = 0;

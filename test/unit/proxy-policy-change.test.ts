@@ -46,7 +46,8 @@ describe('a policy that changes', () => {
       await client.seesEnd();
       assert.ok(client.wasReset);
       assert.equal(wire.drops('policy-changed'), 1);
-      assert.equal(wire.proxy.flows().at(-1)?.reason, reason['policy-changed']);
+      const [told] = wire.proxy.endings;
+      assert.deepEqual([told?.connection, told?.reason], [77n, reason['policy-changed']]);
     }),
   );
 

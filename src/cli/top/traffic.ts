@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Flow } from '../../core/flow.ts';
-import { CarriedBytes } from '../carried-bytes.ts';
+import { carriedBytes } from '../carried-bytes.ts';
 import { decidingRule, endpointText, ruleText } from '../printers/flow-line.ts';
 
 /** What went from one workload to another, or was to. */
@@ -50,12 +50,12 @@ function nameOf(end: Flow['source']): string {
   return endpointText({ ...end, port: 0 });
 }
 
-function add(counts: EdgeCounts, flow: Flow, bytes: number): void {
+function add(counts: EdgeCounts, flow: Flow): void {
   const { kind, verdict, http, duration } = flow;
   if (verdict === 'denied') counts.denied += 1;
   else if (verdict === 'error' || (http?.status ?? 0) >= 500) counts.errors += 1;
   if (kind === 'verdict' && verdict !== 'denied') counts.connections += 1;
-  counts.bytes += bytes;
+  counts.bytes += carriedBytes(flow);
   if (kind !== 'request') return;
   counts.requests += 1;
   if (verdict !== 'denied' && counts.latencies.length < MAX_LATENCIES) counts.latencies.push(duration);
@@ -64,7 +64,6 @@ function add(counts: EdgeCounts, flow: Flow, bytes: number): void {
 /** Traffic of the last seconds, from flows as they come. Its memory is bounded, whatever comes. */
 export class Traffic {
   readonly #window: number;
-  readonly #bytes = new CarriedBytes();
   #seconds: Second[] = [];
   /** Flows that this client was told it missed. */
   missed = 0;
@@ -92,7 +91,7 @@ export class Traffic {
     if (second === undefined || flow.kind === 'open') return;
     const edge = [nameOf(flow.source), nameOf(flow.destination)].join(SEPARATOR);
     const counts = roomFor(second.edges, edge, noCounts);
-    add(counts, flow, this.#bytes.of(flow));
+    add(counts, flow);
     if (flow.verdict !== 'denied') return;
     const rule = decidingRule(flow);
     const refusal = [edge, flow.reason, rule === undefined ? '' : ruleText(rule)].join(SEPARATOR);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Flow, FlowPath, FlowRule } from '../../core/flow.ts';
 import { reasons } from '../../core/reasons.ts';
-import { CarriedBytes } from '../carried-bytes.ts';
+import { carriedBytes } from '../carried-bytes.ts';
 import { decidingRule } from '../printers/flow-line.ts';
 import type { UiEdge, UiMap, UiRefusal, UiRule } from './model.ts';
 import { windows } from './model.ts';
@@ -62,14 +62,14 @@ function noCounts(source: string, destination: string): EdgeCounts {
   return { source, destination, ...counts, paths, latencies: [] };
 }
 
-function add(counts: EdgeCounts, flow: Flow, bytes: number): void {
+function add(counts: EdgeCounts, flow: Flow): void {
   const { kind, verdict, http, duration } = flow;
   counts.paths[flow.path] += 1;
   if (verdict === 'denied') counts.denied += 1;
   else if (verdict === 'error' || (http?.status ?? 0) >= 500) counts.errors += 1;
   if (verdict === 'audited') counts.audited += 1;
   if (kind === 'verdict' && verdict !== 'denied') counts.connections += 1;
-  counts.bytes += bytes;
+  counts.bytes += carriedBytes(flow);
   if (kind !== 'request') return;
   counts.requests += 1;
   if (verdict !== 'denied' && counts.latencies.length < MAX_LATENCIES) counts.latencies.push(duration);
@@ -106,7 +106,6 @@ function refusalOf({ source, destination, reason, rule, count, last }: RefusalCo
 /** Traffic of the last quarter of an hour by the time of its flows. Its memory is bounded, whatever comes. */
 export class History {
   readonly #buckets = new Map<number, Bucket>();
-  readonly #bytes = new CarriedBytes();
   /** Flows that the agent said were lost, or overwritten before they could be read. */
   missed = 0;
   #first = Number.POSITIVE_INFINITY;
@@ -130,7 +129,6 @@ export class History {
         full ? noCounts(OTHERS, OTHERS) : noCounts(source, destination),
       ),
       flow,
-      this.#bytes.of(flow),
     );
     if (flow.verdict !== 'denied') return;
     const rule = decidingRule(flow);

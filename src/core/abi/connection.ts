@@ -131,6 +131,36 @@ export const announcement = {
   },
 } as const;
 
+export interface Ending {
+  readonly egressRule: number;
+  readonly ingressRule: number;
+  readonly reason: number;
+  readonly verdict: number;
+}
+
+/** struct ending: 12 bytes. */
+export const ending = {
+  size: 12,
+  offset: { egressRule: 0, ingressRule: 4, reason: 8, verdict: 10 },
+  encode(value: Ending, bytes: Uint8Array = new Uint8Array(12), at = 0): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setUint32(at + 0, value.egressRule, true);
+    view.setUint32(at + 4, value.ingressRule, true);
+    view.setUint16(at + 8, value.reason, true);
+    view.setUint8(at + 10, value.verdict);
+    return bytes;
+  },
+  decode(bytes: Uint8Array, at = 0): Ending {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      egressRule: view.getUint32(at + 0, true),
+      ingressRule: view.getUint32(at + 4, true),
+      reason: view.getUint16(at + 8, true),
+      verdict: view.getUint8(at + 10),
+    };
+  },
+} as const;
+
 export interface ListenerKey {
   readonly netns: bigint;
   readonly family: number;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
-import { flowKind } from '../../core/abi/flow.ts';
 import { reason } from '../../core/abi/reason.ts';
 import { Connection } from '../connection.ts';
 import type { Context } from '../context.ts';
@@ -191,7 +190,7 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   private finish(): void {
     if (this.hasEnded) return;
     const why = this.isLeaving ? reason.none : reason['http2-violation'];
-    if (why !== reason.none) this.record(flowKind.close, why, 0, 0);
+    this.ends(why);
     this.stop(why);
     this.release();
     this.context.budget.close(this.session.route.share, this.session.client);
@@ -201,7 +200,7 @@ export class Http2Connection extends Connection implements StreamHost, ServerSes
   private abandon(why: number): void {
     if (this.hasEnded) return;
     const isTold = [...this.streams].some(({ isOver }) => !isOver);
-    if (why !== reason.none && !isTold) this.record(flowKind.close, why, 0, 0);
+    if (!isTold) this.ends(why);
     this.stop(why);
     this.release();
     this.context.reactor.reset(this.session.client);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { flowKind } from '../../core/abi/flow.ts';
 import { reason } from '../../core/abi/reason.ts';
 import { Connection } from '../connection.ts';
 import type { Context } from '../context.ts';
@@ -69,7 +68,7 @@ export class Greeting extends Connection {
 
   private finish(why: number): void {
     if (this.hasEnded) return;
-    if (why !== reason.none) this.record(flowKind.close, why, 0, 0);
+    this.ends(why);
     this.release();
     this.context.reactor.reset(this.session.client);
   }
