@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Composition root of `perigee proxy`.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -30,6 +30,8 @@ export interface ProxyOptions {
   readonly maxSockets?: number;
   /** Waits until the proxy that took over is gone, for those who would start this one again and have it take over. */
   readonly standBy?: boolean;
+  /** File that is there once a configuration is in force, for those who wait for that. */
+  readonly readyFile?: string;
 }
 
 const DRAIN_MS = 30_000;
@@ -74,6 +76,9 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     drainMs: options.drainMs ?? DRAIN_MS,
     socketsBeside,
     sleep: (ms) => sleep(ms),
+    onConfigured: () => {
+      if (options.readyFile !== undefined) writeFileSync(options.readyFile, '');
+    },
     onEnd: () => ended.resolve(undefined),
   });
   const pump = setInterval(() => flows.pump(), FLOW_PUMP_MS);

@@ -30,6 +30,8 @@ export interface SupervisorParts {
   /** Sockets that each worker may have beside the listeners of so many workloads. */
   readonly socketsBeside: (workloads: number) => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** A configuration has come into force. */
+  readonly onConfigured: () => void;
   /** The proxy has ended. */
   readonly onEnd: () => void;
 }
@@ -151,6 +153,7 @@ export class Supervisor implements ControlTarget {
     this.config = config;
     this.publisher = publisher;
     await this.namespaces.update(config.workloads, publisher);
+    this.parts.onConfigured();
     this.parts.log.info(
       { revision: config.revision, workloads: config.workloads.length },
       'configuration in force',

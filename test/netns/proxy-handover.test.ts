@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -166,5 +166,14 @@ describe('the proxy comes and goes', () => {
     await gone;
     assert.equal(old.exitCode, 0);
     assert.match(code(), /^200/);
+  });
+
+  test('the ready file is there once a configuration is in force', async () => {
+    const file = join(folder, 'ready');
+    const state = join(folder, 'none.json');
+    await proxy.start('--state', state, '--ready-file', file);
+    assert.equal(existsSync(file), false);
+    assert.equal((await proxy.put(proxy.config([client, server], [], []))).code, 200);
+    assert.equal(existsSync(file), true);
   });
 });

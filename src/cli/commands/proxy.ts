@@ -13,6 +13,7 @@ interface ProxyFlags {
   readonly drainMs: string;
   readonly maxSockets?: string;
   readonly standBy?: true;
+  readonly readyFile?: string;
   readonly logLevel: string;
 }
 
@@ -42,6 +43,7 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
       '--stand-by',
       'when another one has taken over, wait until that one is gone: for a supervisor that starts whatever ends',
     )
+    .option('--ready-file <path>', 'file that is made once a configuration is in force')
     .addOption(
       new Option('--log-level <level>', 'how much to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
@@ -52,9 +54,13 @@ export function proxyCommand(context: CliContext, finish: Finish): Command {
     const { runProxy } = await import('../../proxy/main.ts');
     const workers = count('--workers', flags.workers, 64);
     const drainMs = count('--drain-ms', flags.drainMs, 3_600_000);
-    const { maxSockets: most } = flags;
+    const { maxSockets: most, readyFile } = flags;
     const limits = most === undefined ? {} : { maxSockets: count('--max-sockets', most, 1_048_576) };
-    const more = { ...limits, standBy: flags.standBy === true };
+    const more = {
+      ...limits,
+      ...(readyFile === undefined ? {} : { readyFile }),
+      standBy: flags.standBy === true,
+    };
     await runProxy({ control, state, workers, drainMs, logLevel, ...more }, context.signal);
     finish(0);
   });
