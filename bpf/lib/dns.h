@@ -107,18 +107,22 @@ static __always_inline void dns_answer_copy(struct __sk_buff *skb, __u32 offset,
 	struct dns_answer *answer;
 	__u32 length = skb->len - offset;
 
+	if (length > DNS_MESSAGE_BYTES)
+		length = DNS_MESSAGE_BYTES;
+	/* Both bounds in the register that is used: the verifier of 6.1 finds no other. */
+	asm volatile("" : "+r"(length));
+	if (length < sizeof(struct dns_header))
+		return;
 	answer = bpf_ringbuf_reserve(&dns_answers, sizeof(*answer), 0);
 	if (!answer) {
 		dns_count(DNS_LOST);
 		return;
 	}
-	if (length > DNS_MESSAGE_BYTES)
-		length = DNS_MESSAGE_BYTES;
 	answer->time = bpf_ktime_get_ns();
 	answer->workload = workload;
 	answer->length = length;
 	answer->padding = 0;
-	if (!length || bpf_skb_load_bytes(skb, offset, answer->message, length)) {
+	if (bpf_skb_load_bytes(skb, offset, answer->message, length)) {
 		bpf_ringbuf_discard(answer, BPF_RB_NO_WAKEUP);
 		return;
 	}
