@@ -123,7 +123,13 @@ while True:
   test("Hubble's client finds and prints them", async () => {
     const observe = (...args: string[]): string => {
       // By itself it doesn't ask for names.
-      const flags = ['--use-default-field-masks=false', '--color', 'never', '--server', `unix://${node.socket}`];
+      const flags = [
+        '--use-default-field-masks=false',
+        '--color',
+        'never',
+        '--server',
+        `unix://${node.socket}`,
+      ];
       return execFileSync(hubble, ['observe', '--last', '50', ...args, ...flags], { encoding: 'utf8' });
     };
     await closes(web, api.address4);
