@@ -144,6 +144,8 @@ async function measure(api: ApiClient, size: ClusterSize, rounds: number): Promi
   const [first = ''] = namespaces;
   const agent = new ClusterAgent(node);
   try {
+    // Those of a run before may still be on their way out.
+    kubectl('delete', 'namespace', '--ignore-not-found', '--timeout=300s', ...namespaces);
     apply(...namespaces.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })));
     for (const name of namespaces)
       kubectl('-n', name, 'wait', '--for=create', '--timeout=60s', 'serviceaccount/default');

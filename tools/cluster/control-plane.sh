@@ -154,6 +154,11 @@ case ${1:-} in
     await 'the default service account' "$bin/kubectl" --kubeconfig="$kubeconfig" -n default get serviceaccount default
     ;;
   start)
+    # A second one would be in no record.
+    if [ -f "$run/process/$2" ]; then
+      read -r process began <"$run/process/$2"
+      ! is_running "$process" "$began" || exit 0
+    fi
     start "$2"
     [ "$2" != kube-apiserver ] || await 'the API server' curl -sf --cacert "$pki/ca.crt" "https://$host:6443/readyz"
     ;;
