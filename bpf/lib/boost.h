@@ -83,19 +83,12 @@ static __always_inline struct boost_settings *boost_settings_get(void)
 
 static __always_inline void boost_call(void)
 {
-	__u32 zero = 0;
-	__u64 *calls = bpf_map_lookup_elem(&boost_calls, &zero);
-
-	if (calls)
-		__sync_fetch_and_add(calls, 1);
+	counter_add(&boost_calls, 0);
 }
 
 static __always_inline void boost_count(__u32 outcome)
 {
-	__u64 *count = bpf_map_lookup_elem(&boost_counts, &outcome);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	counter_add(&boost_counts, outcome);
 }
 
 static __always_inline void boost_refused(__u32 workload, __u32 outcome)

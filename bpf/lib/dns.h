@@ -56,10 +56,7 @@ struct {
 
 static __always_inline void dns_count(__u32 outcome)
 {
-	__u64 *count = bpf_map_lookup_elem(&dns_counts, &outcome);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	counter_add(&dns_counts, outcome);
 }
 
 /* Of several processors at once each may begin the second. */

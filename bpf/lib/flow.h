@@ -56,18 +56,12 @@ struct {
 
 static __always_inline void drop_count(__u32 reason)
 {
-	__u64 *count = bpf_map_lookup_elem(&drops, &reason);
-
-	if (count)
-		__sync_fetch_and_add(count, 1); /* a softirq may come in between */
+	counter_add(&drops, reason);
 }
 
 static __always_inline void flow_lost(__u32 ring)
 {
-	__u64 *count = bpf_map_lookup_elem(&flows_lost, &ring);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	counter_add(&flows_lost, ring);
 }
 
 static __always_inline void verdict_count(__u32 rule, __u8 direction, __u8 verdict)

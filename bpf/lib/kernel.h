@@ -55,4 +55,13 @@
 
 #define NS_PER_SECOND 1000000000ULL
 
+/* Counts one in an array of counters, one set of them per processor. */
+static __always_inline void counter_add(void *counters, __u32 index)
+{
+	__u64 *count = bpf_map_lookup_elem(counters, &index);
+
+	if (count)
+		__sync_fetch_and_add(count, 1); /* a softirq may come in between */
+}
+
 #endif

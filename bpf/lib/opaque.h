@@ -22,10 +22,7 @@ struct {
 
 static __always_inline void opaque_count(__u32 reason)
 {
-	__u64 *count = bpf_map_lookup_elem(&opaque_counts, &reason);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	counter_add(&opaque_counts, reason);
 }
 
 /* Says that a connection is read no more. */

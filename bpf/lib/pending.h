@@ -59,16 +59,14 @@ static __always_inline bool pending_refuses(__u64 netns, bool is_sending)
 {
 	__u32 zero = 0;
 	struct pending_settings *set = bpf_map_lookup_elem(&pending, &zero);
-	__u64 *passed;
 
 	if (!set || !set->pods_cgroup || netns == set->node_netns ||
 	    bpf_map_lookup_elem(&exempt, &netns) || !task_is_in(set->pods_cgroup))
 		return false;
 	if (set->refuses)
 		return true;
-	passed = is_sending ? bpf_map_lookup_elem(&pending_passed, &zero) : NULL;
-	if (passed)
-		__sync_fetch_and_add(passed, 1);
+	if (is_sending)
+		counter_add(&pending_passed, 0);
 	return false;
 }
 
