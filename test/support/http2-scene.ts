@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { flowKind } from '../../src/core/abi/flow.ts';
 import type { RuleSet } from '../../src/core/automaton/rules.ts';
+import { FramePeer, FrameServer } from './http2-peer.ts';
 import { until } from './lab.ts';
 import { type DecodedFlow, type ProxyOptions, TestProxy } from './proxy-engine.ts';
 
@@ -121,6 +122,14 @@ export class Http2Scene {
       if (!stream.destroyed) answer(stream, path);
     }
   }
+}
+
+/** The proxy between two ends that say what a test wants, frame by frame. */
+export async function startFrames(): Promise<{ scene: Http2Scene; server: FrameServer; client: FramePeer }> {
+  const scene = await Http2Scene.start();
+  const server = await FrameServer.start();
+  scene.proxy.serverPort = server.port;
+  return { scene, server, client: new FramePeer(await scene.proxy.connect(), false) };
 }
 
 function answer(stream: http2.ServerHttp2Stream, path: string): void {

@@ -4,8 +4,9 @@ import { constants } from 'node:http2';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { reason } from '../../src/core/abi/reason.ts';
 import { END_STREAM, Frame, request } from '../support/http2-frames.ts';
-import { FramePeer, FrameServer } from '../support/http2-peer.ts';
-import { Http2Scene } from '../support/http2-scene.ts';
+import type { FrameServer } from '../support/http2-peer.ts';
+import { FramePeer } from '../support/http2-peer.ts';
+import { type Http2Scene, startFrames } from '../support/http2-scene.ts';
 import { until } from '../support/lab.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants;
@@ -37,10 +38,7 @@ suite('half a message of HTTP/2', () => {
   let client: FramePeer;
 
   beforeEach(async () => {
-    scene = await Http2Scene.start();
-    server = await FrameServer.start();
-    scene.proxy.serverPort = server.port;
-    client = new FramePeer(await scene.proxy.connect(), false);
+    ({ scene, server, client } = await startFrames());
   });
   afterEach(() => {
     client.socket.destroy();

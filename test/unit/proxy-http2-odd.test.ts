@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { reason } from '../../src/core/abi/reason.ts';
 import { END_STREAM, Frame, request } from '../support/http2-frames.ts';
-import { FramePeer, FrameServer } from '../support/http2-peer.ts';
-import { Http2Scene } from '../support/http2-scene.ts';
+import type { FrameServer } from '../support/http2-peer.ts';
+import { FramePeer } from '../support/http2-peer.ts';
+import { type Http2Scene, startFrames } from '../support/http2-scene.ts';
 import { until } from '../support/lab.ts';
 
 /** nghttp2 takes it in, and Node.js won't pass it on. */
@@ -18,10 +19,7 @@ suite('odd headers of HTTP/2', () => {
   let client: FramePeer;
 
   beforeEach(async () => {
-    scene = await Http2Scene.start();
-    server = await FrameServer.start();
-    scene.proxy.serverPort = server.port;
-    client = new FramePeer(await scene.proxy.connect(), false);
+    ({ scene, server, client } = await startFrames());
   });
   afterEach(() => {
     client.socket.destroy();
