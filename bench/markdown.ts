@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cases, caseNames, type CaseName } from './cases.ts';
+import { cases, caseNames, type CaseName, MOST_ROUNDS } from './cases.ts';
 import type { Machine } from './machine-use.ts';
 import { pathNames, pathTitles } from './path.ts';
 import type { Row } from './rows.ts';
@@ -114,10 +114,12 @@ GET /admin and DELETE / with 403 and the direct path a connect to another port; 
 }
 
 function renderMethod({ rounds, secondsPerTurn }: Results): string {
+  const exceptions = Object.entries(MOST_ROUNDS).map(([name, most]) => `${String(most)} of \`${name}\``);
+  const fewer = exceptions.length === 0 ? '' : ` (${exceptions.join(', ')} at most)`;
   return `## How it is measured
 
 Client, server and the machine between are network namespaces on one bridge; the server is nginx with one worker, the load wrk
-with one thread, bulk curl. ${rounds} rounds per case (5 of \`single\` and \`bulk\`), each path for ${secondsPerTurn} s per round, in alternating order; the numbers are medians, the ratio
+with one thread, bulk curl. ${rounds} rounds per case${fewer}, each path for ${secondsPerTurn} s per round, in alternating order; the numbers are medians, the ratio
 is the median over the rounds of path by bare in the same round, with its range. CPU seconds are those of the whole machine (client
 and server included), memory is that of what stands between. Latencies of other cases than \`single\` are those of a saturated machine.
 

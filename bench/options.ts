@@ -11,7 +11,7 @@ export interface Options {
   readonly seconds: number;
 }
 
-/** Enough pairs for a median that holds; 6 cases of 10 paths then take some 14 minutes. */
+/** Enough pairs for a median that holds; all cases on all their paths then take some 14 minutes. */
 const DEFAULT_ROUNDS = 9;
 const DEFAULT_SECONDS = 2;
 

@@ -173,7 +173,7 @@ function isEmpty(
   // Nobody connects from the address of a Service.
   if (filter.source_service !== undefined && filter.source_service.length > 0) return true;
   if (encrypted.length > 0 && !encrypted.includes(false)) return true;
-  // A flow is recorded once, from its client's side: none is a reply.
+  // Whatever end recorded a flow tells it from its client's side: none is a reply.
   if (reply.length > 0 && !reply.includes(false)) return true;
   const named = read('node_name', nodes, (pattern) => isNode(pattern, node));
   return named?.includes(true) === false;

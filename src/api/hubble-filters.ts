@@ -79,7 +79,7 @@ export const hubbleFilters: readonly HubbleFilter[] = [
   { flags: ['node-name'], selects: 'nodes, with `*`; a cluster other than `default` selects nothing' },
   {
     flags: ['reply', 'not-reply'],
-    selects: 'nothing, and everything: a flow is recorded once, from its client’s side',
+    selects: 'nothing, and everything: a flow is told from its client’s side, whatever end recorded it',
   },
   { flags: ['encrypted', 'unencrypted'], selects: 'nothing, and everything' },
   { flags: ['uuid'], selects: 'the flow' },

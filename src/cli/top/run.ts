@@ -8,6 +8,7 @@ import { inCluster } from '../cluster/flags.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import { type FilterFlags, queryFromFlags } from '../observe/filters.ts';
 import { createStyle } from '../printers/style.ts';
+import { ToldTwice } from '../told-twice.ts';
 import { Traffic } from './traffic.ts';
 import { type SortKey, sortKeys, topView } from './view.ts';
 
@@ -51,6 +52,7 @@ export async function top(typed: TopFlags, context: CliContext): Promise<ExitCod
   const hasKeys = isLive && stdin.isTTY;
   const screen = isLive ? createLogUpdate(stdout) : undefined;
   const traffic = new Traffic(flags.window);
+  const told = new ToldTwice();
   const style = createStyle(context.color && flags.color);
   let { sort } = flags;
   let shown = 0;
@@ -80,9 +82,11 @@ export async function top(typed: TopFlags, context: CliContext): Promise<ExitCod
     traffic.tick();
   }, 1000);
   try {
-    for await (const { flow, lost_events: lost } of client.flows(query, signal)) {
-      if (flow !== undefined) traffic.add(flowFromWire(flow));
-      else traffic.missed += Number(lost?.num_events_lost ?? 0);
+    for await (const { flow: wire, lost_events: lost, node_name: from = '' } of client.flows(query, signal)) {
+      if (wire !== undefined) {
+        const flow = flowFromWire(wire);
+        if (!told.has(flow, from)) traffic.add(flow);
+      } else traffic.missed += Number(lost?.num_events_lost ?? 0);
     }
   } finally {
     clearInterval(timer);

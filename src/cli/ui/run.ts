@@ -13,6 +13,7 @@ import { usageError } from '../observe/filters.ts';
 import { decidingRule } from '../printers/flow-line.ts';
 import { History, peerName, uiRule } from './history.ts';
 import { type UiEdgeDetail, type UiFlow, type UiMap, windows } from './model.ts';
+import { ToldTwice } from '../told-twice.ts';
 import { startUiServer } from './server.ts';
 
 export interface UiFlags extends ConnectionFlags {
@@ -56,20 +57,21 @@ async function followOnce(history: History, since: bigint, parts: FollowParts): 
     if (agents.lost() > 0) gone.abort();
   }, LOOK_MS);
   let next = since;
+  const told = new ToldTwice();
   try {
     state.node = await agents.name();
     state.agents = agents;
     delete state.problem;
     const query: FlowQuery = { include: [], exclude: [], end: 'newest', follow: true, since };
     const signal = AbortSignal.any([context.signal, gone.signal]);
-    for await (const { flow: wire, lost_events: lost } of agents.flows(query, signal)) {
+    for await (const { flow: wire, lost_events: lost, node_name: from = '' } of agents.flows(query, signal)) {
       if (wire === undefined) {
         history.missed += Number(lost?.num_events_lost ?? 0);
         continue;
       }
       const flow = flowFromWire(wire);
       if (flow.time >= next) next = flow.time + 1n;
-      history.add(flow, context.now());
+      if (!told.has(flow, from)) history.add(flow, context.now());
     }
   } catch (error) {
     state.problem = messageOf(error);
