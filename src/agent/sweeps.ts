@@ -55,8 +55,10 @@ export class Sweeps {
     try {
       if (isInForce && this.#restAt !== undefined && performance.now() >= this.#restAt) {
         this.#run('rest');
-        this.#restAt = undefined;
-        return true; // both ends were judged by the maps as they are: also what is owed since
+        // It looks at all that a first round does: what is owed since has had its first, and has its second to come.
+        this.#restAt = this.#owesFirst ? performance.now() + REST_MS : undefined;
+        this.#owesFirst = false;
+        return true; // both ends were judged by the maps as they are
       }
       if (this.#owesFirst) this.first();
       return isInForce && this.#restAt === undefined;

@@ -33,8 +33,21 @@ test('a change between any two looks starves neither round of a sweep, nor what 
       pass(500);
       await scene.reconciler.refresh();
     }
-    assert.deepEqual(scene.sweeps, Array.from({ length: 4 }, () => ['first', 'rest']).flat());
-    assert.equal(scene.settled, 4);
+    assert.deepEqual(scene.sweeps, ['first', ...Array.from({ length: 7 }, () => 'rest')]);
+    assert.equal(scene.settled, 7);
+  }));
+
+test('what is owed when the second round is due is swept by it, and once more', () =>
+  inTime(async (pass) => {
+    const scene = await settled(pass);
+    await scene.reconciler.take(remotes(2));
+    await scene.reconciler.refresh();
+    await scene.reconciler.take(remotes(3));
+    for (let look = 0; look < 5; look += 1) {
+      pass(500);
+      await scene.reconciler.refresh();
+    }
+    assert.deepEqual(scene.sweeps, ['first', 'rest', 'rest']);
   }));
 
 test('changes that are swept at once don’t put the second round off', () =>
