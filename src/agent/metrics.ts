@@ -91,7 +91,7 @@ export async function startMetrics(
       enrolled: datapath.enrolled.length,
       services: countServices([...(reconciler.applied?.compiled.desired.services.values() ?? [])]),
       failed: (reconciler.applied?.notCaptured.length ?? 0) + input.feed.notEnrolled,
-      proxyCurrent: supervisor.isThere ? supervisor.isCurrent : undefined,
+      proxyCurrent: supervisor.isCurrent,
       ages: input.feed.ages(),
     }),
     proxy: () => proxyMetrics(supervisor),

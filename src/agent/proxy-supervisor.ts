@@ -95,15 +95,12 @@ export class ProxySupervisor {
     this.#status = status;
   }
 
-  /** Whether a proxy answered when it was looked at last. */
-  get isThere(): boolean {
-    return this.#status !== undefined;
-  }
-
-  /** Whether the proxy has the configuration that is wanted. */
-  get isCurrent(): boolean {
+  /** Whether the proxy has the configuration that is wanted; undefined: it is away, or none is wanted yet. */
+  get isCurrent(): boolean | undefined {
     const status = this.#status;
-    return status?.draining === false && status.digest === this.#options.wanted()?.config.digest;
+    const wanted = this.#options.wanted();
+    if (status === undefined || wanted === undefined) return undefined;
+    return !status.draining && status.digest === wanted.config.digest;
   }
 
   state(): ProxyState {

@@ -43,7 +43,7 @@ export class Succession {
     const { datapath, settings, log, supervisor, signal } = this.#options;
     if (settings.proxy === 'off' || otherVersions(datapath.layout).length === 0) return;
     const until = performance.now() + AWAIT_MS;
-    while (!supervisor.isCurrent && !signal.aborted) {
+    while (supervisor.isCurrent !== true && !signal.aborted) {
       if (performance.now() > until) {
         log.warn('no proxy of this version has come: what needs it is refused until one does');
         return;

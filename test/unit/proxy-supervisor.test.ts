@@ -81,6 +81,15 @@ test('nor by the number of an agent that was there before', async () => {
   await proxy.comesTo(scene);
 });
 
+test('a proxy that is there before anything is wanted of it is neither behind nor current', async () => {
+  const proxy = new FakeProxy();
+  const { scene, supervisor } = await proxy.agent();
+  assert.equal(supervisor.state().state, 'running');
+  assert.equal(supervisor.isCurrent, undefined);
+  await scene.reconciler.take(remotes(0));
+  assert.equal(supervisor.isCurrent, true);
+});
+
 test('a state that tells the proxy nothing new is not sent again', async () => {
   const proxy = new FakeProxy();
   const { scene, supervisor } = await proxy.agent();

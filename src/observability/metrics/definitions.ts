@@ -206,7 +206,7 @@ export const metricDefinitions = {
   proxyCurrent: {
     name: 'perigee_control_proxy_current',
     type: 'gauge',
-    help: 'Whether the proxy has the configuration that it should have, 1 or 0; none while it is away',
+    help: 'Whether the proxy has the configuration that it should have, 1 or 0; none while it is away or nothing was applied yet',
     labels: [],
   },
   sourceAge: {
