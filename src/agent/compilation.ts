@@ -22,15 +22,19 @@ export class Compilation {
 
   of(input: WorldInput, services: ServiceSet | undefined): WorldInTerms {
     const names = this.#names;
-    // Whoever asks for all that is in use leaves the rest to be forgotten.
-    const before = names.isCrowded ? undefined : this.#going;
+    const before = this.#going;
     // What was done by halves can't be gone on from.
     this.#going = undefined;
-    if (before === undefined) names.takeStock();
-    const going = before ?? { world: new WorldBuilder(), compiler: new Compiler(names) };
+    // A compiler that is new asks for all that is in use, and leaves the rest to be forgotten. Of the world nothing has changed.
+    const compiler = names.isCrowded ? undefined : before?.compiler;
+    if (compiler === undefined) names.takeStock();
+    const going = {
+      world: before?.world ?? new WorldBuilder(),
+      compiler: compiler ?? new Compiler(names),
+    };
     const world = going.world.build(input);
     const compiled = going.compiler.compile(world, services);
-    if (before === undefined) names.forgetUnused();
+    if (compiler === undefined) names.forgetUnused();
     this.#going = going;
     return { world, compiled };
   }

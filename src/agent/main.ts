@@ -10,7 +10,7 @@ import { readBoostRefusals } from '../datapath/boost/counts.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import { readFlows } from '../datapath/events.ts';
 import { pinLayout } from '../datapath/layout.ts';
-import { readNames } from '../datapath/name-store.ts';
+import { nameRoom, readNames } from '../datapath/name-store.ts';
 import { type Native, loadNative } from '../datapath/native.ts';
 import { PerigeeError } from '../lib/errors.ts';
 import type { EventLog } from '../observability/event-log.ts';
@@ -155,7 +155,7 @@ export async function runAgent(settings: Settings, signal: AbortSignal): Promise
   const locks = takeLocks(native, settings, cgroupRoot);
   mkdirSync(settings.runDirectory, { recursive: true, mode: 0o755 });
   const datapath = loadDatapath(settings, cgroupRoot, native, log);
-  const names = new Names(readNames(datapath.maps));
+  const names = new Names(readNames(datapath.maps), { room: nameRoom(datapath.maps) });
   const { flows, holders, dns, rings } = createStore(settings, names, native);
   const events = new ChangeEvents(startedAt);
   const exported = startExport(settings, flows, log, signal);

@@ -27,6 +27,11 @@ export function readNames(maps: Maps): NameSeed {
   return { seed, next: next === undefined ? 0 : Buffer.from(next).readUInt32LE() };
 }
 
+/** For so many names there is room. */
+export function nameRoom(maps: Maps): number {
+  return maps.names.info.maxEntries - 1; // the next number takes an entry
+}
+
 /** Who gives out the numbers. */
 export interface NumberSource {
   /** The next number to be given out. */

@@ -19,8 +19,14 @@ class Meanings {
   readonly services = new Map<number, ServiceRef>();
 }
 
-/** So many numbers may be unused. The map that keeps them has room for sixteen times as many. */
-const SPARE = 16_384;
+export interface NameLimits {
+  /** So many numbers may be unused. */
+  readonly spare: number;
+  /** What keeps them has room for so many. */
+  readonly room: number;
+}
+
+const defaults: NameLimits = { spare: 16_384, room: Number.POSITIVE_INFINITY };
 
 /**
  * The numeric names of one node: peers, rules, workloads and Services draw from one series, and what a number meant is
@@ -30,7 +36,7 @@ const SPARE = 16_384;
  */
 export class Names {
   readonly #allocator: IdentityAllocator;
-  readonly #spare: number;
+  readonly #limits: NameLimits;
   /** Asked for since the numbers were last taken stock of. */
   #now = new Meanings();
   /** Before that: flows still speak of them. */
@@ -41,8 +47,8 @@ export class Names {
   #kept = 0;
   #generation = 0;
 
-  constructor(kept: NameAssignments, spare = SPARE) {
-    this.#spare = spare;
+  constructor(kept: NameAssignments, limits: Partial<NameLimits> = {}) {
+    this.#limits = { ...defaults, ...limits };
     this.#allocator = new IdentityAllocator({ ...kept, reserved: reservedPeers });
   }
 
@@ -98,9 +104,14 @@ export class Names {
     return this.#now.services.get(number) ?? this.#before.services.get(number);
   }
 
-  /** So many have been given out since others were last forgotten that it is time to take stock. */
+  /**
+   * So many have been given out since others were last forgotten that it is time to take stock: half of what is left of the
+   * room, so that one change may well need as many again. Where all of it is in use, taking stock frees nothing.
+   */
   get isCrowded(): boolean {
-    return this.#allocator.size - this.#kept >= this.#spare;
+    const { spare, room } = this.#limits;
+    const left = Math.max(Math.floor((room - this.#kept) / 2), 1);
+    return this.#allocator.size - this.#kept >= Math.min(spare, left);
   }
 
   /**
